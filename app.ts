@@ -1,0 +1,86 @@
+/** Puts the service together: every Fastify option and the order of the plugins, in sight. Never listens. */
+import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import { readTlsFiles } from './config.ts'
+import auth from './plugins/auth.ts'
+import config from './plugins/config.ts'
+import errors, { handleError } from './plugins/errors.ts'
+import ghostSweep from './plugins/ghost-sweep.ts'
+import health from './plugins/health.ts'
+import jsonBody from './plugins/json-body.ts'
+import loginThrottle from './plugins/login-throttle.ts'
+import methodNotAllowed from './plugins/method-not-allowed.ts'
+import openapi from './plugins/openapi.ts'
+import redis from './plugins/redis.ts'
+import schemas, { schemaController } from './plugins/schemas.ts'
+import stores from './plugins/stores.ts'
+import authRoutes from './routes/auth.ts'
+import countRoutes from './routes/counts.ts'
+import healthRoutes from './routes/health.ts'
+import limitRoutes from './routes/limits.ts'
+import policyRoutes from './routes/policy.ts'
+import temporaryLimitRoutes from './routes/temporary-limits.ts'
+import type { Settings } from './schemas/settings.ts'
+import type { Clock } from './services/clock.ts'
+
+/** The version that the documentation names: the package's. */
+export const VERSION = '0.1.0'
+
+/** What a test may put in place of the real thing. */
+export interface Overrides {
+  clock?: Clock
+  logger?: FastifyServerOptions['logger']
+}
+
+/**
+ * Builds the service from its settings.
+ * @param jwtSecret - the secret that tokens are signed with, at least 32 bytes
+ */
+export async function buildApp (settings: Settings, jwtSecret: string, overrides: Overrides = {}): Promise<FastifyInstance> {
+  const app = Fastify({
+    logger: overrides.logger ?? { level: settings.LOG_LEVEL },
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: 64 * 1024,
+    requestTimeout: 10_000,
+    connectionTimeout: 60_000,
+    keepAliveTimeout: 72_000,
+    routerOptions: { maxParamLength: 2_048 },
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    schemaController,
+    frameworkErrors: handleError
+  })
+
+  await app.register(config, { config: settings })
+  await app.register(errors)
+  await app.register(schemas)
+  await app.register(jsonBody)
+  const routes = collectRoutes(app)
+  await app.register(auth, { secret: jwtSecret })
+  await app.register(openapi, { version: VERSION })
+  await app.register(redis, { tls: readTlsFiles(settings, 'REDIS') })
+  await app.register(stores, overrides.clock === undefined ? {} : { clock: overrides.clock })
+  await app.register(ghostSweep)
+  await app.register(health, { etcdTls: readTlsFiles(settings, 'ETCD') })
+  await app.register(loginThrottle)
+
+  await app.register(limitRoutes)
+  await app.register(temporaryLimitRoutes)
+  await app.register(policyRoutes)
+  await app.register(countRoutes)
+  await app.register(healthRoutes)
+  await app.register(authRoutes)
+  await app.register(methodNotAllowed, { routes })
+  return app
+}
+
+/** Collects the methods of every route pattern as routes are registered, but for the documentation's pages. */
+function collectRoutes (app: FastifyInstance): Map<string, Set<string>> {
+  const routes = new Map<string, Set<string>>()
+  app.addHook('onRoute', ({ url, method }) => {
+    if (url.startsWith('/docs')) return
+    const methods = routes.get(url) ?? new Set()
+    for (const one of [method].flat()) methods.add(one)
+    routes.set(url, methods)
+  })
+  return routes
+}

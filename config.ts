@@ -1,0 +1,86 @@
+/** Reads the settings: from the environment and a .env file, checked against their schema. The only reader of process.env. */
+import { readFileSync } from 'node:fs'
+import { envSchema } from 'env-schema'
+import { MIN_SECRET_BYTES, SettingsSchema, type Settings } from './schemas/settings.ts'
+import { isPasswordHash } from './services/auth/password.ts'
+
+/** Settings whose values are never shown, not even when they are wrong. */
+const SECRETS = /SECRET|PASSWORD|URL|ENDPOINTS/
+
+/** Secrets that are in too many documents to be secret. */
+const KNOWN_SECRETS = /^(secret|changeme|change-me|your-secret-key|your-jwt-secret|password|supersecret|default)/i
+
+/** A setting that cannot be used. The message is one line that names the variable and what it takes. */
+export class ConfigError extends Error {}
+
+/** PEM texts for one TLS connection. */
+export interface TlsFiles { ca?: string, cert?: string, key?: string }
+
+/**
+ * The settings of this process, or those of the given environment.
+ * @throws ConfigError naming the first wrong variable
+ */
+export function loadConfig (env?: NodeJS.ProcessEnv): Settings {
+  const given = Object.fromEntries(Object.entries(env ?? process.env).filter(([name, value]) =>
+    name in SettingsSchema.properties && value !== ''))
+  const settings = validated(given, env === undefined)
+  checkTogether(settings)
+  return settings
+}
+
+/**
+ * Reads the PEM files that settings name.
+ * @throws ConfigError naming the variable whose file cannot be read
+ */
+export function readTlsFiles (settings: Settings, service: 'REDIS' | 'ETCD'): TlsFiles {
+  const read = (name: `${'REDIS' | 'ETCD'}_TLS_${'CA' | 'CERT' | 'KEY'}`) => {
+    const path = settings[name]
+    if (path === undefined) return undefined
+    try {
+      return readFileSync(path, 'utf8')
+    } catch (error) {
+      throw new ConfigError(`${name}: must name a PEM file that can be read (${(error as NodeJS.ErrnoException).code ?? 'failed'})`)
+    }
+  }
+  const files = { ca: read(`${service}_TLS_CA`), cert: read(`${service}_TLS_CERT`), key: read(`${service}_TLS_KEY`) }
+  return Object.fromEntries(Object.entries(files).filter(([, pem]) => pem !== undefined))
+}
+
+function validated (data: Record<string, string | undefined>, dotenv: boolean): Settings {
+  try {
+    return envSchema<Settings>({ schema: structuredClone(SettingsSchema), data, env: false, dotenv })
+  } catch (error) {
+    const [first] = (error as { errors?: Array<{ instancePath: string, message?: string, params: Record<string, unknown> }> }).errors ?? []
+    if (first === undefined) throw error
+    const name = first.instancePath.slice(1)
+    const allowed = Array.isArray(first.params.allowedValues) ? `: ${first.params.allowedValues.join(', ')}` : ''
+    throw wrong(name as keyof Settings, `${first.message ?? 'is wrong'}${allowed}`, data[name])
+  }
+}
+
+function checkTogether (settings: Settings): void {
+  const { NODE_ENV, JWT_SECRET, ADMIN_PASSWORD_HASH } = settings
+  if (JWT_SECRET === undefined) {
+    if (NODE_ENV === 'production') throw wrong('JWT_SECRET', 'must be set in production')
+  } else if (Buffer.byteLength(JWT_SECRET) < MIN_SECRET_BYTES) {
+    throw wrong('JWT_SECRET', `must have at least ${MIN_SECRET_BYTES} bytes`)
+  } else if (NODE_ENV === 'production' && KNOWN_SECRETS.test(JWT_SECRET)) {
+    throw wrong('JWT_SECRET', 'must not be a default one')
+  }
+  if (ADMIN_PASSWORD_HASH !== undefined && !isPasswordHash(ADMIN_PASSWORD_HASH)) {
+    throw wrong('ADMIN_PASSWORD_HASH', 'must be a hash as `npm run hash-password` prints it')
+  }
+  for (const [one, other] of [['ADMIN_USERNAME', 'ADMIN_PASSWORD_HASH'], ['REDIS_TLS_CERT', 'REDIS_TLS_KEY'], ['ETCD_TLS_CERT', 'ETCD_TLS_KEY'], ['ETCD_USERNAME', 'ETCD_PASSWORD']] as const) {
+    if (settings[one] !== undefined && settings[other] === undefined) throw wrong(other, `must be set too, as ${one} is`)
+    if (settings[other] !== undefined && settings[one] === undefined) throw wrong(one, `must be set too, as ${other} is`)
+  }
+  for (const name of ['REDIS_URL'] as const) {
+    const url = settings[name]
+    if (url !== undefined && !URL.canParse(url)) throw wrong(name, 'must be a URL')
+  }
+}
+
+function wrong (name: keyof Settings, problem: string, value?: string): ConfigError {
+  const shown = value === undefined || SECRETS.test(name) ? '' : `, not ${JSON.stringify(value)}`
+  return new ConfigError(`${name}: ${problem}${shown}. ${SettingsSchema.properties[name]?.description ?? ''}`.trim())
+}

@@ -1,0 +1,11 @@
+/** The settings, at hand on the instance as `app.config`. */
+import fp from 'fastify-plugin'
+import type { Settings } from '../schemas/settings.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance { config: Settings }
+}
+
+export default fp<{ config: Settings }>(async (app, { config }) => {
+  app.decorate('config', config)
+}, { name: 'config' })

@@ -1,0 +1,77 @@
+/** The one error handler: every failure becomes a problem document (RFC 9457), and none of them a stack trace. */
+import { STATUS_CODES } from 'node:http'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { ServiceError, type FailureCode } from '../services/errors.ts'
+
+/** The HTTP status of each failure that a service can report. */
+const STATUS: Record<FailureCode, number> = {
+  invalid_input: 400,
+  unauthorized: 401,
+  invalid_credentials: 401,
+  forbidden: 403,
+  not_found: 404,
+  too_many_requests: 429,
+  store_unavailable: 503
+}
+
+/** Stable codes for what the framework itself refuses. */
+const FRAMEWORK_CODES: Record<number, string> = {
+  400: 'invalid_input',
+  401: 'unauthorized',
+  403: 'forbidden',
+  404: 'not_found',
+  405: 'method_not_allowed',
+  408: 'request_timeout',
+  413: 'payload_too_large',
+  414: 'uri_too_long',
+  415: 'unsupported_media_type',
+  429: 'too_many_requests',
+  431: 'headers_too_large',
+  503: 'service_unavailable'
+}
+
+/** The most places that one answer names. */
+const MOST_ERRORS = 20
+
+interface Problem { status: number, code: string, detail: string, errors?: Array<{ path: string, message: string }> }
+
+/** Sends a problem document. */
+export function sendProblem (reply: FastifyReply, { status, code, detail, errors }: Problem): FastifyReply {
+  if (status === 401) reply.header('www-authenticate', 'Bearer')
+  const problem = { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, detail, code, ...(errors && { errors }) }
+  return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send(problem)
+}
+
+/** Answers an error: the caller is told what it can act on, the log the rest. */
+export function handleError (error: FastifyError | ServiceError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (error instanceof ServiceError) {
+    if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
+    if (error.code === 'store_unavailable') request.log.warn({ err: error.cause }, error.message)
+    return sendProblem(reply, { status: STATUS[error.code], code: error.code, detail: error.message })
+  }
+  if (error.validation !== undefined) return sendProblem(reply, validationProblem(error))
+  const status = error.statusCode ?? 500
+  const code = FRAMEWORK_CODES[status]
+  if (code === undefined || status >= 500) {
+    request.log.error({ err: error }, 'unexpected error')
+    return sendProblem(reply, { status: 500, code: 'internal_error', detail: 'Something went wrong on our side.' })
+  }
+  return sendProblem(reply, { status, code, detail: error.message })
+}
+
+function validationProblem (error: FastifyError): Problem {
+  const part = error.validationContext ?? 'request'
+  const errors = (error.validation ?? []).slice(0, MOST_ERRORS).map(({ instancePath, message, params }) => {
+    const extra = params.additionalProperty ?? params.propertyName
+    return { path: `${part}${instancePath}${typeof extra === 'string' ? `/${extra}` : ''}`.slice(0, 300), message: message ?? 'is invalid' }
+  })
+  return { status: 400, code: 'invalid_input', detail: errors.map(({ path, message }) => `${path} ${message}`).slice(0, 3).join(', '), errors }
+}
+
+export default fp(async (app) => {
+  app.setErrorHandler(handleError)
+  app.setNotFoundHandler((request, reply) => sendProblem(reply, {
+    status: 404, code: 'not_found', detail: 'There is nothing here; GET /openapi.json says what there is.'
+  }))
+}, { name: 'errors' })

@@ -1,0 +1,26 @@
+/** Sweeps ghosts in the background: every replica may, one at a time does. */
+import fp from 'fastify-plugin'
+
+export default fp(async (app) => {
+  const everyMs = app.config.GHOST_SWEEP_INTERVAL_SECONDS * 1000
+  const gate = app.redisGate
+  if (gate === null || everyMs === 0) return
+  let timer: NodeJS.Timeout | undefined
+  let closing = false
+  const sweep = async () => {
+    try {
+      if (await app.sessionStore.claimSweep(everyMs)) {
+        const { users, removed } = await app.sessionStore.sweepGhosts()
+        if (removed > 0) app.log.info({ users, removed }, 'ghosts swept')
+      }
+    } catch (error) {
+      app.log.debug({ err: error }, 'the sweep for ghosts was given up; the next one starts anew')
+    }
+    if (!closing) timer = setTimeout(sweep, everyMs).unref()
+  }
+  app.addHook('onReady', async () => { timer = setTimeout(sweep, everyMs).unref() })
+  app.addHook('onClose', () => {
+    closing = true
+    clearTimeout(timer)
+  })
+}, { name: 'ghost-sweep', dependencies: ['stores'] })

@@ -1,0 +1,31 @@
+/** Slows down guessing of passwords: by address, and by account whatever the address. `app.throttleLogin` is a preHandler. */
+import { fastifyRateLimit } from '@fastify/rate-limit'
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { ServiceError } from '../services/errors.ts'
+
+/** How many tries each address, and each account, has in a window. */
+const TRIES = { address: 10, account: 5 }
+const WINDOW_MS = 60_000
+
+declare module 'fastify' {
+  interface FastifyInstance { throttleLogin: (request: FastifyRequest) => Promise<void> }
+}
+
+export default fp(async (app) => {
+  await app.register(fastifyRateLimit, { global: false })
+  const limits = [
+    app.createRateLimit({ max: TRIES.address, timeWindow: WINDOW_MS, keyGenerator: (request) => `address ${request.ip}` }),
+    app.createRateLimit({
+      max: TRIES.account, timeWindow: WINDOW_MS, keyGenerator: (request) => `account ${(request.body as { username: string }).username}`
+    })
+  ]
+  app.decorate('throttleLogin', async (request: FastifyRequest) => {
+    for (const limit of limits) {
+      const result = await limit(request)
+      if (!result.isAllowed && result.isExceeded) {
+        throw new ServiceError('too_many_requests', 'Too many tries to log in; try again later.', { retryAfterSeconds: result.ttlInSeconds })
+      }
+    }
+  })
+}, { name: 'login-throttle', dependencies: ['errors'] })

@@ -1,0 +1,31 @@
+/** The API's own description: OpenAPI 3.1 at /openapi.json, pages at /docs that need no network. */
+import { fastifySwagger } from '@fastify/swagger'
+import { fastifySwaggerUi } from '@fastify/swagger-ui'
+import fp from 'fastify-plugin'
+
+export default fp<{ version: string }>(async (app, { version }) => {
+  await app.register(fastifySwagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Voice Ferry session limits',
+        version,
+        description: 'How many sessions each user may have up at once, and who gets one.',
+        license: { name: 'MIT', identifier: 'MIT' }
+      },
+      servers: [{ url: '/' }],
+      tags: [
+        { name: 'limits', description: 'Limits of users, and the policy for those without their own' },
+        { name: 'counts', description: 'How many sessions are up' },
+        { name: 'auth', description: 'Tokens' },
+        { name: 'health', description: 'Probes' }
+      ],
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
+      security: [{ bearer: [] }]
+    },
+    refResolver: { buildLocalReference: (json, _base, _fragment, i) => typeof json.$id === 'string' ? json.$id : `def-${i}` }
+  })
+  await app.register(fastifySwaggerUi, { routePrefix: '/docs', logLevel: 'warn' })
+  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
+  app.get('/', { schema: { hide: true } }, (_request, reply) => reply.redirect('/docs'))
+}, { name: 'openapi', dependencies: ['auth'] })

@@ -1,0 +1,61 @@
+/** The policy, the limits store and the session store: `app.policy`, `app.limitsStore`, `app.sessionStore`. */
+import fp from 'fastify-plugin'
+import { systemClock, type Clock } from '../services/clock.ts'
+import { MemoryLimitsStore } from '../services/limits/memory-limits-store.ts'
+import { RedisLimitsStore } from '../services/limits/redis-limits-store.ts'
+import type { LimitsStore } from '../services/limits/limits-store.ts'
+import { Oddities } from '../services/oddities.ts'
+import { memoryPolicySource } from '../services/policy/memory-policy-source.ts'
+import { PolicyCache, type PolicySource } from '../services/policy/policy.ts'
+import { redisPolicySource } from '../services/policy/redis-policy-source.ts'
+import { RedisGate } from '../services/redis/redis-gate.ts'
+import { RedisKeys } from '../services/redis/redis-keys.ts'
+import { MemorySessionStore } from '../services/sessions/memory-session-store.ts'
+import { RedisSessionStore } from '../services/sessions/redis-session-store.ts'
+import type { SessionStore } from '../services/sessions/session-store.ts'
+import { usesRedis } from './redis.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    policy: PolicyCache
+    limitsStore: LimitsStore
+    sessionStore: SessionStore
+    oddities: Oddities
+    /** The door to Redis, or null on the in-memory store. */
+    redisGate: RedisGate | null
+  }
+}
+
+export default fp<{ clock?: Clock }>(async (app, { clock = systemClock }) => {
+  const { config } = app
+  const defaults = {
+    enabled: config.ENABLE_SESSION_LIMITS,
+    max_sessions_per_user: config.MAX_SESSIONS_PER_USER,
+    session_limit_action: config.SESSION_LIMIT_ACTION
+  }
+  const oddities = new Oddities((kind, key, count) => app.log.warn({ kind, key, count }, 'a value without meaning was passed over'))
+  const policyFrom = (source: PolicySource) => new PolicyCache(source, defaults, (policy) => app.log.info({ policy }, 'policy in force'))
+  app.decorate('oddities', oddities)
+
+  if (!usesRedis(config)) {
+    const policy = policyFrom(memoryPolicySource(defaults))
+    const limits = new MemoryLimitsStore(policy, clock)
+    app.log.warn('Limits are kept in memory: nothing outlives this process. Set REDIS_URL to keep them.')
+    app.decorate('redisGate', null)
+    app.decorate('policy', policy)
+    app.decorate('limitsStore', limits)
+    app.decorate('sessionStore', new MemorySessionStore(limits))
+    return
+  }
+
+  const gate = new RedisGate(app.redis, config.REDIS_TIMEOUT_MS)
+  const keys = new RedisKeys(config.REDIS_KEY_PREFIX)
+  const policy = policyFrom(redisPolicySource(gate, keys, defaults, oddities))
+  const limits = new RedisLimitsStore(gate, keys, policy, oddities)
+  app.decorate('redisGate', gate)
+  app.decorate('policy', policy)
+  app.decorate('limitsStore', limits)
+  app.decorate('sessionStore', new RedisSessionStore(gate, keys, limits, oddities))
+  policy.start((error) => app.log.debug({ err: error }, 'the policy could not be read; the last known one holds'))
+  app.addHook('onClose', () => policy.stop())
+}, { name: 'stores', dependencies: ['config', 'redis'] })

@@ -1,0 +1,30 @@
+/** Probes: is the process alive, has it started, is it ready. None of them reaches a dependency. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { ref } from '../schemas/components.ts'
+import { HealthSchema, LivenessSchema } from '../schemas/health.ts'
+
+const tags = ['health']
+const security: [] = []
+const health = ref(HealthSchema)
+
+const routes: FastifyPluginAsyncTypebox = async (app) => {
+  const ready = { '/healthz/ready': 'getReadiness', '/health': 'getHealth', '/api/health': 'getApiHealth' }
+  for (const [url, operationId] of Object.entries(ready)) {
+    app.get(url, {
+      schema: { operationId, tags, security, summary: 'Whether the service can do its work now', response: { 200: health, 503: health } }
+    }, async (_request, reply) => {
+      const { health } = app.health
+      return reply.code(health.status === 'down' ? 503 : 200).send(health)
+    })
+  }
+
+  app.get('/healthz/live', {
+    schema: { operationId: 'getLiveness', tags, security, summary: 'Whether the process answers at all', response: { 200: ref(LivenessSchema) } }
+  }, async () => ({ status: 'ok' as const }))
+
+  app.get('/healthz/startup', {
+    schema: { operationId: 'getStartup', tags, security, summary: 'Whether the service has started; it starts without its dependencies', response: { 200: health } }
+  }, async () => app.health.health)
+}
+
+export default routes

@@ -1,0 +1,44 @@
+/** Answers with a JSON object that has one long member, written as it is read, in bounded memory. */
+import { Readable } from 'node:stream'
+import type { FastifyReply } from 'fastify'
+
+export interface LongMember {
+  /** The name of the long member, an object itself. */
+  name: string
+  /** Its entries, in batches. */
+  batches: AsyncIterable<Array<[string, number]>>
+  /** Entries that come before those. */
+  first?: Record<string, number>
+  /** What the object has after the long member, given the sum of its values. */
+  tail?: (sum: number) => Record<string, unknown>
+}
+
+/** Sends `{...head, [name]: {...}, ...tail}`. The first batch is read before the status is sent, so that a lost store is a 503. */
+export async function sendJsonStream (reply: FastifyReply, head: Record<string, unknown>, member: LongMember): Promise<FastifyReply> {
+  const text = jsonText(head, member)
+  const beginning = await text.next()
+  return await reply.type('application/json; charset=utf-8').send(Readable.from(prepend(beginning.value ?? '', text)))
+}
+
+async function * prepend (beginning: string, rest: AsyncIterable<string>): AsyncGenerator<string> {
+  yield beginning
+  yield * rest
+}
+
+/** The text in pieces; the first one holds the head and what the first batch brought. */
+async function * jsonText (head: Record<string, unknown>, { name, batches, first = {}, tail }: LongMember): AsyncGenerator<string> {
+  let piece = `{${members(Object.entries(head)).map((member) => `${member},`).join('')}${JSON.stringify(name)}:{${members(Object.entries(first)).join(',')}`
+  let comma = Object.keys(first).length > 0
+  let sum = 0
+  for await (const batch of batches) {
+    yield piece + (comma && batch.length > 0 ? ',' : '') + members(batch).join(',')
+    comma ||= batch.length > 0
+    piece = ''
+    for (const [, value] of batch) sum += value
+  }
+  yield `${piece}}${members(Object.entries(tail?.(sum) ?? {})).map((member) => `,${member}`).join('')}}`
+}
+
+function members (entries: Array<[string, unknown]>): string[] {
+  return entries.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`)
+}

@@ -1,0 +1,37 @@
+/** Who may do what: permissions, the roles that bundle them, and what a token says of its bearer. */
+
+/** Every permission there is. */
+export const PERMISSIONS = ['limits:read', 'limits:write', 'sessions:read', 'sessions:write', 'policy:write'] as const
+
+export type Permission = typeof PERMISSIONS[number]
+
+const roles = new Map<string, readonly Permission[]>([
+  ['admin', PERMISSIONS],
+  ['operator', ['limits:read', 'limits:write', 'sessions:read', 'sessions:write']],
+  ['switch', ['sessions:read', 'sessions:write', 'limits:read']],
+  ['viewer', ['limits:read', 'sessions:read']]
+])
+
+/** The bearer of a verified token. */
+export interface Caller {
+  /** Whose own data the caller may read; undefined when the token names nobody. */
+  username: string | undefined
+  permissions: ReadonlySet<Permission>
+}
+
+/**
+ * Reads a verified token's claims: `sub` or `username`; `role` or `roles`; `permissions`; `scope` (RFC 8693, 4.2).
+ * What is unknown or of another type grants nothing.
+ */
+export function callerOf (claims: Record<string, unknown>): Caller {
+  const granted = [...texts(claims.role), ...texts(claims.roles)].flatMap((role) => roles.get(role) ?? [])
+  const named = [...texts(claims.permissions), ...(typeof claims.scope === 'string' ? claims.scope.split(' ') : [])]
+  return {
+    username: [claims.sub, claims.username].find((name) => typeof name === 'string'),
+    permissions: new Set([...granted, ...PERMISSIONS.filter((permission) => named.includes(permission))])
+  }
+}
+
+function texts (claim: unknown): string[] {
+  return (Array.isArray(claim) ? claim : [claim]).filter((text) => typeof text === 'string')
+}

@@ -1,0 +1,22 @@
+/** Opaque page cursors: base64url of JSON, checked when they come back. */
+import { ServiceError } from './errors.ts'
+
+/** A position as a cursor. */
+export function encodeCursor (position: unknown): string {
+  return Buffer.from(JSON.stringify(position)).toString('base64url')
+}
+
+/**
+ * The position that a cursor stands for.
+ * @throws ServiceError `invalid_input` when it is no cursor of this list
+ */
+export function decodeCursor<T> (cursor: string, isPosition: (value: unknown) => value is T): T {
+  let value: unknown
+  try {
+    value = JSON.parse(Buffer.from(cursor, 'base64url').toString())
+  } catch {
+    value = undefined
+  }
+  if (!isPosition(value)) throw new ServiceError('invalid_input', 'cursor is not one that this list gave')
+  return value
+}

@@ -1,0 +1,79 @@
+/** Limits that live as long as the process: for a first try, for development, and as the twin of the Redis store in tests. */
+import type { Clock } from '../clock.ts'
+import type { PolicyCache } from '../policy/policy.ts'
+import { sortedPage } from '../sorted-page.ts'
+import { limitInForce, type TemporaryLimit } from './limit-value.ts'
+import type { LimitsStore } from './limits-store.ts'
+
+/** Keeps limits in memory; temporary ones end by the given clock. */
+export class MemoryLimitsStore implements LimitsStore {
+  #policy: PolicyCache
+  #clock: Clock
+  #own = new Map<string, number>()
+  #temporary = new Map<string, TemporaryLimit>()
+
+  constructor (policy: PolicyCache, clock: Clock) {
+    this.#policy = policy
+    this.#clock = clock
+  }
+
+  async getLimit (username: string) {
+    return this.limitNow(username)
+  }
+
+  /** The limit in force, at once. */
+  limitNow (username: string) {
+    const { max_sessions_per_user: policyLimit } = this.#policy.current
+    return limitInForce(username, this.#own.get(username), this.#liveTemporary(username), policyLimit)
+  }
+
+  async setLimit (username: string, limit: number) {
+    this.#own.set(username, limit)
+  }
+
+  async removeLimit (username: string) {
+    return this.#own.delete(username)
+  }
+
+  async setLimits (limits: Record<string, number | null>) {
+    let [set, removed] = [0, 0]
+    for (const [username, limit] of Object.entries(limits)) {
+      if (limit === null) {
+        if (this.#own.delete(username)) removed++
+      } else {
+        this.#own.set(username, limit)
+        set++
+      }
+    }
+    return { set, removed }
+  }
+
+  async setTemporaryLimit (username: string, { limit, duration, reason }: { limit: number, duration: number, reason?: string }) {
+    const expiresAtMs = this.#clock() + duration * 1000
+    this.#temporary.set(username, { limit, expiresAtMs, reason: reason ?? '' })
+    return expiresAtMs
+  }
+
+  async removeTemporaryLimit (username: string) {
+    return this.#liveTemporary(username) !== undefined && this.#temporary.delete(username)
+  }
+
+  async listLimits (prefix: string, { cursor, count }: { cursor: string, count: number }) {
+    return sortedPage(this.#withPrefix(prefix), cursor, count)
+  }
+
+  async * allLimits (prefix: string) {
+    yield [...this.#withPrefix(prefix)]
+  }
+
+  * #withPrefix (prefix: string) {
+    for (const entry of this.#own) if (entry[0].startsWith(prefix)) yield entry
+  }
+
+  #liveTemporary (username: string): TemporaryLimit | undefined {
+    const temporary = this.#temporary.get(username)
+    if (temporary === undefined || temporary.expiresAtMs > this.#clock()) return temporary
+    this.#temporary.delete(username)
+    return undefined
+  }
+}

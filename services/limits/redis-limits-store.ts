@@ -1,0 +1,104 @@
+/** Limits in Redis, under the very keys that the switch reads. */
+import type { TemporaryLimitChange } from '../../schemas/limits.ts'
+import type { Oddities } from '../oddities.ts'
+import type { PolicyCache } from '../policy/policy.ts'
+import type { RedisGate } from '../redis/redis-gate.ts'
+import type { RedisKeys } from '../redis/redis-keys.ts'
+import { scanAll, scanPage, type ScanList } from '../redis/redis-scan.ts'
+import { limitInForce, parseLimit, parseTemporaryLimit } from './limit-value.ts'
+import type { LimitEntry, LimitsStore, PageRequest } from './limits-store.ts'
+
+/** Keeps limits in Redis. Values that others wrote without meaning are noted and read as "no own limit". */
+export class RedisLimitsStore implements LimitsStore {
+  #gate: RedisGate
+  #keys: RedisKeys
+  #policy: PolicyCache
+  #oddities: Oddities
+
+  constructor (gate: RedisGate, keys: RedisKeys, policy: PolicyCache, oddities: Oddities) {
+    this.#gate = gate
+    this.#keys = keys
+    this.#policy = policy
+    this.#oddities = oddities
+  }
+
+  async getLimit (username: string) {
+    const [own, temporary] = await this.#gate.ask(this.#gate.client.mget(
+      this.#keys.user('user-limit', username), this.#keys.user('user-temporary-limit', username)))
+    return this.#inForce(username, own, temporary)
+  }
+
+  async setLimit (username: string, limit: number) {
+    await this.#gate.ask(this.#gate.client.set(this.#keys.user('user-limit', username), limit))
+  }
+
+  async removeLimit (username: string) {
+    return await this.#gate.ask(this.#gate.client.del(this.#keys.user('user-limit', username))) === 1
+  }
+
+  async setLimits (limits: Record<string, number | null>) {
+    const set: Array<string | number> = []
+    const removed: string[] = []
+    for (const [username, limit] of Object.entries(limits)) {
+      const key = this.#keys.user('user-limit', username)
+      if (limit === null) removed.push(key)
+      else set.push(key, limit)
+    }
+    const transaction = this.#gate.client.multi()
+    if (set.length > 0) transaction.mset(set)
+    if (removed.length > 0) transaction.del(removed)
+    const replies = await this.#gate.ask(transaction.exec())
+    const gone = removed.length > 0 ? replies?.at(-1)?.[1] as number : 0
+    return { set: set.length / 2, removed: gone }
+  }
+
+  async setTemporaryLimit (username: string, { limit, duration, reason }: TemporaryLimitChange) {
+    const key = this.#keys.user('user-temporary-limit', username)
+    return await this.#gate.ask(this.#gate.scripts.setTemporaryLimit([key], [limit, duration * 1000, reason ?? ''])) as number
+  }
+
+  async removeTemporaryLimit (username: string) {
+    return await this.#gate.ask(this.#gate.client.del(this.#keys.user('user-temporary-limit', username))) === 1
+  }
+
+  async listLimits (prefix: string, { cursor, count }: PageRequest) {
+    return await scanPage(this.#gate, this.#list(prefix), cursor, count)
+  }
+
+  allLimits (prefix: string) {
+    return scanAll(this.#gate, this.#list(prefix))
+  }
+
+  #list (prefix: string): ScanList<LimitEntry> {
+    return {
+      pattern: this.#keys.pattern('user-limit', prefix),
+      nameOf: (key) => this.#keys.usernameOf('user-limit', key),
+      load: async (names) => {
+        const values = await this.#gate.ask(this.#gate.client.mget(names.map((name) => this.#keys.user('user-limit', name))))
+        return names.flatMap((name, i) => {
+          const limit = this.#own(name, values[i])
+          return limit === undefined ? [] : [[name, limit] satisfies LimitEntry]
+        })
+      }
+    }
+  }
+
+  #inForce (username: string, own: string | null | undefined, temporary: string | null | undefined) {
+    const { max_sessions_per_user: policyLimit } = this.#policy.current
+    const ownLimit = typeof own === 'string' ? this.#own(username, own) : undefined
+    return limitInForce(username, ownLimit, typeof temporary === 'string' ? this.#temporary(username, temporary) : undefined, policyLimit)
+  }
+
+  /** A listed key without a string in it is of another type, or went meanwhile. */
+  #own (username: string, text: string | null | undefined): number | undefined {
+    const limit = typeof text === 'string' ? parseLimit(text) : undefined
+    if (limit === undefined) this.#oddities.note('limit_without_meaning', this.#keys.user('user-limit', username))
+    return limit
+  }
+
+  #temporary (username: string, text: string) {
+    const temporary = parseTemporaryLimit(text)
+    if (temporary === undefined) this.#oddities.note('temporary_limit_without_meaning', this.#keys.user('user-temporary-limit', username))
+    return temporary
+  }
+}

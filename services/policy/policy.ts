@@ -1,0 +1,77 @@
+/** The policy in force: read from where it is kept, at hand without waiting, and the same on every replica within a second. */
+import type { Policy, PolicyChange } from '../../schemas/policy.ts'
+
+/** Where a policy is kept. */
+export interface PolicySource {
+  /** The policy as it is stored, what is missing filled up from the settings. */
+  read (): Promise<Policy>
+  /** Stores a change and returns the whole policy that is in force then. */
+  update (change: PolicyChange): Promise<Policy>
+}
+
+/** How often a replica reads the policy anew, in milliseconds: well within the promised second. */
+export const POLICY_REFRESH_MS = 500
+
+/** Holds the last known policy, so that no request has to wait for it. */
+export class PolicyCache {
+  #source: PolicySource
+  #current: Policy
+  #writes = 0
+  #timer: NodeJS.Timeout | undefined
+  #onChange: (policy: Policy) => void
+
+  /**
+   * @param source - where the policy is kept
+   * @param initial - what holds until the source has answered once
+   * @param onChange - told of every policy that differs from the one before
+   */
+  constructor (source: PolicySource, initial: Policy, onChange: (policy: Policy) => void = () => {}) {
+    this.#source = source
+    this.#current = initial
+    this.#onChange = onChange
+  }
+
+  /** The policy in force. */
+  get current (): Policy {
+    return this.#current
+  }
+
+  /**
+   * Changes the policy where it is kept, and here at once.
+   * @throws ServiceError `store_unavailable` when it could not be stored
+   */
+  async update (change: PolicyChange): Promise<Policy> {
+    const policy = await this.#source.update(change)
+    this.#writes++
+    this.#take(policy)
+    return policy
+  }
+
+  /** Reads the policy anew. A change made here meanwhile is newer than what was read, and stays. */
+  async refresh (): Promise<void> {
+    const writes = this.#writes
+    const policy = await this.#source.read()
+    if (writes === this.#writes) this.#take(policy)
+  }
+
+  /** Reads the policy now and from then on; while its source does not answer, the last known one holds. */
+  start (onError: (error: unknown) => void): void {
+    const tick = async () => {
+      await this.refresh().catch(onError)
+      if (this.#timer !== undefined) this.#timer = setTimeout(tick, POLICY_REFRESH_MS).unref()
+    }
+    this.#timer = setTimeout(tick, 0).unref()
+  }
+
+  /** Ends the reading. */
+  stop (): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  #take (policy: Policy): void {
+    const before = this.#current
+    this.#current = policy
+    if (JSON.stringify(before) !== JSON.stringify(policy)) this.#onChange(policy)
+  }
+}

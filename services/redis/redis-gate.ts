@@ -1,0 +1,51 @@
+/** The one door to Redis: every question has a deadline, and every failure one meaning. */
+import { ReplyError, type Redis } from 'ioredis'
+import { storeUnavailable } from '../errors.ts'
+import { loadScripts, type Scripts } from './redis-scripts.ts'
+
+/** How long one question may take before the store counts as unavailable, in milliseconds. */
+export const DEFAULT_DEADLINE_MS = 300
+
+/** Error replies by which a server says that it cannot serve now; anything else in a reply is a mistake of ours. */
+const CANNOT_SERVE = /^(LOADING|READONLY|OOM|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|NOAUTH|WRONGPASS|NOPERM|UNKILLABLE|EXECABORT|ERR max number of clients)/
+
+/** A Redis client with deadlines, and the scripts loaded into it. */
+export class RedisGate {
+  readonly client: Redis
+  readonly scripts: Scripts
+  readonly deadlineMs: number
+
+  constructor (client: Redis, deadlineMs = DEFAULT_DEADLINE_MS) {
+    this.client = client
+    this.scripts = loadScripts(client)
+    this.deadlineMs = deadlineMs
+  }
+
+  /**
+   * Waits for a reply, but not longer than the deadline.
+   * @throws ServiceError `store_unavailable` when Redis is away, hangs or says that it cannot serve
+   */
+  async ask<T> (reply: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined
+    const deadline = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error(`Redis did not answer within ${this.deadlineMs} ms`)), this.deadlineMs)
+    })
+    try {
+      return await Promise.race([reply, deadline])
+    } catch (error) {
+      throw isRefusal(error) ? error : storeUnavailable(error)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Whether a command failed because the key holds another type: someone else wrote it. */
+  isWrongType (error: unknown): boolean {
+    return error instanceof Error && error.message.startsWith('WRONGTYPE')
+  }
+}
+
+/** Whether the server answered and refused this very command, as against being unable to serve. */
+function isRefusal (error: unknown): boolean {
+  return error instanceof ReplyError && !CANNOT_SERVE.test((error as Error).message)
+}

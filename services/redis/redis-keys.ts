@@ -1,0 +1,54 @@
+/** Every Redis key that the service reads or writes, in one place. */
+
+/** The key families that belong to one user. */
+export type UserFamily = 'user-limit' | 'user-temporary-limit' | 'user-sessions' | 'user-leases'
+
+/** Names keys. In Redis Cluster all keys of a user carry the hash tag `{user}` and so share one slot. */
+export class RedisKeys {
+  readonly prefix: string
+  readonly cluster: boolean
+  /** Hash: the policy. */
+  readonly policy: string
+  /** String: which replica sweeps now; expires by itself. */
+  readonly sweepLock: string
+
+  /**
+   * @param prefix - what every key begins with, `voice-ferry-c4:` for the switch
+   * @param cluster - whether user keys carry a hash tag
+   */
+  constructor (prefix: string, cluster = false) {
+    this.prefix = prefix
+    this.cluster = cluster
+    this.policy = `${prefix}session-policy`
+    this.sweepLock = `${prefix}session-sweep-lock`
+  }
+
+  /** A key of one user: `voice-ferry-c4:user-limit:alice`. */
+  user (family: UserFamily, username: string): string {
+    return this.cluster ? `${this.prefix}${family}:{${username}}` : `${this.prefix}${family}:${username}`
+  }
+
+  /** String, the switch's: what it knows of a session. */
+  session (sessionId: string): string {
+    return `${this.prefix}session:${sessionId}`
+  }
+
+  /** The user that a key belongs to, or undefined when the key is of another family. */
+  usernameOf (family: UserFamily, key: string): string | undefined {
+    const head = `${this.prefix}${family}:`
+    if (!key.startsWith(head)) return undefined
+    const name = key.slice(head.length)
+    if (!this.cluster) return name
+    return name.startsWith('{') && name.endsWith('}') ? name.slice(1, -1) : undefined
+  }
+
+  /** The SCAN pattern for a family's keys of users whose name begins with `namePrefix`. */
+  pattern (family: string, namePrefix = ''): string {
+    return `${escapeGlob(this.prefix)}${family}:${this.cluster ? '{' : ''}${escapeGlob(namePrefix)}*`
+  }
+}
+
+/** A text as a Redis glob that matches only itself. */
+export function escapeGlob (text: string): string {
+  return text.replace(/[\\*?[\]^]/g, '\\$&')
+}
