@@ -3,7 +3,7 @@ import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions
 import { readTlsFiles } from './config.ts'
 import auth from './plugins/auth.ts'
 import config from './plugins/config.ts'
-import errors, { handleError } from './plugins/errors.ts'
+import errors, { handleClientError, handleError } from './plugins/errors.ts'
 import ghostSweep from './plugins/ghost-sweep.ts'
 import health from './plugins/health.ts'
 import jsonBody from './plugins/json-body.ts'
@@ -13,11 +13,14 @@ import openapi from './plugins/openapi.ts'
 import redis from './plugins/redis.ts'
 import schemas, { schemaController } from './plugins/schemas.ts'
 import stores from './plugins/stores.ts'
+import admissionRoutes from './routes/admission.ts'
 import authRoutes from './routes/auth.ts'
 import countRoutes from './routes/counts.ts'
 import healthRoutes from './routes/health.ts'
 import limitRoutes from './routes/limits.ts'
+import nodeRoutes from './routes/nodes.ts'
 import policyRoutes from './routes/policy.ts'
+import sessionRoutes from './routes/sessions.ts'
 import temporaryLimitRoutes from './routes/temporary-limits.ts'
 import type { Settings } from './schemas/settings.ts'
 import type { Clock } from './services/clock.ts'
@@ -47,7 +50,8 @@ export async function buildApp (settings: Settings, jwtSecret: string, overrides
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     schemaController,
-    frameworkErrors: handleError
+    frameworkErrors: handleError,
+    clientErrorHandler: handleClientError
   })
 
   await app.register(config, { config: settings })
@@ -67,6 +71,9 @@ export async function buildApp (settings: Settings, jwtSecret: string, overrides
   await app.register(temporaryLimitRoutes)
   await app.register(policyRoutes)
   await app.register(countRoutes)
+  await app.register(admissionRoutes)
+  await app.register(nodeRoutes)
+  await app.register(sessionRoutes)
   await app.register(healthRoutes)
   await app.register(authRoutes)
   await app.register(methodNotAllowed, { routes })

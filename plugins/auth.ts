@@ -27,7 +27,9 @@ export default fp<{ secret: string }>(async (app, { secret }) => {
       algorithms: ['HS256'],
       cache: TOKEN_CACHE,
       ...(JWT_ISSUER && { allowedIss: JWT_ISSUER }),
-      ...(JWT_AUDIENCE && { allowedAud: JWT_AUDIENCE })
+      ...(JWT_AUDIENCE && { allowedAud: JWT_AUDIENCE }),
+      // Without this, a token that has no such claim at all would pass.
+      requiredClaims: [...(JWT_ISSUER ? ['iss'] : []), ...(JWT_AUDIENCE ? ['aud'] : [])]
     }
   })
   app.decorateRequest('caller', null)
@@ -55,6 +57,9 @@ function accessOf (route: RouteOptions): Access {
 }
 
 async function callerFrom (request: FastifyRequest): Promise<Caller> {
+  // Node takes the first of several, a proxy in front may take the last: no two may disagree on who calls.
+  const named = request.raw.rawHeaders.filter((header, i) => i % 2 === 0 && header.toLowerCase() === 'authorization')
+  if (named.length > 1) throw new ServiceError('unauthorized', 'One Authorization header is needed, not several.')
   try {
     return (request.caller = callerOf(await request.jwtVerify()))
   } catch (cause) {
@@ -64,7 +69,7 @@ async function callerFrom (request: FastifyRequest): Promise<Caller> {
 
 function authorize (caller: Caller, access: Exclude<Access, 'public'>, request: FastifyRequest): void {
   if (caller.permissions.has(access.permission)) return
-  const { username } = request.params as { username?: string }
-  if (access.ownData === true && caller.username !== undefined && caller.username === username) return
+  const { username } = (access.ownData === undefined ? {} : request[access.ownData]) as { username?: unknown }
+  if (caller.username !== undefined && caller.username === username) return
   throw new ServiceError('forbidden', `This needs the permission ${access.permission}.`)
 }

@@ -1,6 +1,7 @@
 /** The one error handler: every failure becomes a problem document (RFC 9457), and none of them a stack trace. */
 import { STATUS_CODES } from 'node:http'
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { Socket } from 'node:net'
+import type { ConnectionError, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ServiceError, type FailureCode } from '../services/errors.ts'
 
@@ -12,7 +13,11 @@ const STATUS: Record<FailureCode, number> = {
   forbidden: 403,
   not_found: 404,
   too_many_requests: 429,
-  store_unavailable: 503
+  store_unavailable: 503,
+  session_limit_reached: 409,
+  session_id_conflict: 409,
+  stale_epoch: 409,
+  session_ended: 410
 }
 
 /** Stable codes for what the framework itself refuses. */
@@ -31,16 +36,42 @@ const FRAMEWORK_CODES: Record<number, string> = {
   503: 'service_unavailable'
 }
 
-/** The most places that one answer names. */
-const MOST_ERRORS = 20
+/** What the HTTP parser refuses, where it is not simply a bad request. */
+const CONNECTION_STATUS: Record<string, number> = { ERR_HTTP_REQUEST_TIMEOUT: 408, HPE_HEADER_OVERFLOW: 431 }
 
-interface Problem { status: number, code: string, detail: string, errors?: Array<{ path: string, message: string }> }
+/** The most places that one answer names, and the longest text that tells what is wrong. */
+const [MOST_ERRORS, LONGEST_DETAIL] = [20, 300]
+
+interface Problem {
+  status: number
+  code: string
+  detail: string
+  errors?: Array<{ path: string, message: string }>
+  members?: Record<string, unknown>
+}
 
 /** Sends a problem document. */
-export function sendProblem (reply: FastifyReply, { status, code, detail, errors }: Problem): FastifyReply {
+export function sendProblem (reply: FastifyReply, { status, code, detail, errors, members }: Problem): FastifyReply {
   if (status === 401) reply.header('www-authenticate', 'Bearer')
-  const problem = { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, detail, code, ...(errors && { errors }) }
+  const problem = problemDocument({ status, code, detail, ...(errors && { errors }), ...members })
   return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send(problem)
+}
+
+/** Answers what is not even an HTTP request, and ends the connection. */
+export function handleClientError (error: ConnectionError, socket: Socket): void {
+  if (error.code !== 'ECONNRESET' && socket.writable) {
+    const status = CONNECTION_STATUS[error.code] ?? 400
+    const body = JSON.stringify(problemDocument({
+      status, code: FRAMEWORK_CODES[status] ?? 'invalid_input', detail: 'This is not an HTTP request that can be read.'
+    }))
+    socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/problem+json\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`)
+  }
+  socket.destroy(error)
+}
+
+function problemDocument ({ status, detail, ...rest }: Problem) {
+  return { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, detail: detail.slice(0, LONGEST_DETAIL), ...rest }
 }
 
 /** Answers an error: the caller is told what it can act on, the log the rest. */
@@ -48,7 +79,7 @@ export function handleError (error: FastifyError | ServiceError, request: Fastif
   if (error instanceof ServiceError) {
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
     if (error.code === 'store_unavailable') request.log.warn({ err: error.cause }, error.message)
-    return sendProblem(reply, { status: STATUS[error.code], code: error.code, detail: error.message })
+    return sendProblem(reply, { status: STATUS[error.code], code: error.code, detail: error.message, members: error.members })
   }
   if (error.validation !== undefined) return sendProblem(reply, validationProblem(error))
   const status = error.statusCode ?? 500
@@ -66,7 +97,8 @@ function validationProblem (error: FastifyError): Problem {
     const extra = params.additionalProperty ?? params.propertyName
     return { path: `${part}${instancePath}${typeof extra === 'string' ? `/${extra}` : ''}`.slice(0, 300), message: message ?? 'is invalid' }
   })
-  return { status: 400, code: 'invalid_input', detail: errors.map(({ path, message }) => `${path} ${message}`).slice(0, 3).join(', '), errors }
+  const detail = errors.slice(0, 3).map(({ path, message }) => `${path} ${message}`).join(', ')
+  return { status: 400, code: 'invalid_input', detail, errors }
 }
 
 export default fp(async (app) => {

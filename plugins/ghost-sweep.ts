@@ -10,7 +10,7 @@ export default fp(async (app) => {
   const sweep = async () => {
     try {
       if (await app.sessionStore.claimSweep(everyMs)) {
-        const { users, removed } = await app.sessionStore.sweepGhosts()
+        const { users, removed } = await app.sessionStore.sweep()
         if (removed > 0) app.log.info({ users, removed }, 'ghosts swept')
       }
     } catch (error) {

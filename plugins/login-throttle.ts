@@ -24,7 +24,8 @@ export default fp(async (app) => {
     for (const limit of limits) {
       const result = await limit(request)
       if (!result.isAllowed && result.isExceeded) {
-        throw new ServiceError('too_many_requests', 'Too many tries to log in; try again later.', { retryAfterSeconds: result.ttlInSeconds })
+        const retryAfterSeconds = result.ttlInSeconds
+        throw new ServiceError('too_many_requests', 'Too many tries to log in; try again later.', { retryAfterSeconds })
       }
     }
   })

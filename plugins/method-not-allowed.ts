@@ -1,9 +1,6 @@
 /** 405 for a path that exists with a method that it does not have, with `Allow` (RFC 9110, 15.5.6). */
-import type { HTTPMethods } from 'fastify'
 import fp from 'fastify-plugin'
 import { sendProblem } from './errors.ts'
-
-const METHODS: HTTPMethods[] = ['DELETE', 'GET', 'PATCH', 'POST', 'PUT']
 
 export interface MethodNotAllowedOptions {
   /** The methods of each route pattern, as they were registered. */
@@ -12,10 +9,13 @@ export interface MethodNotAllowedOptions {
 
 /** Registered after every route: fills in the methods that a path lacks. */
 export default fp<MethodNotAllowedOptions>(async (app, { routes }) => {
-  for (const [url, methods] of [...routes]) {
+  const registered = [...routes].map(([url, methods]) => ({ url, methods: new Set(methods) }))
+  for (const { url } of registered) {
+    // A path may match several patterns: `limits/bulk` is also the limit of a user named bulk.
+    const methods = new Set(registered.filter((other) => covers(other.url, url)).flatMap((other) => [...other.methods]))
     const allow = [...methods].sort().join(', ')
     app.route({
-      method: METHODS.filter((method) => !methods.has(method)),
+      method: app.supportedMethods.filter((method) => !methods.has(method)),
       url,
       schema: { hide: true },
       config: { access: 'public' },
@@ -25,3 +25,9 @@ export default fp<MethodNotAllowedOptions>(async (app, { routes }) => {
     })
   }
 }, { name: 'method-not-allowed', dependencies: ['errors'] })
+
+/** Whether every path of `url` is also one of `pattern`. */
+function covers (pattern: string, url: string): boolean {
+  const [parts, others] = [pattern.split('/'), url.split('/')]
+  return parts.length === others.length && parts.every((part, i) => part.startsWith(':') || part === others[i])
+}

@@ -2,6 +2,7 @@
 import { fastifySwagger } from '@fastify/swagger'
 import { fastifySwaggerUi } from '@fastify/swagger-ui'
 import fp from 'fastify-plugin'
+import { completeDocument, type ApiDocument } from '../services/openapi-document.ts'
 
 export default fp<{ version: string }>(async (app, { version }) => {
   await app.register(fastifySwagger, {
@@ -17,12 +18,18 @@ export default fp<{ version: string }>(async (app, { version }) => {
       tags: [
         { name: 'limits', description: 'Limits of users, and the policy for those without their own' },
         { name: 'counts', description: 'How many sessions are up' },
+        { name: 'admission', description: 'Slots taken, renewed and given back' },
+        { name: 'nodes', description: 'What switch nodes report' },
+        { name: 'sessions', description: 'Which sessions are up' },
         { name: 'auth', description: 'Tokens' },
         { name: 'health', description: 'Probes' }
       ],
       components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
       security: [{ bearer: [] }]
     },
+    transformObject: (made) => 'openapiObject' in made
+      ? completeDocument(made.openapiObject as typeof made.openapiObject & ApiDocument)
+      : made.swaggerObject,
     refResolver: { buildLocalReference: (json, _base, _fragment, i) => typeof json.$id === 'string' ? json.$id : `def-${i}` }
   })
   await app.register(fastifySwaggerUi, { routePrefix: '/docs', logLevel: 'warn' })

@@ -1,4 +1,4 @@
-/** The Redis client, as `app.redis`, where a Redis is configured; nothing here waits for that Redis to be up. */
+/** The Redis client, as `app.redis`, where a Redis is configured. The service starts without it, too. */
 import { fastifyRedis } from '@fastify/redis'
 import fp from 'fastify-plugin'
 import type { TlsFiles } from '../config.ts'
@@ -7,6 +7,8 @@ import type { Settings } from '../schemas/settings.ts'
 
 /** How long a close waits for Redis to say goodbye, in milliseconds. */
 const QUIT_DEADLINE_MS = 500
+/** How long the start waits for Redis, in milliseconds: enough for one that is up, and no start fails for one that is not. */
+const CONNECT_DEADLINE_MS = 500
 
 /** Whether the settings name a Redis; otherwise everything is kept in memory. */
 export function usesRedis (config: Settings): boolean {
@@ -25,12 +27,18 @@ export default fp<{ tls: TlsFiles }>(async (app, { tls }) => {
   fastifyRedis(app, { client, closeClient: false }, () => {})
   client.status = status
 
-  client.connect().catch(() => { /* it goes on trying by itself; health and every request say so meanwhile */ })
+  // A client that finds no Redis goes on trying by itself; health and every request say so meanwhile.
+  const connecting = client.connect().catch(() => {})
+  app.addHook('onReady', async () => await atMost(CONNECT_DEADLINE_MS, connecting))
   app.addHook('onClose', async () => {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise((resolve) => { timer = setTimeout(resolve, QUIT_DEADLINE_MS) })
-    await Promise.race([client.quit().catch(() => {}), late])
-    clearTimeout(timer)
+    await atMost(QUIT_DEADLINE_MS, client.quit().catch(() => {}))
     client.disconnect()
   })
 }, { name: 'redis', dependencies: ['config'] })
+
+/** Waits until a promise has settled, but not longer than so many milliseconds. */
+async function atMost (ms: number, promise: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  await Promise.race([promise, new Promise((resolve) => { timer = setTimeout(resolve, ms) })])
+  clearTimeout(timer)
+}

@@ -1,5 +1,6 @@
 /** Registers the named schemas, and compiles them: bodies strictly, parameters and queries with coercion. */
 import { AjvCompiler } from '@fastify/ajv-compiler'
+import { Type } from '@sinclair/typebox'
 import type { FastifySchema, FastifySchemaCompiler, FastifyServerOptions } from 'fastify'
 import type { FastifyRouteSchemaDef } from 'fastify/types/schema.js'
 import fp from 'fastify-plugin'
@@ -9,9 +10,10 @@ import * as health from '../schemas/health.ts'
 import * as limits from '../schemas/limits.ts'
 import * as policy from '../schemas/policy.ts'
 import * as problem from '../schemas/problem.ts'
+import * as sessions from '../schemas/sessions.ts'
 
 /** Every schema that has a name of its own. */
-const named = [auth, counts, health, limits, policy, problem]
+const named = [auth, counts, health, limits, policy, problem, sessions]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter((value): value is { $id: string } => typeof value === 'object' && value !== null && '$id' in value)
 
@@ -33,6 +35,13 @@ function buildValidator (externalSchemas: Parameters<ReturnType<typeof AjvCompil
   return (route: FastifyRouteSchemaDef<FastifySchema>) => route.httpPart === 'body' ? forBodies(route) : forText(route)
 }
 
+/** The query of a route that declares none: nothing is dropped silently, in a query neither. */
+const noQuery = Type.Object({}, { additionalProperties: false })
+
 export default fp(async (app) => {
   for (const schema of named) app.addSchema(schema)
+  app.addHook('onRoute', ({ schema }) => {
+    // Probes may carry what they like, and a path without this method says so first.
+    if (schema !== undefined && schema.hide !== true && schema.security === undefined) schema.querystring ??= noQuery
+  })
 }, { name: 'schemas' })

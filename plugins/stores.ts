@@ -1,4 +1,5 @@
-/** The policy, the limits store and the session store: `app.policy`, `app.limitsStore`, `app.sessionStore`. */
+/** The policy and the stores: `app.policy`, `app.limitsStore`, `app.sessionStore`, and `app.admission` on top of the last. */
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { systemClock, type Clock } from '../services/clock.ts'
 import { MemoryLimitsStore } from '../services/limits/memory-limits-store.ts'
@@ -8,6 +9,7 @@ import { Oddities } from '../services/oddities.ts'
 import { memoryPolicySource } from '../services/policy/memory-policy-source.ts'
 import { PolicyCache, type PolicySource } from '../services/policy/policy.ts'
 import { redisPolicySource } from '../services/policy/redis-policy-source.ts'
+import { Admission } from '../services/sessions/admission.ts'
 import { RedisGate } from '../services/redis/redis-gate.ts'
 import { RedisKeys } from '../services/redis/redis-keys.ts'
 import { MemorySessionStore } from '../services/sessions/memory-session-store.ts'
@@ -20,6 +22,7 @@ declare module 'fastify' {
     policy: PolicyCache
     limitsStore: LimitsStore
     sessionStore: SessionStore
+    admission: Admission
     oddities: Oddities
     /** The door to Redis, or null on the in-memory store. */
     redisGate: RedisGate | null
@@ -44,7 +47,7 @@ export default fp<{ clock?: Clock }>(async (app, { clock = systemClock }) => {
     app.decorate('redisGate', null)
     app.decorate('policy', policy)
     app.decorate('limitsStore', limits)
-    app.decorate('sessionStore', new MemorySessionStore(limits))
+    decorateSessions(app, new MemorySessionStore(limits, policy, clock))
     return
   }
 
@@ -55,7 +58,13 @@ export default fp<{ clock?: Clock }>(async (app, { clock = systemClock }) => {
   app.decorate('redisGate', gate)
   app.decorate('policy', policy)
   app.decorate('limitsStore', limits)
-  app.decorate('sessionStore', new RedisSessionStore(gate, keys, limits, oddities))
-  policy.start((error) => app.log.debug({ err: error }, 'the policy could not be read; the last known one holds'))
+  decorateSessions(app, new RedisSessionStore(gate, keys, policy, limits, oddities))
+  app.addHook('onReady', async () => await policy.start((error) =>
+    app.log.debug({ err: error }, 'the policy could not be read; the last known one holds')))
   app.addHook('onClose', () => policy.stop())
 }, { name: 'stores', dependencies: ['config', 'redis'] })
+
+function decorateSessions (app: FastifyInstance, store: SessionStore): void {
+  app.decorate('sessionStore', store)
+  app.decorate('admission', new Admission(store, { status: app.config.SIP_REJECT_STATUS, reason: app.config.SIP_REJECT_REASON }))
+}

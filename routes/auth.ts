@@ -25,7 +25,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     const matches = await verifyPassword(password, passwordHash)
     if (!matches || username !== admin) throw new ServiceError('invalid_credentials', 'The name or the password is wrong.')
     const user = { username, role: 'admin' }
-    return { success: true, token: app.jwt.sign({ sub: username, ...user }, { expiresIn: expiresIn * 1000 }), user, expiresIn }
+    return { success: true, token: app.jwt.sign({ sub: username, ...user }, { expiresIn }), user, expiresIn }
   })
 }
 

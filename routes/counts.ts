@@ -44,9 +44,9 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'sweepGhosts',
       tags,
       summary: 'Sweeps ghosts now: sessions that a user\'s set still names and that are gone',
-      response: { 200: ref(SweepResultSchema), ...problems(401, 403, 429, 503) }
+      response: { 200: ref(SweepResultSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
     }
-  }, async () => await app.sessionStore.sweepGhosts())
+  }, async () => await app.sessionStore.sweep())
 }
 
 export default routes

@@ -11,7 +11,13 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
   const ready = { '/healthz/ready': 'getReadiness', '/health': 'getHealth', '/api/health': 'getApiHealth' }
   for (const [url, operationId] of Object.entries(ready)) {
     app.get(url, {
-      schema: { operationId, tags, security, summary: 'Whether the service can do its work now', response: { 200: health, 503: health } }
+      schema: {
+        operationId,
+        tags,
+        security,
+        summary: 'Whether the service can do its work now',
+        response: { 200: health, 503: health }
+      }
     }, async (_request, reply) => {
       const { health } = app.health
       return reply.code(health.status === 'down' ? 503 : 200).send(health)
@@ -19,11 +25,23 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
   }
 
   app.get('/healthz/live', {
-    schema: { operationId: 'getLiveness', tags, security, summary: 'Whether the process answers at all', response: { 200: ref(LivenessSchema) } }
+    schema: {
+      operationId: 'getLiveness',
+      tags,
+      security,
+      summary: 'Whether the process answers at all',
+      response: { 200: ref(LivenessSchema) }
+    }
   }, async () => ({ status: 'ok' as const }))
 
   app.get('/healthz/startup', {
-    schema: { operationId: 'getStartup', tags, security, summary: 'Whether the service has started; it starts without its dependencies', response: { 200: health } }
+    schema: {
+      operationId: 'getStartup',
+      tags,
+      security,
+      summary: 'Whether the service has started; it starts without its dependencies',
+      response: { 200: health }
+    }
   }, async () => app.health.health)
 }
 

@@ -27,7 +27,8 @@ async function * prepend (beginning: string, rest: AsyncIterable<string>): Async
 
 /** The text in pieces; the first one holds the head and what the first batch brought. */
 async function * jsonText (head: Record<string, unknown>, { name, batches, first = {}, tail }: LongMember): AsyncGenerator<string> {
-  let piece = `{${members(Object.entries(head)).map((member) => `${member},`).join('')}${JSON.stringify(name)}:{${members(Object.entries(first)).join(',')}`
+  const before = members(Object.entries(head)).map((member) => `${member},`).join('')
+  let piece = `{${before}${JSON.stringify(name)}:{${members(Object.entries(first)).join(',')}`
   let comma = Object.keys(first).length > 0
   let sum = 0
   for await (const batch of batches) {

@@ -69,7 +69,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       tags,
       summary: 'Removes a user\'s own limit',
       params,
-      response: { 200: ref(LimitRemovedSchema), ...problems(400, 401, 403, 429, 503) }
+      response: { 200: ref(LimitRemovedSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
     }
   }, async ({ params: { username } }) => {
     const removed = await app.limitsStore.removeLimit(username)

@@ -32,7 +32,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       tags,
       summary: 'Ends a temporary limit before its time',
       params,
-      response: { 200: ref(TemporaryLimitRemovedSchema), ...problems(400, 401, 403, 429, 503) }
+      response: { 200: ref(TemporaryLimitRemovedSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
     }
   }, async ({ params: { username } }) => {
     return { success: true, username, removed: await app.limitsStore.removeTemporaryLimit(username) }

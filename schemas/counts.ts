@@ -11,7 +11,9 @@ export const CountSchema = Type.Object({
 }, { $id: 'Count' })
 
 export const CountListSchema = Type.Object({
-  counts: Type.Record(Type.String(), Type.Integer(), { description: 'By username; users with none are left out.', examples: [{ alice: 2 }] }),
+  counts: Type.Record(Type.String(), Type.Integer(), {
+    description: 'By username; users with none are left out.', examples: [{ alice: 2 }]
+  }),
   total: Type.Integer({ description: 'The sum of what is in this answer.', examples: [2] }),
   next_cursor: Type.Optional(Type.Union([Type.String(), Type.Null()]))
 }, { $id: 'CountList' })

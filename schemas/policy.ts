@@ -13,7 +13,7 @@ export const PolicySchema = Type.Object({
   enabled: Type.Boolean({ description: 'False refuses nothing and still counts.', examples: [true] }),
   max_sessions_per_user: LimitValueSchema,
   session_limit_action: SessionLimitActionSchema
-}, { $id: 'Policy', additionalProperties: false })
+}, { additionalProperties: false })
 
 export const PolicyChangeSchema = Type.Partial(Type.Object(PolicySchema.properties), {
   $id: 'PolicyChange', additionalProperties: false, minProperties: 1

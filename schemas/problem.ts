@@ -14,27 +14,42 @@ export const ProblemSchema = Type.Object({
   })))
 }, { $id: 'Problem', additionalProperties: true })
 
-const descriptions = {
-  400: 'Invalid input',
-  401: 'No token, or one that does not verify',
-  403: 'The token does not carry the permission',
-  404: 'Not found',
-  409: 'Conflict',
-  410: 'The session has ended',
-  413: 'The body is too large',
-  415: 'The body is not JSON',
-  429: 'Too many requests',
-  503: 'The store cannot be reached'
+/** Of each status: its title, a code that comes with it, and what it means here. */
+const meanings = {
+  400: ['Bad Request', 'invalid_input', 'Invalid input'],
+  401: ['Unauthorized', 'unauthorized', 'No token, or one that does not verify'],
+  403: ['Forbidden', 'forbidden', 'The token does not carry the permission'],
+  404: ['Not Found', 'not_found', 'Not found'],
+  409: ['Conflict', 'session_limit_reached', 'Conflict'],
+  410: ['Gone', 'session_ended', 'The session has ended'],
+  413: ['Payload Too Large', 'payload_too_large', 'The body is too large'],
+  415: ['Unsupported Media Type', 'unsupported_media_type', 'The body is not JSON'],
+  429: ['Too Many Requests', 'too_many_requests', 'Too many requests'],
+  503: ['Service Unavailable', 'store_unavailable', 'The store cannot be reached']
 } as const
+
+/** When to try again, where the answer says so. */
+const retryAfter = { 'Retry-After': Type.Integer({ description: 'Seconds after which to try again.' }) }
+const headers = {
+  401: { 'WWW-Authenticate': Type.String({ description: 'Always `Bearer`.' }) },
+  429: retryAfter,
+  503: retryAfter
+}
 
 const problem = ref(ProblemSchema)
 type ProblemResponse = { description: string, content: { 'application/problem+json': { schema: typeof problem } } }
 
 /** Response declarations for the given error statuses, each a problem document. */
-export function problems<S extends keyof typeof descriptions> (...statuses: S[]): Record<S, ProblemResponse> {
-  const responses: Partial<Record<S, ProblemResponse>> = {}
-  for (const status of statuses) {
-    responses[status] = { description: descriptions[status], content: { 'application/problem+json': { schema: problem } } }
+export function problems<S extends keyof typeof meanings> (...statuses: S[]): Record<S, ProblemResponse> {
+  return Object.fromEntries(statuses.map((status) => [status, problemResponse(status)])) as Record<S, ProblemResponse>
+}
+
+function problemResponse (status: keyof typeof meanings) {
+  const [title, code, description] = meanings[status]
+  const example = { type: 'about:blank', title, status, detail: `${description}.`, code }
+  return {
+    description,
+    ...(status in headers && { headers: headers[status as keyof typeof headers] }),
+    content: { 'application/problem+json': { schema: problem, example } }
   }
-  return responses as Record<S, ProblemResponse>
 }

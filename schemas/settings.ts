@@ -14,9 +14,13 @@ export const SettingsSchema = Type.Object({
   NODE_ENV: text('`production` refuses to start without a JWT_SECRET of at least 32 bytes.', { default: 'development' }),
   HOST: text('Address to listen on.', { default: '0.0.0.0' }),
   PORT: Type.Integer({ description: 'Port to listen on; 0 takes a free one.', minimum: 0, maximum: 65535, default: 3001 }),
-  LOG_LEVEL: stringEnum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { description: 'Least severity that is logged.', default: 'info' }),
+  LOG_LEVEL: stringEnum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+    description: 'Least severity that is logged.', default: 'info'
+  }),
 
-  REDIS_URL: optional(text('Where Redis is: `redis://user:password@host:6379/0`, or `rediss://` for TLS. Goes before REDIS_HOST.', { pattern: '^rediss?://' })),
+  REDIS_URL: optional(text('Where Redis is: `redis://user:password@host:6379/0`, or `rediss://` for TLS. Goes before REDIS_HOST.', {
+    pattern: '^rediss?://'
+  })),
   REDIS_HOST: optional(text('Where Redis is, when there is no REDIS_URL. With neither, everything is kept in memory.')),
   REDIS_PORT: Type.Integer({ description: 'Port of REDIS_HOST.', minimum: 1, maximum: 65535, default: 6379 }),
   REDIS_USERNAME: optional(text('ACL user.')),
@@ -27,15 +31,33 @@ export const SettingsSchema = Type.Object({
   REDIS_TLS_CERT: optional(text('PEM file: our certificate.')),
   REDIS_TLS_KEY: optional(text('PEM file: our key.')),
   REDIS_KEY_PREFIX: text('What every key begins with; the switch uses the default.', { default: 'voice-ferry-c4:' }),
-  REDIS_TIMEOUT_MS: Type.Integer({ description: 'How long one question to Redis may take, in milliseconds.', minimum: 20, maximum: 10_000, default: 300 }),
+  REDIS_TIMEOUT_MS: Type.Integer({
+    description: 'How long one question to Redis may take, in milliseconds.', minimum: 20, maximum: 10_000, default: 300
+  }),
   MOCK_SESSION_LIMITS: flag('Keep everything in memory, even when a Redis is configured.', false),
 
   ENABLE_SESSION_LIMITS: flag('Whether limits are enforced, where no policy is stored yet.', true),
-  MAX_SESSIONS_PER_USER: Type.Integer({ description: 'The limit of users without their own, where no policy is stored yet; 0 is unlimited.', minimum: 0, maximum: 1_000_000, default: 5 }),
-  SESSION_LIMIT_ACTION: stringEnum(SESSION_LIMIT_ACTIONS, { description: 'What happens at the limit, where no policy is stored yet.', default: 'reject' }),
-  GHOST_SWEEP_INTERVAL_SECONDS: Type.Integer({ description: 'How often ghosts are swept, in seconds; 0 leaves it to `POST /api/sessions/sweep`.', minimum: 0, maximum: 86_400, default: 30 }),
+  MAX_SESSIONS_PER_USER: Type.Integer({
+    description: 'The limit of users without their own, where no policy is stored yet; 0 is unlimited.',
+    minimum: 0,
+    maximum: 1_000_000,
+    default: 5
+  }),
+  SESSION_LIMIT_ACTION: stringEnum(SESSION_LIMIT_ACTIONS, {
+    description: 'What happens at the limit, where no policy is stored yet.', default: 'reject'
+  }),
+  SIP_REJECT_STATUS: Type.Integer({ description: 'The SIP status that a switch is told to answer with when the limit is reached.', minimum: 400, maximum: 699, default: 486 }),
+  SIP_REJECT_REASON: text('The SIP reason phrase that goes with it.', { default: 'Busy Here', maxLength: 128 }),
+  GHOST_SWEEP_INTERVAL_SECONDS: Type.Integer({
+    description: 'How often ghosts are swept, in seconds; 0 leaves it to `POST /api/sessions/sweep`.',
+    minimum: 0,
+    maximum: 86_400,
+    default: 30
+  }),
 
-  ETCD_ENDPOINTS: optional(text('etcd\'s URLs, separated by commas: `http://etcd-0:2379,http://etcd-1:2379`.', { pattern: '^\\s*https?://[^,\\s]+(\\s*,\\s*https?://[^,\\s]+)*\\s*$' })),
+  ETCD_ENDPOINTS: optional(text('etcd\'s URLs, separated by commas: `http://etcd-0:2379,http://etcd-1:2379`.', {
+    pattern: '^\\s*https?://[^,\\s]+(\\s*,\\s*https?://[^,\\s]+)*\\s*$'
+  })),
   ETCD_USERNAME: optional(text('etcd user.')),
   ETCD_PASSWORD: optional(text('Password of the etcd user.')),
   ETCD_TLS_CA: optional(text('PEM file: the authority that signed etcd\'s certificate.')),
@@ -43,12 +65,15 @@ export const SettingsSchema = Type.Object({
   ETCD_TLS_KEY: optional(text('PEM file: our key for etcd.')),
   ETCD_REQUIRED: flag('Whether the service counts as not ready without etcd.', false),
 
-  JWT_SECRET: optional(text('Secret that tokens are signed with (HS256), at least 32 bytes, the one the web console and the switch use. Outside production, without one, a secret is made for the run.')),
+  JWT_SECRET: optional(text('Secret that tokens are signed with (HS256), at least 32 bytes, the one the web console and the switch use. ' +
+    'Outside production, without one, a secret is made for the run.')),
   JWT_ISSUER: optional(text('Issuer (`iss`) that tokens must name.')),
   JWT_AUDIENCE: optional(text('Audience (`aud`) that tokens must name.')),
   ADMIN_USERNAME: optional(text('Who may log in by password; needs ADMIN_PASSWORD_HASH.')),
   ADMIN_PASSWORD_HASH: optional(text('scrypt hash as `npm run hash-password` prints it.', { pattern: '^\\$scrypt\\$' })),
-  LOGIN_TOKEN_SECONDS: Type.Integer({ description: 'How long a token from a login is valid, in seconds.', minimum: 60, maximum: 86_400, default: 3600 })
+  LOGIN_TOKEN_SECONDS: Type.Integer({
+    description: 'How long a token from a login is valid, in seconds.', minimum: 60, maximum: 86_400, default: 3600
+  })
 })
 
 export type Settings = Static<typeof SettingsSchema>

@@ -3,9 +3,9 @@ import type { Permission } from './permissions.ts'
 
 /**
  * What a route needs: nothing at all (`public`), a permission, or a permission that a caller can do without where the
- * route's `:username` is its own name.
+ * `username` that the path or the query names is its own.
  */
-export type Access = 'public' | { permission: Permission, ownData?: true }
+export type Access = 'public' | { permission: Permission, ownData?: 'params' | 'query' }
 
 const limitsRead: Access = { permission: 'limits:read' }
 const limitsWrite: Access = { permission: 'limits:write' }
@@ -25,7 +25,7 @@ export const ACCESS: Record<string, Access> = {
 
   'GET /api/sessions/limits': limitsRead,
   'PUT /api/sessions/limits': { permission: 'policy:write' },
-  'GET /api/sessions/limits/:username': { permission: 'limits:read', ownData: true },
+  'GET /api/sessions/limits/:username': { permission: 'limits:read', ownData: 'params' },
   'PUT /api/sessions/limits/:username': limitsWrite,
   'DELETE /api/sessions/limits/:username': limitsWrite,
   'POST /api/sessions/limits/bulk': limitsWrite,
@@ -33,6 +33,18 @@ export const ACCESS: Record<string, Access> = {
   'DELETE /api/sessions/users/:username/temporary-limit': limitsWrite,
 
   'GET /api/sessions/counts': sessionsRead,
-  'GET /api/sessions/counts/:username': { permission: 'sessions:read', ownData: true },
-  'POST /api/sessions/sweep': sessionsWrite
+  'GET /api/sessions/counts/:username': { permission: 'sessions:read', ownData: 'params' },
+  'POST /api/sessions/sweep': sessionsWrite,
+
+  'POST /api/sessions': sessionsWrite,
+  'POST /api/sessions/renew': sessionsWrite,
+  'POST /api/sessions/:session_id/renew': sessionsWrite,
+  'DELETE /api/sessions/:session_id': sessionsWrite,
+  'PUT /api/sessions/nodes/:node': sessionsWrite,
+  'DELETE /api/sessions/users/:username/sessions': sessionsWrite,
+  'GET /api/sessions/:session_id': sessionsRead,
+  'GET /api/sessions/active': { permission: 'sessions:read', ownData: 'query' },
+  'GET /api/sessions/nodes': sessionsRead,
+  'GET /api/sessions/users': sessionsRead,
+  'GET /api/sessions/users/:username': { permission: 'sessions:read', ownData: 'params' }
 }

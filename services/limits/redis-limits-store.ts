@@ -4,7 +4,7 @@ import type { Oddities } from '../oddities.ts'
 import type { PolicyCache } from '../policy/policy.ts'
 import type { RedisGate } from '../redis/redis-gate.ts'
 import type { RedisKeys } from '../redis/redis-keys.ts'
-import { scanAll, scanPage, type ScanList } from '../redis/redis-scan.ts'
+import { keyspaces, scanAll, scanPage, type ScanList } from '../redis/redis-scan.ts'
 import { limitInForce, parseLimit, parseTemporaryLimit } from './limit-value.ts'
 import type { LimitEntry, LimitsStore, PageRequest } from './limits-store.ts'
 
@@ -23,9 +23,11 @@ export class RedisLimitsStore implements LimitsStore {
   }
 
   async getLimit (username: string) {
-    const [own, temporary] = await this.#gate.ask(this.#gate.client.mget(
-      this.#keys.user('user-limit', username), this.#keys.user('user-temporary-limit', username)))
-    return this.#inForce(username, own, temporary)
+    const [own, temporary] = await Promise.all([
+      this.#text(this.#keys.user('user-limit', username), 'limit_without_meaning'),
+      this.#text(this.#keys.user('user-temporary-limit', username), 'temporary_limit_without_meaning')
+    ])
+    return this.inForce(username, own, temporary)
   }
 
   async setLimit (username: string, limit: number) {
@@ -62,19 +64,18 @@ export class RedisLimitsStore implements LimitsStore {
   }
 
   async listLimits (prefix: string, { cursor, count }: PageRequest) {
-    return await scanPage(this.#gate, this.#list(prefix), cursor, count)
+    return await scanPage(this.#list(prefix), cursor, count)
   }
 
   allLimits (prefix: string) {
-    return scanAll(this.#gate, this.#list(prefix))
+    return scanAll(this.#list(prefix))
   }
 
   #list (prefix: string): ScanList<LimitEntry> {
     return {
-      pattern: this.#keys.pattern('user-limit', prefix),
-      nameOf: (key) => this.#keys.usernameOf('user-limit', key),
+      sources: keyspaces(this.#gate, this.#keys.pattern('user-limit', prefix), (key) => this.#keys.usernameOf('user-limit', key)),
       load: async (names) => {
-        const values = await this.#gate.ask(this.#gate.client.mget(names.map((name) => this.#keys.user('user-limit', name))))
+        const values = await this.#gate.getMany(names.map((name) => this.#keys.user('user-limit', name)))
         return names.flatMap((name, i) => {
           const limit = this.#own(name, values[i])
           return limit === undefined ? [] : [[name, limit] satisfies LimitEntry]
@@ -83,10 +84,22 @@ export class RedisLimitsStore implements LimitsStore {
     }
   }
 
-  #inForce (username: string, own: string | null | undefined, temporary: string | null | undefined) {
+  /** The limit in force, given what is stored for the user. */
+  inForce (username: string, own: string | null | undefined, temporary: string | null | undefined) {
     const { max_sessions_per_user: policyLimit } = this.#policy.current
     const ownLimit = typeof own === 'string' ? this.#own(username, own) : undefined
     return limitInForce(username, ownLimit, typeof temporary === 'string' ? this.#temporary(username, temporary) : undefined, policyLimit)
+  }
+
+  /** The text at a key. A key of another type, which somebody else wrote, is noted and read as none. */
+  async #text (key: string, oddity: string): Promise<string | null> {
+    try {
+      return await this.#gate.ask(this.#gate.client.get(key))
+    } catch (error) {
+      if (!this.#gate.isWrongType(error)) throw error
+      this.#oddities.note(oddity, key)
+      return null
+    }
   }
 
   /** A listed key without a string in it is of another type, or went meanwhile. */

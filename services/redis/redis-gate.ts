@@ -1,5 +1,5 @@
 /** The one door to Redis: every question has a deadline, and every failure one meaning. */
-import { ReplyError, type Redis } from 'ioredis'
+import { Cluster, ReplyError, type Redis } from 'ioredis'
 import { storeUnavailable } from '../errors.ts'
 import { loadScripts, type Scripts } from './redis-scripts.ts'
 
@@ -14,9 +14,11 @@ export class RedisGate {
   readonly client: Redis
   readonly scripts: Scripts
   readonly deadlineMs: number
+  readonly isCluster: boolean
 
   constructor (client: Redis, deadlineMs = DEFAULT_DEADLINE_MS) {
     this.client = client
+    this.isCluster = (client as unknown) instanceof Cluster
     this.scripts = loadScripts(client)
     this.deadlineMs = deadlineMs
   }
@@ -37,6 +39,30 @@ export class RedisGate {
     } finally {
       clearTimeout(timer)
     }
+  }
+
+  /** The strings at many keys, in their order; null where there is none, or a value of another type. */
+  async getMany (keys: string[]): Promise<Array<string | null>> {
+    if (keys.length === 0) return []
+    if (!this.isCluster) return await this.ask(this.client.mget(keys))
+    return await this.ask(Promise.all(keys.map(async (key) => await this.or(null, this.client.get(key)))))
+  }
+
+  /** A reply, or the fallback where the key holds another type: someone else wrote it. */
+  async or<T> (fallback: T, reply: Promise<T>, onWrongType: () => void = () => {}): Promise<T> {
+    try {
+      return await reply
+    } catch (error) {
+      if (!this.isWrongType(error)) throw error
+      onWrongType()
+      return fallback
+    }
+  }
+
+  /** The time by the clock of Redis, in milliseconds since the epoch. */
+  async nowMs (): Promise<number> {
+    const [seconds = 0, microseconds = 0] = (await this.ask(this.client.time())).map(Number)
+    return seconds * 1000 + Math.floor(microseconds / 1000)
   }
 
   /** Whether a command failed because the key holds another type: someone else wrote it. */

@@ -9,6 +9,8 @@ export class RedisKeys {
   readonly cluster: boolean
   /** Hash: the policy. */
   readonly policy: string
+  /** Hash: the switch nodes, each with its epoch and when it last reported. */
+  readonly nodes: string
   /** String: which replica sweeps now; expires by itself. */
   readonly sweepLock: string
 
@@ -20,6 +22,7 @@ export class RedisKeys {
     this.prefix = prefix
     this.cluster = cluster
     this.policy = `${prefix}session-policy`
+    this.nodes = `${prefix}session-nodes`
     this.sweepLock = `${prefix}session-sweep-lock`
   }
 
@@ -31,6 +34,39 @@ export class RedisKeys {
   /** String, the switch's: what it knows of a session. */
   session (sessionId: string): string {
     return `${this.prefix}session:${sessionId}`
+  }
+
+  /** What the records of a user's leases begin with. Outside a cluster ids are unique among all users. */
+  leasePrefix (username: string): string {
+    return this.cluster ? `${this.prefix}session-lease:{${username}}:` : `${this.prefix}session-lease:`
+  }
+
+  /** String: the record of a lease, or the memory that its id has ended. */
+  lease (username: string, sessionId: string): string {
+    return this.leasePrefix(username) + sessionId
+  }
+
+  /** Sorted set: `user id` of the leases of one switch node, by their end. */
+  nodeLeases (node: string): string {
+    return `${this.prefix}node-leases:${node}`
+  }
+
+  /** The SCAN pattern for both families of keys that hold a user's sessions. */
+  get userSessionsPattern (): string {
+    return this.pattern('user-[sl]e[sa]s*')
+  }
+
+  /** The SCAN pattern for the records of leases and of the switch's sessions. */
+  get sessionRecordsPattern (): string {
+    return `${escapeGlob(this.prefix)}session[-:]*`
+  }
+
+  /** The session id in the key of a lease record or of one of the switch's sessions, and which of the two it is. */
+  sessionIdOf (key: string): { id: string, source: 'lease' | 'external' } | undefined {
+    const rest = key.slice(this.prefix.length)
+    if (rest.startsWith('session:')) return { id: rest.slice('session:'.length), source: 'external' }
+    const lease = this.cluster ? /^session-lease:\{[^}]*\}:([^]*)$/.exec(rest) : /^session-lease:([^]*)$/.exec(rest)
+    return lease?.[1] === undefined ? undefined : { id: lease[1], source: 'lease' }
   }
 
   /** The user that a key belongs to, or undefined when the key is of another family. */

@@ -4,21 +4,39 @@ import type { Page } from '../../schemas/paging.ts'
 import { decodeCursor, encodeCursor } from '../cursor.ts'
 import type { RedisGate } from './redis-gate.ts'
 
-/** What a list is made of: the keys it looks at, the names in them, and what is read for each name. */
+/**
+ * One thing to go through, the keyspace of a master or a big key: from a SCAN cursor, looking at about `look` entries.
+ * @returns the next cursor, '0' at the end, and the names found
+ */
+export type Source = (cursor: string, look: number) => Promise<[cursor: string, names: string[]]>
+
+/** What a list is made of: what it goes through, and what it says of each name found there. */
 export interface ScanList<T> {
-  pattern: string
-  /** The name that a key stands for, or undefined when the key is not of this list. */
-  nameOf (key: string): string | undefined
+  sources: Source[]
   /** What the list says of each name; a name it has nothing to say of is left out. */
   load (names: string[]): Promise<T[]>
 }
 
-/** Which master is scanned, its SCAN cursor (null: that master is done), and names found but not read yet. */
-type Position = [master: number, scanCursor: string | null, pending: string[]]
+/** The keyspaces of all masters, as sources of the names in keys that match a pattern. */
+export function keyspaces (gate: RedisGate, pattern: string, nameOf: (key: string) => string | undefined): Source[] {
+  return mastersOf(gate.client).map((master): Source => async (cursor, look) => {
+    const [next, keys] = await gate.ask(master.scan(cursor, 'MATCH', pattern, 'COUNT', look))
+    const names = new Set(keys.map(nameOf))
+    names.delete(undefined)
+    return [next, [...names] as string[]]
+  })
+}
+
+/** Which source is gone through, the SCAN cursor in it (null: that one is done), and names found but not read yet. */
+type Position = [source: number, scanCursor: string | null, pending: string[]]
 
 const START: Position = [0, '0', []]
 /** The most keys one SCAN looks at, and the least: a page that wants few more entries must not find many. */
 const [MOST_KEYS, LEAST_KEYS] = [1000, 16]
+/** The most characters of names that may travel in a cursor: well within what a query takes. */
+const MOST_PENDING = 6000
+/** Redis reads cursors as unsigned 64-bit integers. */
+const CURSORS_END = 2n ** 64n
 /** How many SCANs one page may take: over a huge keyspace with few matches a page is short rather than late. */
 const STEPS_PER_PAGE = 200
 
@@ -26,9 +44,8 @@ const STEPS_PER_PAGE = 200
  * One page of a list. What one step found beyond the page travels in the cursor, so that nothing is skipped.
  * @throws ServiceError `invalid_input` for a foreign cursor, `store_unavailable`
  */
-export async function scanPage<T> (gate: RedisGate, list: ScanList<T>, cursor: string, count: number): Promise<Page<T>> {
-  const position = cursor === '' ? START : decodeCursor(cursor, isPosition)
-  const walk = new ScanWalk(gate, list, position)
+export async function scanPage<T> (list: ScanList<T>, cursor: string, count: number): Promise<Page<T>> {
+  const walk = new ScanWalk(list, cursor === '' ? START : decodeCursor(cursor, isPosition))
   const entries: T[] = []
   for (let step = 0; step < STEPS_PER_PAGE && entries.length < count && !walk.done; step++) {
     entries.push(...await walk.next(count - entries.length))
@@ -36,9 +53,9 @@ export async function scanPage<T> (gate: RedisGate, list: ScanList<T>, cursor: s
   return { entries, next_cursor: walk.done ? null : encodeCursor(walk.position) }
 }
 
-/** A whole list in batches, each of what one SCAN found. @throws ServiceError `store_unavailable` */
-export async function * scanAll<T> (gate: RedisGate, list: ScanList<T>): AsyncGenerator<T[]> {
-  const walk = new ScanWalk(gate, list, START)
+/** A whole list in batches, each of what one step found. @throws ServiceError `store_unavailable` */
+export async function * scanAll<T> (list: ScanList<T>): AsyncGenerator<T[]> {
+  const walk = new ScanWalk(list, START)
   while (!walk.done) {
     const batch = await walk.next(Infinity)
     if (batch.length > 0) yield batch
@@ -46,30 +63,26 @@ export async function * scanAll<T> (gate: RedisGate, list: ScanList<T>): AsyncGe
 }
 
 class ScanWalk<T> {
-  #gate: RedisGate
   #list: ScanList<T>
-  #masters: Redis[]
-  #master: number
+  #source: number
   #scanCursor: string | null
   #pending: string[]
-  /** Matches per key looked at, as seen so far: how far one SCAN should look. */
+  /** Matches per entry looked at, as seen so far: how far one step should look. */
   #density = 1
 
-  constructor (gate: RedisGate, list: ScanList<T>, [master, scanCursor, pending]: Position) {
-    this.#gate = gate
+  constructor (list: ScanList<T>, [source, scanCursor, pending]: Position) {
     this.#list = list
-    this.#masters = mastersOf(gate.client)
-    this.#master = master
+    this.#source = source
     this.#scanCursor = scanCursor
     this.#pending = pending
   }
 
   get done (): boolean {
-    return this.#pending.length === 0 && this.#scanCursor === null && this.#master >= this.#masters.length - 1
+    return this.#pending.length === 0 && this.#scanCursor === null && this.#source >= this.#list.sources.length - 1
   }
 
   get position (): Position {
-    return [this.#master, this.#scanCursor, this.#pending]
+    return [this.#source, this.#scanCursor, this.#pending]
   }
 
   /** Up to `wanted` further entries; none is no sign of the end. */
@@ -83,22 +96,23 @@ class ScanWalk<T> {
 
   async #scan (wanted: number): Promise<void> {
     if (this.#scanCursor === null) {
-      this.#master++
+      this.#source++
       this.#scanCursor = '0'
     }
-    const master = this.#masters[this.#master]
-    if (master === undefined) {
+    const source = this.#list.sources[this.#source]
+    if (source === undefined) {
       this.#scanCursor = null
       return
     }
-    const look = Math.min(MOST_KEYS, Math.max(LEAST_KEYS, Math.ceil(wanted / this.#density)))
-    const [next, keys] = await this.#gate.ask(master.scan(this.#scanCursor, 'MATCH', this.#list.pattern, 'COUNT', look))
-    this.#scanCursor = next === '0' ? null : next
-    this.#density = Math.max(keys.length / look, 1 / MOST_KEYS)
-    for (const key of new Set(keys)) {
-      const name = this.#list.nameOf(key)
-      if (name !== undefined) this.#pending.push(name)
+    let look = Math.min(MOST_KEYS, Math.max(LEAST_KEYS, Math.ceil(wanted / this.#density)))
+    let [next, names] = await source(this.#scanCursor, look)
+    while (look > 1 && names.slice(wanted).join().length > MOST_PENDING) {
+      look = look > LEAST_KEYS ? LEAST_KEYS : 1
+      ;[next, names] = await source(this.#scanCursor, look)
     }
+    this.#scanCursor = next === '0' ? null : next
+    this.#density = Math.max(names.length / look, 1 / MOST_KEYS)
+    this.#pending = names
   }
 }
 
@@ -108,8 +122,8 @@ function mastersOf (client: Redis | Cluster): Redis[] {
 
 function isPosition (value: unknown): value is Position {
   if (!Array.isArray(value) || value.length !== 3) return false
-  const [master, scanCursor, pending] = value as unknown[]
-  return Number.isInteger(master) && (master as number) >= 0 &&
-    (scanCursor === null || (typeof scanCursor === 'string' && /^\d{1,20}$/.test(scanCursor))) &&
+  const [source, scanCursor, pending] = value as unknown[]
+  return Number.isInteger(source) && (source as number) >= 0 &&
+    (scanCursor === null || (typeof scanCursor === 'string' && /^\d{1,20}$/.test(scanCursor) && BigInt(scanCursor) < CURSORS_END)) &&
     Array.isArray(pending) && pending.every((name) => typeof name === 'string')
 }

@@ -8,6 +8,12 @@ export type Script = (keys: string[], args: Array<string | number>) => Promise<u
 const files = {
   setTemporaryLimit: '../limits/lua/set-temporary-limit.lua',
   updatePolicy: '../policy/lua/update-policy.lua',
+  acquire: '../sessions/lua/acquire.lua',
+  renew: '../sessions/lua/renew.lua',
+  release: '../sessions/lua/release.lua',
+  count: '../sessions/lua/count.lua',
+  purge: '../sessions/lua/purge.lua',
+  reportNode: '../sessions/lua/report-node.lua',
   sweepGhosts: '../sessions/lua/sweep-ghosts.lua'
 }
 

@@ -1,33 +1,238 @@
-/** Sessions that live as long as the process. No switch writes here, so there are no external ones and no ghosts. */
+/** Sessions that live as long as the process, on a given clock. No switch writes here: none is external, none a ghost. */
+import { toTimestamp, type Clock } from '../clock.ts'
+import { ExpiryQueue } from '../expiry-queue.ts'
 import type { MemoryLimitsStore } from '../limits/memory-limits-store.ts'
 import type { PageRequest } from '../limits/limits-store.ts'
+import type { PolicyCache } from '../policy/policy.ts'
 import { sortedPage } from '../sorted-page.ts'
 import { toCount } from './count.ts'
-import type { CountEntry, SessionStore } from './session-store.ts'
+import { leaseToSession, type Lease } from './lease-record.ts'
+import { tallyReport } from './node-report.ts'
+import { limitMode } from './policy-mode.ts'
+import type { AcquireRequest, AcquireResult, NodeReconciliation, ReconcileResult, ReleaseResult, RenewRequest, RenewResult, SessionStore } from './session-store.ts'
+import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from './timing.ts'
+import { rankUsers } from './user-ranking.ts'
 
-/** Keeps sessions in memory. */
+/** A lease, held until `expiresMs` and remembered a little longer; or an id that has ended, remembered until `expiresMs`. */
+type Entry = (Lease & { ended: false, expiresMs: number }) | { ended: true, expiresMs: number }
+type Live = Extract<Entry, { ended: false }>
+
+/** Keeps leases in memory. */
 export class MemorySessionStore implements SessionStore {
   #limits: MemoryLimitsStore
+  #policy: PolicyCache
+  #clock: Clock
+  #entries = new Map<string, Entry>()
+  #users = new Map<string, Set<string>>()
+  #nodes = new Map<string, { epoch: number, lastSeenMs: number }>()
+  #expiry = new ExpiryQueue<string>()
 
-  constructor (limits: MemoryLimitsStore) {
+  constructor (limits: MemoryLimitsStore, policy: PolicyCache, clock: Clock) {
     this.#limits = limits
+    this.#policy = policy
+    this.#clock = clock
+  }
+
+  async acquire ({ username, sessionId, ttlMs, node = '', details, dryRun }: AcquireRequest): Promise<AcquireResult> {
+    const now = this.#now()
+    const { limit, unlimited } = this.#limits.limitNow(username)
+    const live = this.#liveOf(username, now)
+    const entry = this.#entries.get(sessionId)
+    if (entry?.ended === true) {
+      if (!dryRun) this.#end(sessionId, now)
+      return { outcome: 'ended' }
+    }
+    if (entry !== undefined && entry.expiresMs > now) {
+      if (entry.username !== username) return { outcome: 'conflict' }
+      if (!dryRun) entry.expiresMs = now + ttlMs
+      const session = leaseToSession(sessionId, entry, now + ttlMs)
+      return { outcome: 'refreshed', session, count: live.length, limit, terminated: [], observed: false }
+    }
+    const mode = limitMode(this.#policy.current, details.emergency ?? false)
+    const excess = unlimited ? 0 : Math.max(0, live.length + 1 - limit)
+    if (excess > 0 && mode === 'reject') return { outcome: 'limit_reached', count: live.length, limit }
+    const terminated = mode === 'terminate_oldest' ? oldestFirst(live).slice(0, excess).map(([id]) => id) : []
+    const lease = { username, startedMs: now, node, details }
+    if (!dryRun) {
+      for (const id of terminated) this.#end(id, now)
+      this.#put(sessionId, lease, now + ttlMs)
+    }
+    return {
+      outcome: 'admitted',
+      session: leaseToSession(sessionId, lease, now + ttlMs),
+      count: live.length + 1 - terminated.length,
+      limit,
+      terminated,
+      observed: excess > 0 && mode === 'observe'
+    }
+  }
+
+  async renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
+    const now = this.#now()
+    return requests.map((request) => this.#renew(request, now, now + ttlMs))
+  }
+
+  #renew ({ sessionId, username, node = '', details = {} }: RenewRequest, now: number, expiresMs: number): RenewResult {
+    const entry = this.#entries.get(sessionId)
+    if (entry?.ended === true) {
+      this.#end(sessionId, now)
+      return { outcome: 'ended' }
+    }
+    const live = entry !== undefined && entry.expiresMs > now
+    if (live && entry.username !== username) return { outcome: 'conflict' }
+    // A lease that has expired, but is remembered, is registered again as the call that it was.
+    const known = entry?.username === username ? entry : undefined
+    const lease = known ?? { username, startedMs: now, node, details }
+    const renewed = { ...lease, node: node === '' ? lease.node : node }
+    this.#put(sessionId, renewed, expiresMs)
+    return { outcome: live ? 'renewed' : 'reregistered', session: leaseToSession(sessionId, renewed, expiresMs) }
+  }
+
+  async release (sessionId: string, username: string | undefined): Promise<ReleaseResult> {
+    const now = this.#now()
+    const entry = this.#entries.get(sessionId)
+    if (entry === undefined || entry.ended || entry.expiresMs <= now) return { outcome: 'unknown' }
+    if (username !== undefined && entry.username !== username) return { outcome: 'conflict' }
+    this.#end(sessionId, now)
+    return { outcome: 'released' }
+  }
+
+  async reconcileNode ({ node, epoch, sessions, ttlMs, asOfMs }: NodeReconciliation): Promise<ReconcileResult> {
+    const now = this.#now()
+    const known = this.#nodes.get(node)
+    if (known !== undefined && known.epoch > epoch) return { outcome: 'stale_epoch', epoch: known.epoch }
+    this.#nodes.set(node, { epoch, lastSeenMs: now })
+    const listed = new Set(sessions.map(({ username, sessionId }) => `${username} ${sessionId}`))
+    const missing = [...this.#live(now)].filter(([id, lease]) =>
+      lease.node === node && lease.startedMs <= asOfMs && !listed.has(`${lease.username} ${id}`))
+    for (const [id] of missing) this.#end(id, now)
+    const results = sessions.map((session) => this.#renew({ ...session, node }, now, now + ttlMs))
+    return tallyReport(sessions, results, missing.length)
+  }
+
+  async terminateUser (username: string): Promise<string[]> {
+    const now = this.#now()
+    const ids = this.#liveOf(username, now).map(([id]) => id)
+    for (const id of ids) this.#end(id, now)
+    return ids
+  }
+
+  async getSession (sessionId: string) {
+    const now = this.#now()
+    const entry = this.#entries.get(sessionId)
+    return entry === undefined || entry.ended || entry.expiresMs <= now ? null : leaseToSession(sessionId, entry, entry.expiresMs)
+  }
+
+  async listSessions ({ username, node }: { username?: string | undefined, node?: string | undefined }, { cursor, count }: PageRequest) {
+    const now = this.#now()
+    const live = username === undefined ? [...this.#live(now)] : this.#liveOf(username, now)
+    const page = sortedPage(live.filter(([, lease]) => node === undefined || lease.node === node), cursor, count)
+    return { ...page, entries: page.entries.map(([id, lease]) => leaseToSession(id, lease, lease.expiresMs)) }
+  }
+
+  async listUsers ({ offset, limit, sort }: Parameters<SessionStore['listUsers']>[0]) {
+    const { entries, total } = await rankUsers(this.allCounts(), sort, offset, limit)
+    const users = entries.map(([username, sessions]) => {
+      const { limit, unlimited, source } = this.#limits.limitNow(username)
+      return { username, sessions, limit, unlimited, source }
+    })
+    return { users, total }
+  }
+
+  async listNodes ({ cursor, count }: PageRequest) {
+    const sessions = new Map<string, number>()
+    for (const [, { node }] of this.#live(this.#now())) sessions.set(node, (sessions.get(node) ?? 0) + 1)
+    const page = sortedPage(this.#nodes, cursor, count)
+    const entries = page.entries.map(([node, { epoch, lastSeenMs }]) =>
+      ({ node, epoch, last_seen: toTimestamp(lastSeenMs), sessions: sessions.get(node) ?? 0 }))
+    return { ...page, entries }
   }
 
   async getCount (username: string) {
-    return toCount(this.#limits.limitNow(username), 0, 0)
+    return toCount(this.#limits.limitNow(username), this.#liveOf(username, this.#now()).length, 0)
   }
 
   async listCounts ({ cursor, count }: PageRequest) {
-    return sortedPage<number>([], cursor, count)
+    return sortedPage(this.#counts(), cursor, count)
   }
 
-  async * allCounts (): AsyncGenerator<CountEntry[]> {}
+  async * allCounts () {
+    yield [...this.#counts()]
+  }
 
-  async sweepGhosts () {
+  async sweep () {
+    this.#now()
     return { users: 0, removed: 0 }
   }
 
   async claimSweep () {
     return true
   }
+
+  /** The time; whatever nobody needs to remember any more by then is forgotten first. */
+  #now (): number {
+    const now = this.#clock()
+    for (let id = this.#expiry.popDue(now); id !== undefined; id = this.#expiry.popDue(now)) {
+      const entry = this.#entries.get(id)
+      if (entry === undefined) continue
+      const forgetMs = forgetAt(entry)
+      if (forgetMs > now) this.#expiry.push(forgetMs, id)
+      else this.#drop(id, entry)
+    }
+    return now
+  }
+
+  #put (id: string, lease: Lease, expiresMs: number): void {
+    const before = this.#entries.get(id)
+    if (before !== undefined && !before.ended) this.#users.get(before.username)?.delete(id)
+    const entry: Live = { ...lease, ended: false, expiresMs }
+    this.#entries.set(id, entry)
+    if (before === undefined) this.#expiry.push(forgetAt(entry), id)
+    const ids = this.#users.get(lease.username) ?? new Set()
+    this.#users.set(lease.username, ids.add(id))
+  }
+
+  #end (id: string, now: number): void {
+    const before = this.#entries.get(id)
+    if (before !== undefined) this.#drop(id, before)
+    const remaining = before === undefined || before.ended ? 0 : before.expiresMs - now
+    const entry: Entry = { ended: true, expiresMs: now + Math.max(ENDED_MEMORY_MS, remaining) }
+    this.#entries.set(id, entry)
+    if (before === undefined) this.#expiry.push(entry.expiresMs, id)
+  }
+
+  #drop (id: string, entry: Entry): void {
+    this.#entries.delete(id)
+    if (entry.ended) return
+    const ids = this.#users.get(entry.username)
+    ids?.delete(id)
+    if (ids?.size === 0) this.#users.delete(entry.username)
+  }
+
+  #liveOf (username: string, now: number): Array<[string, Live]> {
+    return [...this.#users.get(username) ?? []].flatMap((id) => {
+      const entry = this.#entries.get(id)
+      return entry === undefined || entry.ended || entry.expiresMs <= now ? [] : [[id, entry]]
+    })
+  }
+
+  * #live (now: number): Generator<[string, Live]> {
+    for (const [id, entry] of this.#entries) if (!entry.ended && entry.expiresMs > now) yield [id, entry]
+  }
+
+  * #counts (): Generator<[string, number]> {
+    const now = this.#now()
+    for (const username of this.#users.keys()) {
+      const count = this.#liveOf(username, now).length
+      if (count > 0) yield [username, count]
+    }
+  }
+}
+
+function forgetAt (entry: Entry): number {
+  return entry.ended ? entry.expiresMs : entry.expiresMs + RECORD_GRACE_MS
+}
+
+function oldestFirst (live: Array<[string, Live]>): Array<[string, Live]> {
+  return [...live].sort(([idA, a], [idB, b]) => a.startedMs - b.startedMs || (idA < idB ? -1 : 1))
 }

@@ -1,43 +1,163 @@
-/** Sessions in Redis: the switch's own sets, read and swept but never written otherwise. */
-import type { LimitsStore, PageRequest } from '../limits/limits-store.ts'
+/** Admission on Redis: one script call and one round trip a verb, the time that of Redis. */
+import type { Session } from '../../schemas/sessions.ts'
+import type { PageRequest } from '../limits/limits-store.ts'
+import type { RedisLimitsStore } from '../limits/redis-limits-store.ts'
 import type { Oddities } from '../oddities.ts'
+import type { PolicyCache } from '../policy/policy.ts'
 import type { RedisGate } from '../redis/redis-gate.ts'
 import type { RedisKeys } from '../redis/redis-keys.ts'
-import { scanAll, scanPage, type ScanList } from '../redis/redis-scan.ts'
-import { toCount } from './count.ts'
-import { GhostSweep } from './ghost-sweep.ts'
-import type { CountEntry, SessionStore } from './session-store.ts'
+import { decodeLease, encodeDetails, leaseToSession } from './lease-record.ts'
+import { limitMode } from './policy-mode.ts'
+import { RedisNodes } from './redis-nodes.ts'
+import { RedisSessionLists } from './redis-session-lists.ts'
+import { RedisSweep } from './redis-sweep.ts'
+import type { AcquireRequest, AcquireResult, NodeReconciliation, ReleaseResult, RenewRequest, RenewResult, SessionStore } from './session-store.ts'
+import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from './timing.ts'
 
-/** Knows sessions from Redis. */
+/** The most sessions that one script call renews. */
+const RENEWALS_PER_CALL = 200
+
+/** What acquire.lua answers with. */
+const ACQUIRED = { admitted: 1, refreshed: 2, limitReached: 3, conflict: 4 }
+
+/** Keeps leases in Redis, and knows the sessions that the switch recorded there itself. */
 export class RedisSessionStore implements SessionStore {
   #gate: RedisGate
   #keys: RedisKeys
-  #limits: LimitsStore
-  #oddities: Oddities
-  #sweep: GhostSweep
+  #policy: PolicyCache
+  #lists: RedisSessionLists
+  #nodes: RedisNodes
+  #sweep: RedisSweep
 
-  constructor (gate: RedisGate, keys: RedisKeys, limits: LimitsStore, oddities: Oddities) {
+  constructor (gate: RedisGate, keys: RedisKeys, policy: PolicyCache, limits: RedisLimitsStore, oddities: Oddities) {
     this.#gate = gate
     this.#keys = keys
-    this.#limits = limits
-    this.#oddities = oddities
-    this.#sweep = new GhostSweep(gate, keys)
+    this.#policy = policy
+    this.#lists = new RedisSessionLists(gate, keys, limits, oddities)
+    this.#nodes = new RedisNodes(gate, keys, this)
+    this.#sweep = new RedisSweep(gate, keys)
+  }
+
+  async acquire (request: AcquireRequest): Promise<AcquireResult> {
+    const result = await this.#acquire(request)
+    if (result.outcome !== 'limit_reached' || result.external === 0) return result
+    // Before a call is refused for sessions that the switch left behind, see whether they are still there.
+    return await this.#sweep.removeGhosts(request.username) === 0 ? result : await this.#acquire(request)
+  }
+
+  async #acquire ({ username, sessionId, ttlMs, node = '', details, dryRun }: AcquireRequest): Promise<AcquireResult & { external?: number }> {
+    const { current: policy } = this.#policy
+    const keys = [
+      this.#keys.lease(username, sessionId),
+      this.#keys.user('user-leases', username),
+      this.#keys.user('user-sessions', username),
+      this.#keys.user('user-limit', username),
+      this.#keys.user('user-temporary-limit', username)
+    ]
+    if (node !== '') keys.push(this.#keys.nodeLeases(node))
+    const [code, count, limit, ...rest] = await this.#gate.ask(this.#gate.scripts.acquire(keys, [
+      username, sessionId, ttlMs, RECORD_GRACE_MS, node, encodeDetails(details),
+      policy.max_sessions_per_user, limitMode(policy, details.emergency ?? false), dryRun ? '1' : '', ENDED_MEMORY_MS,
+      this.#keys.leasePrefix(username), this.#keys.nodeLeases(''), this.#keys.session('')
+    ])) as [number, number, number, ...Array<string | number>]
+    if (code === ACQUIRED.admitted) {
+      const [startedMs, expiresMs, observed, ...terminated] = rest as [number, number, string, ...string[]]
+      const session = leaseToSession(sessionId, { username, node, details, startedMs }, expiresMs)
+      return { outcome: 'admitted', session, count, limit, terminated, observed: observed === '1' }
+    }
+    if (code === ACQUIRED.refreshed) {
+      const [expiresMs, record] = rest as [number, string]
+      return { outcome: 'refreshed', session: this.#session(sessionId, record, expiresMs), count, limit, terminated: [], observed: false }
+    }
+    if (code === ACQUIRED.limitReached) return { outcome: 'limit_reached', count, limit, external: Number(rest[0]) }
+    return { outcome: code === ACQUIRED.conflict ? 'conflict' : 'ended' }
+  }
+
+  async renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
+    const calls: Array<Promise<RenewResult[]>> = []
+    for (let i = 0; i < requests.length; i += RENEWALS_PER_CALL) {
+      calls.push(this.#renew(requests.slice(i, i + RENEWALS_PER_CALL), ttlMs))
+    }
+    return (await Promise.all(calls)).flat()
+  }
+
+  async #renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
+    const keys: string[] = []
+    const args: Array<string | number> = [ttlMs, RECORD_GRACE_MS, ENDED_MEMORY_MS, this.#keys.nodeLeases('')]
+    for (const { sessionId, username, node = '', details = {} } of requests) {
+      keys.push(this.#keys.lease(username, sessionId), this.#keys.user('user-leases', username))
+      args.push(username, sessionId, node, encodeDetails(details))
+    }
+    const [expiresMs, ...replies] = await this.#gate.ask(this.#gate.scripts.renew(keys, args)) as [number, ...Array<number | string>]
+    return requests.map(({ sessionId }, i): RenewResult => {
+      const [code, record] = replies.slice(2 * i, 2 * i + 2) as [number, string]
+      if (code === 4) return { outcome: 'conflict' }
+      if (code === 5) return { outcome: 'ended' }
+      return { outcome: code === 1 ? 'renewed' : 'reregistered', session: this.#session(sessionId, record, expiresMs) }
+    })
+  }
+
+  async release (sessionId: string, username: string | undefined, reason: string): Promise<ReleaseResult> {
+    const holder = username ?? await this.#lists.holderOf(sessionId)
+    return holder === undefined ? { outcome: 'unknown' } : await this.releaseFrom(holder, sessionId, reason)
+  }
+
+  /**
+   * Ends a user's session.
+   * @param only - only when the session is of that node and started no later than that
+   */
+  async releaseFrom (username: string, sessionId: string, reason: string, only?: { node: string, startedByMs: number }): Promise<ReleaseResult> {
+    const [code] = await this.#gate.ask(this.#gate.scripts.release([
+      this.#keys.lease(username, sessionId), this.#keys.user('user-leases', username), this.#keys.user('user-sessions', username)
+    ], [
+      username, sessionId, reason, ENDED_MEMORY_MS, this.#keys.nodeLeases(''), RECORD_GRACE_MS, only?.node ?? '', only?.startedByMs ?? 0, ''
+    ])) as [number]
+    if (code === 4) return { outcome: 'conflict' }
+    return { outcome: code === 1 ? 'released' : 'unknown' }
+  }
+
+  async reconcileNode (report: NodeReconciliation) {
+    return await this.#nodes.reconcile(report)
+  }
+
+  async terminateUser (username: string, reason: string): Promise<string[]> {
+    const terminated: string[] = []
+    for await (const batch of this.#lists.sessionIds(username)) {
+      const results = await Promise.all(batch.map(async (id) => await this.releaseFrom(username, id, reason)))
+      terminated.push(...batch.filter((_id, i) => results[i]?.outcome === 'released'))
+    }
+    return terminated
+  }
+
+  async getSession (sessionId: string): Promise<Session | null> {
+    return await this.#lists.getSession(sessionId)
+  }
+
+  async listSessions (filter: { username?: string | undefined, node?: string | undefined }, page: PageRequest) {
+    return await this.#lists.listSessions(filter, page)
+  }
+
+  async listUsers (query: Parameters<SessionStore['listUsers']>[0]) {
+    return await this.#lists.listUsers(query)
+  }
+
+  async listNodes (page: PageRequest) {
+    return await this.#nodes.list(page)
   }
 
   async getCount (username: string) {
-    const [limit, external] = await Promise.all([this.#limits.getLimit(username), this.#external(username)])
-    return toCount(limit, 0, external)
+    return await this.#lists.getCount(username)
   }
 
-  async listCounts ({ cursor, count }: PageRequest) {
-    return await scanPage(this.#gate, this.#list(), cursor, count)
+  async listCounts (page: PageRequest) {
+    return await this.#lists.listCounts(page)
   }
 
   allCounts () {
-    return scanAll(this.#gate, this.#list())
+    return this.#lists.allCounts()
   }
 
-  async sweepGhosts () {
+  async sweep () {
     return await this.#sweep.run()
   }
 
@@ -46,25 +166,9 @@ export class RedisSessionStore implements SessionStore {
     return await this.#gate.ask(this.#gate.client.set(this.#keys.sweepLock, '1', 'PX', Math.ceil(forMs * 0.9), 'NX')) === 'OK'
   }
 
-  #list (): ScanList<CountEntry> {
-    return {
-      pattern: this.#keys.pattern('user-sessions'),
-      nameOf: (key) => this.#keys.usernameOf('user-sessions', key),
-      load: async (names) => {
-        const counts = await Promise.all(names.map((name) => this.#external(name)))
-        return names.map((name, i): CountEntry => [name, counts[i] ?? 0]).filter(([, count]) => count > 0)
-      }
-    }
-  }
-
-  async #external (username: string): Promise<number> {
-    const key = this.#keys.user('user-sessions', username)
-    try {
-      return await this.#gate.ask(this.#gate.client.scard(key))
-    } catch (error) {
-      if (!this.#gate.isWrongType(error)) throw error
-      this.#oddities.note('sessions_wrong_type', key)
-      return 0
-    }
+  #session (sessionId: string, record: string, expiresMs: number): Session {
+    const lease = decodeLease(record)
+    if (lease === undefined) throw new Error(`the record of session ${sessionId} cannot be read`)
+    return leaseToSession(sessionId, lease, expiresMs)
   }
 }

@@ -1,0 +1,177 @@
+/** Sessions on the wire: admission, renewal, release, what switch nodes report, and lists. */
+import { Type, type Static } from '@sinclair/typebox'
+import { ref } from './components.ts'
+import { SessionIdSchema, TimestampSchema, UsernameSchema, stringEnum } from './names.ts'
+
+/** How long a lease lasts without a renewal, in seconds. */
+export const DEFAULT_TTL_SECONDS = 90
+
+/** The most sessions one batch renewal may name. */
+export const MAX_BATCH_RENEWALS = 5_000
+
+/** The most calls one switch node may report. */
+export const MAX_NODE_SESSIONS = 20_000
+
+/** The deepest place in the list of users, `page` times `limit`, that can be asked for. */
+export const MAX_USERS_DEPTH = 10_000
+
+const text = (description: string, example: string) => Type.String({ maxLength: 256, description, examples: [example] })
+const nullable = <T extends ReturnType<typeof Type.String>>(schema: T) => Type.Union([schema, Type.Null()])
+
+export const TtlSchema = Type.Integer({
+  minimum: 10, maximum: 86_400, description: `Seconds until the lease ends if it is not renewed; ${DEFAULT_TTL_SECONDS} when left out.`, examples: [90]
+})
+
+export const NodeNameSchema = Type.String({
+  pattern: '^[A-Za-z0-9._~+@:-]{1,128}$', description: 'A switch node.', examples: ['pbx-1']
+})
+
+const direction = stringEnum(['inbound', 'outbound'], { description: 'Seen from the user.' })
+
+/** What a caller may say of a session; kept and shown, and never looked at by an admission. */
+const details = {
+  call_id: Type.Optional(text('SIP Call-ID (RFC 3261, 8.1.1.4).', '7f3a@pbx1.example.net')),
+  from: Type.Optional(text('SIP From.', 'sip:alice@example.net')),
+  to: Type.Optional(text('SIP To.', 'sip:+14155550100@carrier.example.net')),
+  direction: Type.Optional(direction),
+  metadata: Type.Optional(Type.Record(Type.String({ maxLength: 64 }), Type.Union([Type.String({ maxLength: 256 }), Type.Number(), Type.Boolean()]), {
+    maxProperties: 16, description: 'Up to 16 values, shown as they were given.', examples: [{ trunk: 'carrier-a' }]
+  }))
+}
+
+export const SessionSchema = Type.Object({
+  session_id: Type.String({ examples: ['call-7f3a@pbx1'] }),
+  username: Type.String({ examples: ['alice'] }),
+  node: nullable(Type.String({ examples: ['pbx-1'] })),
+  call_id: nullable(Type.String()),
+  from: nullable(Type.String()),
+  to: nullable(Type.String()),
+  direction: nullable(Type.String()),
+  emergency: Type.Boolean(),
+  started_at: Type.Union([TimestampSchema, Type.Null()], { description: 'Null for an external session without a readable start.' }),
+  expires_at: Type.Union([TimestampSchema, Type.Null()], { description: 'When the lease ends unless renewed; null for an external session.' }),
+  metadata: Type.Unsafe<Record<string, string | number | boolean>>({ type: 'object', additionalProperties: { type: ['string', 'number', 'boolean'] } }),
+  source: stringEnum(['lease', 'external'], { description: '`external` sessions were recorded by the switch itself.' })
+}, { $id: 'Session' })
+
+const session = ref(SessionSchema)
+
+export const AdmissionRequestSchema = Type.Object({
+  username: UsernameSchema,
+  session_id: SessionIdSchema,
+  ttl: Type.Optional(TtlSchema),
+  node: Type.Optional(NodeNameSchema),
+  ...details,
+  emergency: Type.Optional(Type.Boolean({ description: 'Always admitted, counted and logged.' })),
+  dry_run: Type.Optional(Type.Boolean({ description: 'Says what would happen, with 200, and takes nothing.' }))
+}, { $id: 'AdmissionRequest', additionalProperties: false })
+
+export const AdmissionSchema = Type.Object({
+  allowed: Type.Boolean({ examples: [true] }),
+  session: Type.Union([session, Type.Null()], { description: 'Null in a dry run.' }),
+  count: Type.Integer({ description: 'Sessions of the user that are up, this one included.', examples: [2] }),
+  limit: Type.Integer({ examples: [10] }),
+  terminated: Type.Array(Type.String(), { description: 'Sessions that were ended to make room: hang these up.' }),
+  degraded: Type.Boolean({ description: 'True when decided without the store.', examples: [false] })
+}, { $id: 'Admission' })
+
+export const RenewalRequestSchema = Type.Object({
+  username: UsernameSchema, ttl: Type.Optional(TtlSchema)
+}, { $id: 'RenewalRequest', additionalProperties: false })
+
+export const RenewalSchema = Type.Object({
+  session,
+  reregistered: Type.Boolean({ description: 'True when the session was unknown and is registered again.' }),
+  degraded: Type.Boolean()
+}, { $id: 'Renewal' })
+
+export const BatchRenewalRequestSchema = Type.Object({
+  sessions: Type.Array(Type.Object({ session_id: SessionIdSchema, username: UsernameSchema }, { additionalProperties: false }), {
+    maxItems: MAX_BATCH_RENEWALS, description: `At most ${MAX_BATCH_RENEWALS}.`
+  }),
+  ttl: Type.Optional(TtlSchema)
+}, { $id: 'BatchRenewalRequest', additionalProperties: false })
+
+export const BatchRenewalSchema = Type.Object({
+  results: Type.Array(Type.Object({
+    session_id: Type.String(),
+    username: Type.String(),
+    result: stringEnum(['renewed', 'reregistered', 'session_ended', 'session_id_conflict'], { description: 'Hang up a session that has ended.' }),
+    expires_at: Type.Union([TimestampSchema, Type.Null()])
+  }), { description: 'One result per item, in order.' }),
+  degraded: Type.Boolean()
+}, { $id: 'BatchRenewal' })
+
+export const NodeReportSchema = Type.Object({
+  epoch: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Grows with every restart of the node: its start time, say.', examples: [1795300000] }),
+  sessions: Type.Array(Type.Object({
+    session_id: SessionIdSchema, username: UsernameSchema, ...details, emergency: Type.Optional(Type.Boolean())
+  }, { additionalProperties: false }), { maxItems: MAX_NODE_SESSIONS, description: `Every call that is up on the node, at most ${MAX_NODE_SESSIONS}.` }),
+  ttl: Type.Optional(TtlSchema),
+  as_of: Type.Optional(Type.String({
+    format: 'date-time', description: 'When the list was taken. Sessions that started later are not released for missing in it.'
+  }))
+}, { $id: 'NodeReport', additionalProperties: false })
+
+export const NodeReportResultSchema = Type.Object({
+  renewed: Type.Integer(),
+  registered: Type.Integer(),
+  released: Type.Integer(),
+  ended: Type.Array(Type.String(), { description: 'Reported sessions that were released or terminated before: hang these up.' }),
+  conflicts: Type.Array(Type.String(), { description: 'Reported sessions whose id another user holds.' }),
+  degraded: Type.Boolean()
+}, { $id: 'NodeReportResult' })
+
+export const NodeListSchema = Type.Object({
+  nodes: Type.Array(Type.Object({
+    node: Type.String({ examples: ['pbx-1'] }),
+    epoch: Type.Integer(),
+    last_seen: TimestampSchema,
+    sessions: Type.Integer({ description: 'Live leases of the node.' })
+  })),
+  next_cursor: Type.Union([Type.String(), Type.Null()])
+}, { $id: 'NodeList' })
+
+export const ReasonSchema = Type.Object({
+  reason: Type.Optional(Type.String({ maxLength: 256, examples: ['hangup'] }))
+}, { $id: 'Reason', additionalProperties: false })
+
+export const ReleasedSchema = Type.Object({
+  success: Type.Boolean({ examples: [true] }),
+  session_id: Type.String(),
+  released: Type.Boolean({ description: 'False when it was not up.' })
+}, { $id: 'Released' })
+
+export const SessionListSchema = Type.Object({
+  sessions: Type.Array(session),
+  next_cursor: Type.Union([Type.String(), Type.Null()])
+}, { $id: 'SessionList' })
+
+export const UserListSchema = Type.Object({
+  users: Type.Array(Type.Object({
+    username: Type.String(), sessions: Type.Integer(), limit: Type.Integer(), unlimited: Type.Boolean(), source: Type.String()
+  })),
+  page: Type.Integer(),
+  limit: Type.Integer(),
+  total: Type.Integer({ description: 'Users with sessions.' })
+}, { $id: 'UserList' })
+
+export const UserSessionsSchema = Type.Object({
+  username: Type.String(),
+  limit: Type.Integer(),
+  count: Type.Integer(),
+  sessions: Type.Array(session),
+  next_cursor: Type.Union([Type.String(), Type.Null()])
+}, { $id: 'UserSessions' })
+
+export const TerminatedSchema = Type.Object({
+  success: Type.Boolean({ examples: [true] }),
+  terminated: Type.Array(Type.String(), { description: 'Sessions that were ended: hang these up.' })
+}, { $id: 'Terminated' })
+
+export type Session = Static<typeof SessionSchema>
+export type AdmissionRequest = Static<typeof AdmissionRequestSchema>
+export type SessionDetails = Pick<AdmissionRequest, 'call_id' | 'from' | 'to' | 'direction' | 'metadata' | 'emergency'>
+export type NodeReport = Static<typeof NodeReportSchema>
+export type NodeSummary = Static<typeof NodeListSchema>['nodes'][number]
+export type UserSummary = Static<typeof UserListSchema>['users'][number]

@@ -1,0 +1,31 @@
+-- Ends a session and remembers that it has ended, so that a late acquire or renew does not bring it back.
+-- KEYS  1 session-lease of the id, 2 user-leases, 3 user-sessions of the user
+-- ARGV  1 user, 2 id, 3 reason, 4 how long an ended id is remembered in ms, 5 what node-leases keys begin with
+--       ('' where out of reach), 6 how much longer than its lease a record is kept in ms,
+--       7 only when the session is of this node ('' for any), 8 only when it started at or before, in ms,
+--       9 '1' to remember an unknown id as well
+-- Returns  { 1 released, record } | { 0 unknown } | { 4 another user holds the id } | { 6 not of this node, or too young }
+local user, id = ARGV[1], ARGV[2]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local found = redis.pcall('GET', KEYS[1])
+local record = type(found) == 'string' and found or ''
+local state, holder, started, node = string.match(record, '^([+-])(%S*) ?(%d*) ?(%S*)')
+if state == '-' then return { 0 } end
+if state and holder ~= user then
+  return { redis.call('PTTL', KEYS[1]) > tonumber(ARGV[6]) and 4 or 0 }
+end
+if state and ARGV[7] ~= '' and (node ~= ARGV[7] or tonumber(started) > tonumber(ARGV[8])) then return { 6 } end
+
+local score = redis.pcall('ZSCORE', KEYS[2], id)
+local live = type(score) == 'string' and tonumber(score) > now
+if type(score) == 'string' then redis.call('ZREM', KEYS[2], id) end
+local external = redis.pcall('SREM', KEYS[3], id)
+if node and node ~= '' and ARGV[5] ~= '' then redis.call('ZREM', ARGV[5] .. node, user .. ' ' .. id) end
+
+if not live and external ~= 1 and ARGV[9] ~= '1' then return { 0 } end
+local remembered = tonumber(ARGV[4])
+if live then remembered = math.max(remembered, tonumber(score) - now) end
+redis.call('SET', KEYS[1], '-' .. user .. ' ' .. ARGV[3], 'PX', remembered)
+return { (live or external == 1) and 1 or 0, record }
