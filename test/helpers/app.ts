@@ -1,0 +1,71 @@
+import type { FastifyInstance, InjectOptions } from 'fastify'
+import { buildApp, type Overrides } from '../../app.ts'
+import { loadConfig } from '../../config.ts'
+import type { Teardown } from './process.ts'
+import { waitFor } from './wait.ts'
+
+/** What the tests' tokens are signed with. */
+export const TEST_SECRET = 'a secret that only the tests know, 32+ bytes'
+
+/** What a token says of its bearer. */
+export type Claims = Record<string, unknown>
+
+/** A caller who may do everything. */
+export const ADMIN: Claims = { sub: 'admin', role: 'admin' }
+
+/** An answer, its body parsed where it is JSON. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- tests look into bodies of every shape
+export interface Answer { status: number, headers: Record<string, string | string[] | undefined>, body: any, text: string }
+
+/** Sends one request; an object is sent as JSON, a string or buffer as it is, with the type of JSON unless told otherwise. */
+export type Send = (
+  method: NonNullable<InjectOptions['method']>, url: string, body?: object | string | Buffer, headers?: Record<string, string>
+) => Promise<Answer>
+
+/** Builds the service as the server does, ready to be asked, and closes it when the test ends. */
+export async function startApp (t: Teardown, env: NodeJS.ProcessEnv = {}, overrides: Overrides = {}): Promise<FastifyInstance> {
+  const app = await buildApp(loadConfig({ LOG_LEVEL: 'silent', ...env }), TEST_SECRET, overrides)
+  t.teardown(async () => await app.close())
+  await app.ready()
+  return app
+}
+
+/** The same on a Redis, connected to it. */
+export async function startAppOn (t: Teardown, redis: { url: string }, env: NodeJS.ProcessEnv = {}): Promise<FastifyInstance> {
+  const app = await startApp(t, { REDIS_URL: redis.url, ...env })
+  await waitFor(() => app.redis.status === 'ready', { what: 'the service to reach Redis', everyMs: 5 })
+  return app
+}
+
+/** Lets an app listen on a free port of loopback; returns its URL. */
+export async function listen (app: FastifyInstance): Promise<string> {
+  return await app.listen({ host: '127.0.0.1', port: 0 })
+}
+
+/** A token with these claims. */
+export function tokenFor (app: FastifyInstance, claims: Claims): string {
+  return app.jwt.sign(claims)
+}
+
+/** Sends requests with a token of these claims, or without a token for null. */
+export function as (app: FastifyInstance, claims: Claims | null): Send {
+  const authorization = claims === null ? {} : { authorization: `Bearer ${tokenFor(app, claims)}` }
+  return async (method, url, body, headers = {}) => {
+    const raw = typeof body === 'object' && !Buffer.isBuffer(body) ? JSON.stringify(body) : body
+    const response = await app.inject({
+      method,
+      url,
+      headers: { ...authorization, ...(raw === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      ...(raw === undefined ? {} : { payload: raw })
+    })
+    return { status: response.statusCode, headers: response.headers as Answer['headers'], body: parsed(response.payload), text: response.payload }
+  }
+}
+
+function parsed (text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,66 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { freePort } from './ports.ts'
+import { type Teardown, temporaryFolder } from './process.ts'
+import { type RedisServer, startRedis } from './redis-server.ts'
+import { waitFor } from './wait.ts'
+
+/** A master with one replica, watched by three sentinels. */
+export interface SentinelSet {
+  /** The name under which the sentinels know the master. */
+  readonly name: string
+  /** The server that was master at the start; after a failover it is a replica. */
+  readonly master: RedisServer
+  readonly replica: RedisServer
+  readonly sentinels: RedisServer[]
+  /** Port of the server that the sentinels still running, all of them, hold to be the master now. */
+  masterPort (): Promise<number | undefined>
+}
+
+const name = 'mymaster'
+
+/** Starts the set and waits until a failover could happen: a master is down after 1 s if two sentinels agree. */
+export async function startSentinel (t: Teardown, options: { password?: string } = {}): Promise<SentinelSet> {
+  const fast = ['--repl-diskless-sync-delay', '0']
+  const master = await startRedis(t, { ...options, args: fast })
+  const replica = await startRedis(t, { ...options, args: [...fast, '--replicaof', `${master.host} ${master.port}`] })
+  await waitFor(async () => (await replica.cli('INFO', 'replication')).includes('master_link_status:up'), {
+    what: 'the replica to follow its master'
+  })
+  const sentinels = await Promise.all([1, 2, 3].map(async () => await startOne(t, master)))
+  await waitFor(async () => (await Promise.all(sentinels.map(isReady))).every(Boolean), {
+    what: 'the sentinels to know each other and the replica', deadlineMs: 15_000, everyMs: 50
+  })
+  return {
+    name,
+    master,
+    replica,
+    sentinels,
+    async masterPort () {
+      const answers = await Promise.allSettled(sentinels.map(async (sentinel) =>
+        await sentinel.cli('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name)))
+      const ports = new Set(answers.flatMap((answer) =>
+        answer.status === 'fulfilled' ? answer.value.split('\n')[1] : []))
+      return ports.size === 1 ? Number([...ports][0]) : undefined
+    }
+  }
+}
+
+async function startOne (t: Teardown, master: RedisServer): Promise<RedisServer> {
+  const config = join(temporaryFolder(t), 'sentinel.conf')
+  const port = await freePort()
+  await writeFile(config, [
+    `sentinel monitor ${name} ${master.host} ${master.port} 2`,
+    `sentinel down-after-milliseconds ${name} 1000`,
+    `sentinel failover-timeout ${name} 3000`,
+    ...(master.password ? [`sentinel auth-pass ${name} "${master.password}"`] : []),
+    ''
+  ].join('\n'))
+  return await startRedis(t, { port, config, args: ['--sentinel'] })
+}
+
+async function isReady (sentinel: RedisServer): Promise<boolean> {
+  const words = (await sentinel.cli('SENTINEL', 'MASTER', name)).split('\n')
+  const field = (key: string): string | undefined => words[words.indexOf(key) + 1]
+  return field('num-other-sentinels') === '2' && field('num-slaves') === '1' && field('flags') === 'master'
+}

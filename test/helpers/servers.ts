@@ -1,0 +1,6 @@
+export { startEtcd } from './etcd-server.ts'
+export { startCluster } from './redis-cluster.ts'
+export { startSentinel } from './redis-sentinel.ts'
+export { startRedis } from './redis-server.ts'
+export { startProxy } from './tcp-proxy.ts'
+export { waitFor } from './wait.ts'
