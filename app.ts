@@ -4,6 +4,7 @@ import { readTlsFiles } from './config.ts'
 import auth from './plugins/auth.ts'
 import config from './plugins/config.ts'
 import errors, { handleClientError, handleError } from './plugins/errors.ts'
+import etcd from './plugins/etcd.ts'
 import ghostSweep from './plugins/ghost-sweep.ts'
 import health from './plugins/health.ts'
 import jsonBody from './plugins/json-body.ts'
@@ -62,9 +63,10 @@ export async function buildApp (settings: Settings, jwtSecret: string, overrides
   await app.register(auth, { secret: jwtSecret })
   await app.register(openapi, { version: VERSION })
   await app.register(redis, { tls: readTlsFiles(settings, 'REDIS') })
+  await app.register(etcd, { tls: readTlsFiles(settings, 'ETCD') })
   await app.register(stores, overrides.clock === undefined ? {} : { clock: overrides.clock })
   await app.register(ghostSweep)
-  await app.register(health, { etcdTls: readTlsFiles(settings, 'ETCD') })
+  await app.register(health)
   await app.register(loginThrottle)
 
   await app.register(limitRoutes)

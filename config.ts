@@ -1,5 +1,6 @@
 /** Reads the settings: from the environment and a .env file, checked against their schema. The only reader of process.env. */
 import { readFileSync } from 'node:fs'
+import { parseEnv } from 'node:util'
 import { envSchema } from 'env-schema'
 import { MIN_SECRET_BYTES, SettingsSchema, type Settings } from './schemas/settings.ts'
 import { isPasswordHash } from './services/auth/password.ts'
@@ -10,6 +11,14 @@ const SECRETS = /SECRET|PASSWORD|URL|ENDPOINTS/
 /** Secrets that are in too many documents to be secret. */
 const KNOWN_SECRETS = /^(secret|changeme|change-me|your-secret-key|your-jwt-secret|password|supersecret|default)/i
 
+/** Settings of which neither means anything without the other. */
+const PAIRS = [
+  ['ADMIN_USERNAME', 'ADMIN_PASSWORD_HASH'],
+  ['REDIS_TLS_CERT', 'REDIS_TLS_KEY'],
+  ['ETCD_TLS_CERT', 'ETCD_TLS_KEY'],
+  ['ETCD_USERNAME', 'ETCD_PASSWORD']
+] as const
+
 /** A setting that cannot be used. The message is one line that names the variable and what it takes. */
 export class ConfigError extends Error {}
 
@@ -17,15 +26,28 @@ export class ConfigError extends Error {}
 export interface TlsFiles { ca?: string, cert?: string, key?: string }
 
 /**
- * The settings of this process, or those of the given environment.
+ * The settings of this process, from its environment before its .env file, or those of the given environment.
  * @throws ConfigError naming the first wrong variable
  */
 export function loadConfig (env?: NodeJS.ProcessEnv): Settings {
-  const given = Object.fromEntries(Object.entries(env ?? process.env).filter(([name, value]) =>
-    name in SettingsSchema.properties && value !== ''))
-  const settings = validated(given, env === undefined)
+  const settings = validated(env === undefined ? { ...known(readDotenv()), ...known(process.env) } : known(env))
   checkTogether(settings)
   return settings
+}
+
+/** The variables that are settings; an empty one is none. */
+function known (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name, value]) => name in SettingsSchema.properties && value !== ''))
+}
+
+function readDotenv (): NodeJS.ProcessEnv {
+  try {
+    return parseEnv(readFileSync('.env', 'utf8'))
+  } catch (error) {
+    const { code = 'failed' } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return {}
+    throw new ConfigError(`.env: must be a file that can be read (${code})`)
+  }
 }
 
 /**
@@ -46,9 +68,9 @@ export function readTlsFiles (settings: Settings, service: 'REDIS' | 'ETCD'): Tl
   return Object.fromEntries(Object.entries(files).filter(([, pem]) => pem !== undefined))
 }
 
-function validated (data: Record<string, string | undefined>, dotenv: boolean): Settings {
+function validated (data: NodeJS.ProcessEnv): Settings {
   try {
-    return envSchema<Settings>({ schema: structuredClone(SettingsSchema), data, env: false, dotenv })
+    return envSchema<Settings>({ schema: structuredClone(SettingsSchema), data, env: false })
   } catch (error) {
     const [first] = (error as { errors?: Array<{ instancePath: string, message?: string, params: Record<string, unknown> }> }).errors ?? []
     if (first === undefined) throw error
@@ -70,7 +92,7 @@ function checkTogether (settings: Settings): void {
   if (ADMIN_PASSWORD_HASH !== undefined && !isPasswordHash(ADMIN_PASSWORD_HASH)) {
     throw wrong('ADMIN_PASSWORD_HASH', 'must be a hash as `npm run hash-password` prints it')
   }
-  for (const [one, other] of [['ADMIN_USERNAME', 'ADMIN_PASSWORD_HASH'], ['REDIS_TLS_CERT', 'REDIS_TLS_KEY'], ['ETCD_TLS_CERT', 'ETCD_TLS_KEY'], ['ETCD_USERNAME', 'ETCD_PASSWORD']] as const) {
+  for (const [one, other] of PAIRS) {
     if (settings[one] !== undefined && settings[other] === undefined) throw wrong(other, `must be set too, as ${one} is`)
     if (settings[other] !== undefined && settings[one] === undefined) throw wrong(one, `must be set too, as ${other} is`)
   }

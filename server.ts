@@ -1,5 +1,6 @@
 /** The process: reads the settings, builds the service, listens, and closes on signals. */
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import { buildApp } from './app.ts'
 import { ConfigError, loadConfig } from './config.ts'
@@ -15,6 +16,8 @@ try {
   closeWithGrace({ delay: CLOSE_DEADLINE_MS, logger: app.log }, async ({ err, signal }) => {
     if (err) app.log.fatal({ err }, 'closing after an error')
     else app.log.info({ signal }, 'closing')
+    app.drain()
+    if (!err) await sleep(settings.SHUTDOWN_DRAIN_SECONDS * 1000)
     await app.close()
   })
   await app.listen({ host: settings.HOST, port: settings.PORT })

@@ -3,8 +3,7 @@ import fp from 'fastify-plugin'
 
 export default fp(async (app) => {
   const everyMs = app.config.GHOST_SWEEP_INTERVAL_SECONDS * 1000
-  const gate = app.redisGate
-  if (gate === null || everyMs === 0) return
+  if (app.checkRedis === null || everyMs === 0) return
   let timer: NodeJS.Timeout | undefined
   let closing = false
   const sweep = async () => {

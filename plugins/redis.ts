@@ -12,7 +12,7 @@ const CONNECT_DEADLINE_MS = 500
 
 /** Whether the settings name a Redis; otherwise everything is kept in memory. */
 export function usesRedis (config: Settings): boolean {
-  return !config.MOCK_SESSION_LIMITS && (config.REDIS_URL ?? config.REDIS_HOST) !== undefined
+  return !config.MOCK_SESSION_LIMITS && (config.REDIS_CLUSTER_NODES ?? config.REDIS_SENTINELS ?? config.REDIS_URL ?? config.REDIS_HOST) !== undefined
 }
 
 export default fp<{ tls: TlsFiles }>(async (app, { tls }) => {
@@ -27,11 +27,11 @@ export default fp<{ tls: TlsFiles }>(async (app, { tls }) => {
   fastifyRedis(app, { client, closeClient: false }, () => {})
   client.status = status
 
-  // A client that finds no Redis goes on trying by itself; health and every request say so meanwhile.
-  const connecting = client.connect().catch(() => {})
-  app.addHook('onReady', async () => await atMost(CONNECT_DEADLINE_MS, connecting))
+  // Not before everything else is set up, which keeps the process too busy to shake hands in time. A client that finds
+  // no Redis goes on trying by itself; health and every request say so meanwhile.
+  app.addHook('onReady', async () => await atMost(CONNECT_DEADLINE_MS, client.connect().catch(() => {})))
   app.addHook('onClose', async () => {
-    await atMost(QUIT_DEADLINE_MS, client.quit().catch(() => {}))
+    if (client.status === 'ready') await atMost(QUIT_DEADLINE_MS, client.quit().catch(() => {}))
     client.disconnect()
   })
 }, { name: 'redis', dependencies: ['config'] })

@@ -1,19 +1,18 @@
 /** The policy and the stores: `app.policy`, `app.limitsStore`, `app.sessionStore`, and `app.admission` on top of the last. */
-import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { systemClock, type Clock } from '../services/clock.ts'
 import { MemoryLimitsStore } from '../services/limits/memory-limits-store.ts'
-import { RedisLimitsStore } from '../services/limits/redis-limits-store.ts'
 import type { LimitsStore } from '../services/limits/limits-store.ts'
 import { Oddities } from '../services/oddities.ts'
+import { redisStores } from '../services/outage/redis-stores.ts'
+import { etcdPolicySource } from '../services/policy/etcd-policy-source.ts'
 import { memoryPolicySource } from '../services/policy/memory-policy-source.ts'
 import { PolicyCache, type PolicySource } from '../services/policy/policy.ts'
 import { redisPolicySource } from '../services/policy/redis-policy-source.ts'
-import { Admission } from '../services/sessions/admission.ts'
 import { RedisGate } from '../services/redis/redis-gate.ts'
 import { RedisKeys } from '../services/redis/redis-keys.ts'
+import { Admission } from '../services/sessions/admission.ts'
 import { MemorySessionStore } from '../services/sessions/memory-session-store.ts'
-import { RedisSessionStore } from '../services/sessions/redis-session-store.ts'
 import type { SessionStore } from '../services/sessions/session-store.ts'
 import { usesRedis } from './redis.ts'
 
@@ -24,8 +23,8 @@ declare module 'fastify' {
     sessionStore: SessionStore
     admission: Admission
     oddities: Oddities
-    /** The door to Redis, or null on the in-memory store. */
-    redisGate: RedisGate | null
+    /** Looks whether Redis serves, writes included; null on the in-memory store. */
+    checkRedis: (() => Promise<unknown>) | null
   }
 }
 
@@ -37,34 +36,38 @@ export default fp<{ clock?: Clock }>(async (app, { clock = systemClock }) => {
     session_limit_action: config.SESSION_LIMIT_ACTION
   }
   const oddities = new Oddities((kind, key, count) => app.log.warn({ kind, key, count }, 'a value without meaning was passed over'))
-  const policyFrom = (source: PolicySource) => new PolicyCache(source, defaults, (policy) => app.log.info({ policy }, 'policy in force'))
   app.decorate('oddities', oddities)
+  const gate = usesRedis(config) ? new RedisGate(app.redis, config.REDIS_TIMEOUT_MS) : null
+  const keys = new RedisKeys(config.REDIS_KEY_PREFIX, gate?.isCluster)
 
-  if (!usesRedis(config)) {
-    const policy = policyFrom(memoryPolicySource(defaults))
-    const limits = new MemoryLimitsStore(policy, clock)
-    app.log.warn('Limits are kept in memory: nothing outlives this process. Set REDIS_URL to keep them.')
-    app.decorate('redisGate', null)
-    app.decorate('policy', policy)
-    app.decorate('limitsStore', limits)
-    decorateSessions(app, new MemorySessionStore(limits, policy, clock))
-    return
-  }
-
-  const gate = new RedisGate(app.redis, config.REDIS_TIMEOUT_MS)
-  const keys = new RedisKeys(config.REDIS_KEY_PREFIX)
-  const policy = policyFrom(redisPolicySource(gate, keys, defaults, oddities))
-  const limits = new RedisLimitsStore(gate, keys, policy, oddities)
-  app.decorate('redisGate', gate)
+  const policy = new PolicyCache(policySource(), defaults, (policy) => app.log.info({ policy }, 'policy in force'))
   app.decorate('policy', policy)
-  app.decorate('limitsStore', limits)
-  decorateSessions(app, new RedisSessionStore(gate, keys, policy, limits, oddities))
   app.addHook('onReady', async () => await policy.start((error) =>
     app.log.debug({ err: error }, 'the policy could not be read; the last known one holds')))
   app.addHook('onClose', () => policy.stop())
-}, { name: 'stores', dependencies: ['config', 'redis'] })
 
-function decorateSessions (app: FastifyInstance, store: SessionStore): void {
-  app.decorate('sessionStore', store)
-  app.decorate('admission', new Admission(store, { status: app.config.SIP_REJECT_STATUS, reason: app.config.SIP_REJECT_REASON }))
-}
+  if (gate === null) {
+    app.log.warn('Limits are kept in memory: nothing outlives this process. Set REDIS_URL to keep them.')
+    const limits = new MemoryLimitsStore(policy, clock)
+    decorate(limits, new MemorySessionStore(limits, policy, clock), null)
+  } else {
+    const stores = redisStores(gate, keys, policy, oddities, config.OUTAGE_MODE, app.log)
+    decorate(stores.limits, stores.sessions, stores.check)
+    app.addHook('onReady', stores.start)
+    app.addHook('onClose', stores.stop)
+  }
+
+  function policySource (): PolicySource {
+    if (config.ETCD_POLICY_KEY !== undefined && app.etcd !== null) {
+      return etcdPolicySource(app.etcd, config.ETCD_POLICY_KEY, defaults, oddities)
+    }
+    return gate === null ? memoryPolicySource(defaults) : redisPolicySource(gate, keys, defaults, oddities)
+  }
+
+  function decorate (limits: LimitsStore, sessions: SessionStore, check: (() => Promise<unknown>) | null): void {
+    app.decorate('limitsStore', limits)
+    app.decorate('sessionStore', sessions)
+    app.decorate('checkRedis', check)
+    app.decorate('admission', new Admission(sessions, { status: config.SIP_REJECT_STATUS, reason: config.SIP_REJECT_REASON }))
+  }
+}, { name: 'stores', dependencies: ['config', 'redis', 'etcd'] })

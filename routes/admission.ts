@@ -65,9 +65,9 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       response: { 200: ref(ReleasedSchema), ...problems(400, 401, 403, 409, 413, 415, 429, 503) }
     }
   }, async ({ params: { session_id: sessionId }, query: { username }, body: { reason = 'released' } }) => {
-    const { outcome } = await app.sessionStore.release(sessionId, username, reason)
+    const { outcome, degraded = false } = await app.sessionStore.release(sessionId, username, reason)
     if (outcome === 'conflict') throw new ServiceError('session_id_conflict', 'Another user holds this session id.')
-    return { success: true, session_id: sessionId, released: outcome === 'released' }
+    return { success: true, session_id: sessionId, released: outcome === 'released', degraded }
   })
 }
 

@@ -6,6 +6,17 @@ import { HealthSchema, LivenessSchema } from '../schemas/health.ts'
 const tags = ['health']
 const security: [] = []
 const health = ref(HealthSchema)
+const down = {
+  description: 'A dependency that the service needs is lost',
+  content: {
+    'application/json': {
+      schema: health,
+      example: {
+        status: 'down', components: { redis: { status: 'down', latency_ms: null }, etcd: { status: 'disabled', latency_ms: null } }, policy: 'stale'
+      }
+    }
+  }
+}
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
   const ready = { '/healthz/ready': 'getReadiness', '/health': 'getHealth', '/api/health': 'getApiHealth' }
@@ -16,11 +27,11 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         security,
         summary: 'Whether the service can do its work now',
-        response: { 200: health, 503: health }
+        response: { 200: health, 503: down }
       }
     }, async (_request, reply) => {
       const { health } = app.health
-      return reply.code(health.status === 'down' ? 503 : 200).send(health)
+      return reply.code(health.status === 'down' ? 503 : 200).send({ ...health, policy: app.policy.status })
     })
   }
 
@@ -42,7 +53,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Whether the service has started; it starts without its dependencies',
       response: { 200: health }
     }
-  }, async () => app.health.health)
+  }, async () => ({ ...app.health.health, policy: app.policy.status }))
 }
 
 export default routes

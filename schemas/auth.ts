@@ -8,7 +8,7 @@ export const LoginSchema = Type.Object({
 
 export const LoggedInSchema = Type.Object({
   success: Type.Boolean({ examples: [true] }),
-  token: Type.String({ description: 'A JWT for the Authorization header.' }),
+  token: Type.String({ description: 'A JWT for the Authorization header.', examples: ['eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl'] }),
   user: Type.Object({ username: Type.String({ examples: ['admin'] }), role: Type.String({ examples: ['admin'] }) }),
   expiresIn: Type.Integer({ description: 'Seconds until the token expires.', examples: [3600] })
 }, { $id: 'LoggedIn' })

@@ -1,6 +1,6 @@
 /** Limits on the wire: one user's, a page or all of them, bulk changes and temporary limits. */
 import { Type, type Static } from '@sinclair/typebox'
-import { LimitValueSchema, RESERVED_USERNAMES, TimestampSchema, UsernameSchema, stringEnum } from './names.ts'
+import { LimitValueSchema, RESERVED_USERNAMES, StaleSchema, TimestampSchema, UsernameSchema, stringEnum } from './names.ts'
 import { PolicySchema } from './policy.ts'
 
 /** The longest temporary limit, in seconds: 30 days. */
@@ -18,7 +18,8 @@ export const LimitSchema = Type.Object({
   source: stringEnum(['user', 'temporary', 'default'], { description: 'Where the limit in force comes from.' }),
   unlimited: Type.Boolean({ examples: [false] }),
   expires_at: Type.Optional(TimestampSchema),
-  reason: Type.Optional(Type.String({ description: 'Why the temporary limit was set.' }))
+  reason: Type.Optional(Type.String({ description: 'Why the temporary limit was set.' })),
+  stale_ms: Type.Optional(StaleSchema)
 }, { $id: 'Limit' })
 
 export const LimitListSchema = Type.Object({

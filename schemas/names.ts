@@ -20,16 +20,24 @@ export const SessionIdSchema = Type.String({
   examples: ['call-7f3a@pbx1']
 })
 
+/** The highest limit. */
+export const MAX_LIMIT = 1_000_000
+
 /** The number of sessions a user may have up at once; 0 means unlimited. */
 export const LimitValueSchema = Type.Integer({
   minimum: 0,
-  maximum: 1_000_000,
+  maximum: MAX_LIMIT,
   description: 'Sessions a user may have up at once; 0 means unlimited.',
   examples: [25]
 })
 
 /** An instant on the wire: RFC 3339, in UTC. */
 export const TimestampSchema = Type.String({ format: 'date-time', examples: ['2026-11-22T10:00:00.000Z'] })
+
+/** How old an answer is that was given without the store. */
+export const StaleSchema = Type.Integer({
+  minimum: 0, description: 'Present when the store is away: this was known so many milliseconds ago.', examples: [1500]
+})
 
 /** A string enum that OpenAPI, Ajv and the serializer all read alike. */
 export function stringEnum<const T extends readonly string[]> (values: T, options: Record<string, unknown> = {}) {

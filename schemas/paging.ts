@@ -1,5 +1,5 @@
 /** How lists are paged: an opaque cursor and a count. */
-import { Type, type Static } from '@sinclair/typebox'
+import { Type } from '@sinclair/typebox'
 
 /** The most entries one page may hold. */
 export const MAX_PAGE = 1000
@@ -14,8 +14,6 @@ export const PageQuerySchema = Type.Object({
     minimum: 1, maximum: MAX_PAGE, description: 'The most entries wanted; a page may hold fewer, follow next_cursor until it is null.'
   }))
 }, { additionalProperties: false })
-
-export type PageQuery = Static<typeof PageQuerySchema>
 
 /** One page of a list; `next_cursor` is null on the last. */
 export interface Page<T> { entries: T[], next_cursor: string | null }

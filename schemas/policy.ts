@@ -1,6 +1,6 @@
 /** The policy: what holds for every user who has no limit of its own, and what happens at the limit. */
 import { Type, type Static } from '@sinclair/typebox'
-import { LimitValueSchema, stringEnum } from './names.ts'
+import { LimitValueSchema, MAX_LIMIT, stringEnum } from './names.ts'
 
 /** What an admission can do when the user is at the limit. */
 export const SESSION_LIMIT_ACTIONS = ['reject', 'terminate_oldest', 'observe'] as const
@@ -11,7 +11,7 @@ export const SessionLimitActionSchema = stringEnum(SESSION_LIMIT_ACTIONS, {
 
 export const PolicySchema = Type.Object({
   enabled: Type.Boolean({ description: 'False refuses nothing and still counts.', examples: [true] }),
-  max_sessions_per_user: LimitValueSchema,
+  max_sessions_per_user: Type.Integer({ ...LimitValueSchema, examples: [5] }),
   session_limit_action: SessionLimitActionSchema
 }, { additionalProperties: false })
 
@@ -27,3 +27,10 @@ export const PolicyUpdatedSchema = Type.Object({
 
 export type Policy = Static<typeof PolicySchema>
 export type PolicyChange = Static<typeof PolicyChangeSchema>
+
+/** What each member of a policy may be, for policies that come from elsewhere than the API. */
+export const POLICY_FIELDS: Record<keyof Policy, (value: unknown) => boolean> = {
+  enabled: (value) => typeof value === 'boolean',
+  max_sessions_per_user: (value) => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= MAX_LIMIT,
+  session_limit_action: (value) => SESSION_LIMIT_ACTIONS.some((action) => action === value)
+}

@@ -37,14 +37,14 @@ const headers = {
 }
 
 const problem = ref(ProblemSchema)
-type ProblemResponse = { description: string, content: { 'application/problem+json': { schema: typeof problem } } }
+interface ProblemResponse { description: string, content: { 'application/problem+json': { schema: typeof problem, example: object } } }
 
 /** Response declarations for the given error statuses, each a problem document. */
 export function problems<S extends keyof typeof meanings> (...statuses: S[]): Record<S, ProblemResponse> {
   return Object.fromEntries(statuses.map((status) => [status, problemResponse(status)])) as Record<S, ProblemResponse>
 }
 
-function problemResponse (status: keyof typeof meanings) {
+function problemResponse (status: keyof typeof meanings): ProblemResponse {
   const [title, code, description] = meanings[status]
   const example = { type: 'about:blank', title, status, detail: `${description}.`, code }
   return {

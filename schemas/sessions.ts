@@ -139,7 +139,8 @@ export const ReasonSchema = Type.Object({
 export const ReleasedSchema = Type.Object({
   success: Type.Boolean({ examples: [true] }),
   session_id: Type.String(),
-  released: Type.Boolean({ description: 'False when it was not up.' })
+  released: Type.Boolean({ description: 'False when it was not up.' }),
+  degraded: Type.Boolean()
 }, { $id: 'Released' })
 
 export const SessionListSchema = Type.Object({

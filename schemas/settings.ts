@@ -6,6 +6,9 @@ import { stringEnum } from './names.ts'
 /** The shortest secret that HS256 may be used with, in bytes (RFC 7518, 3.2). */
 export const MIN_SECRET_BYTES = 32
 
+/** `host:port` pairs, separated by commas; an IPv6 address in brackets. */
+const HOST_LIST = '^\\s*(\\[[0-9a-fA-F:]+\\]|[^,:\\s]+):\\d{1,5}(\\s*,\\s*(\\[[0-9a-fA-F:]+\\]|[^,:\\s]+):\\d{1,5})*\\s*$'
+
 const text = (description: string, options = {}) => Type.String({ description, ...options })
 const flag = (description: string, value: boolean) => Type.Boolean({ description, default: value })
 const optional = <T extends TSchema>(schema: T) => Type.Optional(schema)
@@ -26,15 +29,29 @@ export const SettingsSchema = Type.Object({
   REDIS_USERNAME: optional(text('ACL user.')),
   REDIS_PASSWORD: optional(text('Password.')),
   REDIS_DB: Type.Integer({ description: 'Database number.', minimum: 0, maximum: 1_000_000, default: 0 }),
-  REDIS_TLS: flag('TLS to REDIS_HOST; REDIS_URL says so by `rediss://`.', false),
+  REDIS_SENTINELS: optional(text('Sentinels, separated by commas: `sentinel-0:26379,sentinel-1:26379`. Goes before REDIS_URL.', {
+    pattern: HOST_LIST
+  })),
+  REDIS_SENTINEL_MASTER: text('The name under which the Sentinels know the master.', { default: 'mymaster' }),
+  REDIS_SENTINEL_USERNAME: optional(text('ACL user of the Sentinels.')),
+  REDIS_SENTINEL_PASSWORD: optional(text('Password of the Sentinels; Redis itself takes REDIS_PASSWORD.')),
+  REDIS_CLUSTER_NODES: optional(text('Some nodes of a Redis Cluster, separated by commas: `redis-0:6379,redis-1:6379`. Goes before REDIS_SENTINELS.', {
+    pattern: HOST_LIST
+  })),
+  REDIS_TLS: flag('TLS to Redis, Sentinels and Cluster nodes; REDIS_URL says so by `rediss://`.', false),
   REDIS_TLS_CA: optional(text('PEM file: the authority that signed Redis\' certificate.')),
   REDIS_TLS_CERT: optional(text('PEM file: our certificate.')),
   REDIS_TLS_KEY: optional(text('PEM file: our key.')),
   REDIS_KEY_PREFIX: text('What every key begins with; the switch uses the default.', { default: 'voice-ferry-c4:' }),
   REDIS_TIMEOUT_MS: Type.Integer({
-    description: 'How long one question to Redis may take, in milliseconds.', minimum: 20, maximum: 10_000, default: 300
+    description: 'How long one question to Redis may take, in milliseconds.', minimum: 20, maximum: 10_000, default: 200
   }),
   MOCK_SESSION_LIMITS: flag('Keep everything in memory, even when a Redis is configured.', false),
+
+  OUTAGE_MODE: stringEnum(['local', 'deny', 'allow'], {
+    description: 'Admission while Redis is away: `local` decides by what this replica knows, `deny` refuses with 503, `allow` admits all.',
+    default: 'local'
+  }),
 
   ENABLE_SESSION_LIMITS: flag('Whether limits are enforced, where no policy is stored yet.', true),
   MAX_SESSIONS_PER_USER: Type.Integer({
@@ -63,7 +80,15 @@ export const SettingsSchema = Type.Object({
   ETCD_TLS_CA: optional(text('PEM file: the authority that signed etcd\'s certificate.')),
   ETCD_TLS_CERT: optional(text('PEM file: our certificate for etcd.')),
   ETCD_TLS_KEY: optional(text('PEM file: our key for etcd.')),
+  ETCD_POLICY_KEY: optional(text('etcd key that holds the policy as JSON, `/voice-ferry-c4/config/session-limits` for Voice Ferry. The policy is then kept there.')),
   ETCD_REQUIRED: flag('Whether the service counts as not ready without etcd.', false),
+
+  SHUTDOWN_DRAIN_SECONDS: Type.Integer({
+    description: 'How long the service still answers, as not ready, after it was told to stop, so that nobody sends it new requests.',
+    minimum: 0,
+    maximum: 8,
+    default: 1
+  }),
 
   JWT_SECRET: optional(text('Secret that tokens are signed with (HS256), at least 32 bytes, the one the web console and the switch use. ' +
     'Outside production, without one, a secret is made for the run.')),

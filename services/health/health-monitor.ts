@@ -20,6 +20,7 @@ export type Dependencies = Record<keyof Health['components'], Dependency | null>
 /** Knows how the dependencies are. Probes read it; nothing they do reaches a dependency. */
 export class HealthMonitor {
   #watches: Record<keyof Health['components'], Watch | null>
+  #draining = false
   #onChange: (name: string, status: ComponentHealth['status']) => void
 
   /** @param onChange - told when a dependency is lost or comes back */
@@ -40,11 +41,16 @@ export class HealthMonitor {
     for (const watch of Object.values(this.#watches)) watch?.stop()
   }
 
+  /** From now on the service is not ready: it is about to stop. */
+  drain (): void {
+    this.#draining = true
+  }
+
   /** How things are now, as last seen. */
   get health (): Health {
     const { redis, etcd } = this.#watches
     const lost = [redis, etcd].filter((watch) => watch?.lost === true)
-    const status = lost.some((watch) => watch?.required) ? 'down' : lost.length > 0 ? 'degraded' : 'ok'
+    const status = this.#draining || lost.some((watch) => watch?.required) ? 'down' : lost.length > 0 ? 'degraded' : 'ok'
     return { status, components: { redis: componentOf(redis), etcd: componentOf(etcd) } }
   }
 }
@@ -87,7 +93,7 @@ class Watch {
   #again (): void {
     if (this.#stopped) return
     this.#timer = setTimeout(() => {
-      this.#look().then(() => this.#decide()).finally(() => this.#again())
+      void this.#look().then(() => this.#decide()).finally(() => this.#again())
     }, CHECK_INTERVAL_MS).unref()
   }
 
@@ -95,11 +101,16 @@ class Watch {
     const started = performance.now()
     const signal = AbortSignal.timeout(CHECK_DEADLINE_MS)
     const late = new Promise<never>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
-    const up = await Promise.race([this.#check(signal), late]).then(() => true, () => false)
+    const up = await Promise.race([this.#asked(signal), late]).then(() => true, () => false)
     const now = performance.now()
     const status = up ? 'up' : 'down'
     if (status !== this.component.status) this.#sameSince = up ? now : started
     this.component = { status, latency_ms: up ? Math.round((now - started) * 100) / 100 : null }
+  }
+
+  /** The check's verdict; one that throws at once rejects like any other. */
+  async #asked (signal: AbortSignal): Promise<void> {
+    await this.#check(signal)
   }
 
   #decide (): void {

@@ -27,6 +27,18 @@ export class MemoryLimitsStore implements LimitsStore {
     return limitInForce(username, this.#own.get(username), this.#liveTemporary(username), policyLimit)
   }
 
+  /** Takes over what is known of a user's own limit; undefined when it has none. */
+  remember (username: string, limit: number | undefined): void {
+    if (limit === undefined) this.#own.delete(username)
+    else this.#own.set(username, limit)
+  }
+
+  /** Takes over what is known of a user's temporary limit; undefined when it has none. */
+  rememberTemporary (username: string, temporary: TemporaryLimit | undefined): void {
+    if (temporary === undefined) this.#temporary.delete(username)
+    else this.#temporary.set(username, temporary)
+  }
+
   async setLimit (username: string, limit: number) {
     this.#own.set(username, limit)
   }

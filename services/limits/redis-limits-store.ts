@@ -46,12 +46,23 @@ export class RedisLimitsStore implements LimitsStore {
       if (limit === null) removed.push(key)
       else set.push(key, limit)
     }
+    if (this.#gate.isCluster) return await this.#setLimitsInCluster(limits)
     const transaction = this.#gate.client.multi()
     if (set.length > 0) transaction.mset(set)
     if (removed.length > 0) transaction.del(removed)
     const replies = await this.#gate.ask(transaction.exec())
     const gone = removed.length > 0 ? replies?.at(-1)?.[1] as number : 0
     return { set: set.length / 2, removed: gone }
+  }
+
+  /** The keys of different users lie in different slots, which no transaction spans. */
+  async #setLimitsInCluster (limits: Record<string, number | null>) {
+    const removed = await Promise.all(Object.entries(limits).map(async ([username, limit]) => {
+      if (limit === null) return await this.removeLimit(username)
+      await this.setLimit(username, limit)
+      return null
+    }))
+    return { set: removed.filter((one) => one === null).length, removed: removed.filter((one) => one === true).length }
   }
 
   async setTemporaryLimit (username: string, { limit, duration, reason }: TemporaryLimitChange) {

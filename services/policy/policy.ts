@@ -9,6 +9,12 @@ export interface PolicySource {
   update (change: PolicyChange): Promise<Policy>
 }
 
+/** A stored policy that cannot be used. The one before it stays in force. */
+export class InvalidPolicyError extends Error {}
+
+/** How sure the policy in force is: as stored, as last read from a source that is away, or as it was before a value that cannot be used. */
+export type PolicyStatus = 'current' | 'stale' | 'invalid'
+
 /** How often a replica reads the policy anew, in milliseconds: well within the promised second. */
 export const POLICY_REFRESH_MS = 500
 
@@ -18,6 +24,8 @@ export class PolicyCache {
   #current: Policy
   #writes = 0
   #timer: NodeJS.Timeout | undefined
+  #stopped = false
+  #status: PolicyStatus = 'current'
   #onChange: (policy: Policy) => void
 
   /**
@@ -29,6 +37,11 @@ export class PolicyCache {
     this.#source = source
     this.#current = initial
     this.#onChange = onChange
+  }
+
+  /** How sure the policy in force is. */
+  get status (): PolicyStatus {
+    return this.#status
   }
 
   /** The policy in force. */
@@ -50,23 +63,30 @@ export class PolicyCache {
   /** Reads the policy anew. A change made here meanwhile is newer than what was read, and stays. */
   async refresh (): Promise<void> {
     const writes = this.#writes
-    const policy = await this.#source.read()
+    const policy = await this.#source.read().catch((error: unknown) => {
+      this.#status = error instanceof InvalidPolicyError ? 'invalid' : 'stale'
+      throw error
+    })
+    this.#status = 'current'
     if (writes === this.#writes) this.#take(policy)
   }
 
-  /** Reads the policy now and from then on; while its source does not answer, the last known one holds. */
-  start (onError: (error: unknown) => void): void {
+  /**
+   * Reads the policy now and from then on; while its source does not answer, the last known one holds.
+   * Resolves after the first reading, whatever came of it.
+   */
+  async start (onError: (error: unknown) => void): Promise<void> {
     const tick = async () => {
       await this.refresh().catch(onError)
-      if (this.#timer !== undefined) this.#timer = setTimeout(tick, POLICY_REFRESH_MS).unref()
+      if (!this.#stopped) this.#timer = setTimeout(tick, POLICY_REFRESH_MS).unref()
     }
-    this.#timer = setTimeout(tick, 0).unref()
+    await tick()
   }
 
   /** Ends the reading. */
   stop (): void {
+    this.#stopped = true
     clearTimeout(this.#timer)
-    this.#timer = undefined
   }
 
   #take (policy: Policy): void {

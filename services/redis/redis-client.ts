@@ -1,28 +1,79 @@
-/** Makes the Redis client: one that fails at once rather than queues, and reconnects for ever. */
-import { Redis, type RedisOptions } from 'ioredis'
+/** Makes the Redis client, for one server, Sentinels or a Cluster: it fails at once rather than queues, and reconnects for ever. */
+import { Cluster, Redis, type ClusterOptions, type RedisOptions } from 'ioredis'
 import type { Settings } from '../../schemas/settings.ts'
 
 /** PEM texts for TLS. */
 export interface TlsOptions { ca?: string, cert?: string, key?: string }
 
-/** A client for the configured Redis, not connected yet. Commands while it is down are rejected at once. */
+/** Replies by which a server says that it is not, or no longer, the one to talk to: the connection is made anew. */
+const NOT_THE_ONE = /^(READONLY|NOREPLICAS|LOADING)/
+
+const retryStrategy = (attempt: number) => Math.min(50 * attempt, 500)
+
+/**
+ * A client for the configured Redis, not connected yet. Commands while it is down are rejected at once, and none is
+ * sent twice. A Cluster is given as a Redis: it takes the same commands.
+ */
 export function connectRedis (settings: Settings, tls: TlsOptions): Redis {
-  const { REDIS_URL: url, REDIS_HOST: host, REDIS_PORT: port, REDIS_DB: db } = settings
-  const secured = url?.startsWith('rediss:') ?? settings.REDIS_TLS
-  const options = {
+  const { REDIS_URL: url, REDIS_HOST: host, REDIS_PORT: port, REDIS_DB: db, REDIS_SENTINELS: sentinels, REDIS_CLUSTER_NODES: nodes } = settings
+  const options = connectionOptions(settings, tls)
+  if (nodes !== undefined) return new Cluster(hostList(nodes), clusterOptions(options)) as unknown as Redis
+  if (sentinels !== undefined) return new Redis({ ...options, ...sentinelOptions(settings, sentinels), db })
+  return url === undefined
+    ? new Redis({ ...options, host: host ?? '127.0.0.1', port, db })
+    : new Redis(url, new URL(url).pathname.length > 1 ? options : { ...options, db })
+}
+
+function connectionOptions (settings: Settings, tls: TlsOptions) {
+  const { REDIS_URL: url, REDIS_CLUSTER_NODES: nodes, REDIS_SENTINELS: sentinels } = settings
+  const byUrl = nodes === undefined && sentinels === undefined && url !== undefined
+  const secured = byUrl ? url.startsWith('rediss:') : settings.REDIS_TLS
+  return {
     lazyConnect: true,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     connectTimeout: 1000,
     socketTimeout: 1000,
-    retryStrategy: (attempt) => Math.min(50 * attempt, 500),
-    reconnectOnError: (error) => /^(READONLY|NOREPLICAS|LOADING)/.test(error.message),
+    retryStrategy,
+    reconnectOnError: (error) => NOT_THE_ONE.test(error.message),
     ...(settings.REDIS_USERNAME === undefined ? {} : { username: settings.REDIS_USERNAME }),
     ...(settings.REDIS_PASSWORD === undefined ? {} : { password: settings.REDIS_PASSWORD }),
     ...(secured ? { tls } : {})
   } satisfies RedisOptions
-  return url === undefined
-    ? new Redis({ ...options, host: host ?? '127.0.0.1', port, db })
-    : new Redis(url, new URL(url).pathname.length > 1 ? options : { ...options, db })
+}
+
+/** `failoverDetector` listens to the Sentinels, so that a master that is frozen is left when they name another. */
+function sentinelOptions ({ REDIS_SENTINEL_MASTER: name, REDIS_SENTINEL_USERNAME: user, REDIS_SENTINEL_PASSWORD: password, REDIS_TLS: tls }: Settings, sentinels: string) {
+  return {
+    sentinels: hostList(sentinels),
+    name,
+    failoverDetector: true,
+    sentinelRetryStrategy: retryStrategy,
+    sentinelReconnectStrategy: retryStrategy,
+    sentinelCommandTimeout: 1000,
+    enableTLSForSentinelMode: tls,
+    ...(user === undefined ? {} : { sentinelUsername: user }),
+    ...(password === undefined ? {} : { sentinelPassword: password })
+  } satisfies RedisOptions
+}
+
+function clusterOptions ({ lazyConnect, retryStrategy, ...redisOptions }: ReturnType<typeof connectionOptions>) {
+  return {
+    lazyConnect,
+    redisOptions,
+    enableOfflineQueue: false,
+    clusterRetryStrategy: retryStrategy,
+    retryDelayOnFailover: 0,
+    retryDelayOnClusterDown: 0,
+    slotsRefreshTimeout: 1000,
+    slotsRefreshInterval: 2000
+  } satisfies ClusterOptions
+}
+
+function hostList (text: string): Array<{ host: string, port: number }> {
+  return text.split(',').map((pair) => {
+    const at = pair.lastIndexOf(':')
+    return { host: pair.slice(0, at).trim().replace(/^\[|\]$/g, ''), port: Number(pair.slice(at + 1)) }
+  })
 }

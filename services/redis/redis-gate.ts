@@ -1,10 +1,12 @@
 /** The one door to Redis: every question has a deadline, and every failure one meaning. */
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, ReplyError, type Redis } from 'ioredis'
 import { storeUnavailable } from '../errors.ts'
 import { loadScripts, type Scripts } from './redis-scripts.ts'
 
 /** How long one question may take before the store counts as unavailable, in milliseconds. */
-export const DEFAULT_DEADLINE_MS = 300
+export const DEFAULT_DEADLINE_MS = 200
 
 /** Error replies by which a server says that it cannot serve now; anything else in a reply is a mistake of ours. */
 const CANNOT_SERVE = /^(LOADING|READONLY|OOM|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|NOAUTH|WRONGPASS|NOPERM|UNKILLABLE|EXECABORT|ERR max number of clients)/
@@ -30,7 +32,8 @@ export class RedisGate {
   async ask<T> (reply: Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined
     const deadline = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error(`Redis did not answer within ${this.deadlineMs} ms`)), this.deadlineMs)
+      // A process that was held up itself reads what has arrived meanwhile before it calls Redis late.
+      timer = setTimeout(() => setImmediate(reject, new Error(`Redis did not answer within ${this.deadlineMs} ms`)), this.deadlineMs)
     })
     try {
       return await Promise.race([reply, deadline])
@@ -39,6 +42,15 @@ export class RedisGate {
     } finally {
       clearTimeout(timer)
     }
+  }
+
+  /** Whether the connection is there, after waiting a little for one that was cut. */
+  async connected (waitMs: number): Promise<boolean> {
+    if (this.client.status === 'ready') return true
+    const controller = new AbortController()
+    const late = sleep(waitMs, false, { signal: controller.signal }).catch(() => false)
+    const ready = once(this.client, 'ready', { signal: controller.signal }).then(() => true, () => false)
+    return await Promise.race([ready, late]).finally(() => controller.abort())
   }
 
   /** The strings at many keys, in their order; null where there is none, or a value of another type. */

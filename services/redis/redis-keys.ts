@@ -11,6 +11,8 @@ export class RedisKeys {
   readonly policy: string
   /** Hash: the switch nodes, each with its epoch and when it last reported. */
   readonly nodes: string
+  /** String: tells this data from what an emptied Redis would hold. */
+  readonly generation: string
   /** String: which replica sweeps now; expires by itself. */
   readonly sweepLock: string
 
@@ -23,6 +25,7 @@ export class RedisKeys {
     this.cluster = cluster
     this.policy = `${prefix}session-policy`
     this.nodes = `${prefix}session-nodes`
+    this.generation = `${prefix}session-generation`
     this.sweepLock = `${prefix}session-sweep-lock`
   }
 
@@ -51,6 +54,21 @@ export class RedisKeys {
     return `${this.prefix}node-leases:${node}`
   }
 
+  /** What node-leases keys begin with, for scripts; empty in a cluster, where they lie in other slots. */
+  get nodeLeasesPrefix (): string {
+    return this.cluster ? '' : this.nodeLeases('')
+  }
+
+  /** What the switch's session keys begin with, for scripts; empty in a cluster, where they lie in other slots. */
+  get sessionPrefix (): string {
+    return this.cluster ? '' : this.session('')
+  }
+
+  /** String, in a cluster only: whose session an id is. */
+  holder (sessionId: string): string {
+    return `${this.prefix}session-holder:${sessionId}`
+  }
+
   /** The SCAN pattern for both families of keys that hold a user's sessions. */
   get userSessionsPattern (): string {
     return this.pattern('user-[sl]e[sa]s*')
@@ -62,11 +80,11 @@ export class RedisKeys {
   }
 
   /** The session id in the key of a lease record or of one of the switch's sessions, and which of the two it is. */
-  sessionIdOf (key: string): { id: string, source: 'lease' | 'external' } | undefined {
+  sessionIdOf (key: string): { id: string, source: 'lease' | 'external', username?: string } | undefined {
     const rest = key.slice(this.prefix.length)
     if (rest.startsWith('session:')) return { id: rest.slice('session:'.length), source: 'external' }
-    const lease = this.cluster ? /^session-lease:\{[^}]*\}:([^]*)$/.exec(rest) : /^session-lease:([^]*)$/.exec(rest)
-    return lease?.[1] === undefined ? undefined : { id: lease[1], source: 'lease' }
+    const [, username, id] = (this.cluster ? /^session-lease:\{([^}]*)\}:([^]*)$/ : /^session-lease:()([^]*)$/).exec(rest) ?? []
+    return id === undefined ? undefined : { id, source: 'lease', ...(username !== '' && username !== undefined && { username }) }
   }
 
   /** The user that a key belongs to, or undefined when the key is of another family. */

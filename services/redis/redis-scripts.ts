@@ -14,6 +14,8 @@ const files = {
   count: '../sessions/lua/count.lua',
   purge: '../sessions/lua/purge.lua',
   reportNode: '../sessions/lua/report-node.lua',
+  probe: '../outage/lua/probe.lua',
+  restore: '../outage/lua/restore.lua',
   sweepGhosts: '../sessions/lua/sweep-ghosts.lua'
 }
 

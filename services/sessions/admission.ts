@@ -26,15 +26,16 @@ export class Admission {
    */
   async acquire (request: AcquireRequest, log: Log) {
     const result = await this.#store.acquire(request)
+    const { degraded = false } = result
     const { username, sessionId, dryRun } = request
     if (result.outcome === 'conflict') throw idConflict()
     if (result.outcome === 'ended') throw ended()
     if (result.outcome === 'limit_reached') {
       const { count, limit } = result
-      if (dryRun) return { created: false, answer: { allowed: false, session: null, count, limit, terminated: [], degraded: false } }
+      if (dryRun) return { created: false, answer: { allowed: false, session: null, count, limit, terminated: [], degraded } }
       log.info({ violation: { username, session_id: sessionId, count, limit, observed: false } }, 'session limit reached')
       throw new ServiceError('session_limit_reached', `${username} has ${count} sessions up, of ${limit}.`, {
-        members: { username, count, limit, sip: this.#sip }
+        members: { username, count, limit, sip: this.#sip, degraded }
       })
     }
     const { outcome, session, count, limit, terminated, observed } = result
@@ -42,7 +43,7 @@ export class Admission {
     if (session.emergency && !dryRun) log.warn({ emergency: { username, session_id: sessionId, count, limit } }, 'emergency session admitted')
     return {
       created: outcome === 'admitted' && !dryRun,
-      answer: { allowed: true, session: dryRun ? null : session, count, limit, terminated, degraded: false }
+      answer: { allowed: true, session: dryRun ? null : session, count, limit, terminated, degraded }
     }
   }
 
@@ -54,13 +55,13 @@ export class Admission {
     const [result] = await this.#store.renew([request], ttlMs)
     if (result?.outcome === 'conflict') throw idConflict()
     if (result === undefined || result.outcome === 'ended') throw ended()
-    return { session: result.session, reregistered: result.outcome === 'reregistered', degraded: false }
+    return { session: result.session, reregistered: result.outcome === 'reregistered', degraded: result.degraded ?? false }
   }
 
   /** Renews many leases; none of them can make the others fail. @throws ServiceError `store_unavailable` */
   async renewMany (sessions: Array<{ session_id: string, username: string }>, ttlMs: number) {
     const results = await this.#store.renew(sessions.map(({ session_id: sessionId, username }) => ({ sessionId, username })), ttlMs)
-    return { results: sessions.map((session, i) => ({ ...session, ...renewalOutcome(results[i]) })), degraded: false }
+    return { results: sessions.map((session, i) => ({ ...session, ...renewalOutcome(results[i]) })), degraded: results[0]?.degraded ?? false }
   }
 
   /**
@@ -80,8 +81,8 @@ export class Admission {
         members: { node, epoch: result.epoch }
       })
     }
-    const { outcome, ...tally } = result
-    return { ...tally, degraded: false }
+    const { renewed, registered, released, ended, conflicts, degraded = false } = result
+    return { renewed, registered, released, ended, conflicts, degraded }
   }
 }
 

@@ -1,4 +1,5 @@
 /** Sessions that live as long as the process, on a given clock. No switch writes here: none is external, none a ghost. */
+import type { Session } from '../../schemas/sessions.ts'
 import { toTimestamp, type Clock } from '../clock.ts'
 import { ExpiryQueue } from '../expiry-queue.ts'
 import type { MemoryLimitsStore } from '../limits/memory-limits-store.ts'
@@ -17,23 +18,30 @@ import { rankUsers } from './user-ranking.ts'
 type Entry = (Lease & { ended: false, expiresMs: number }) | { ended: true, expiresMs: number }
 type Live = Extract<Entry, { ended: false }>
 
+/** A lease as the mirror of another store holds it. */
+export interface Mirrored { sessionId: string, lease: Lease, remainingMs: number }
+
 /** Keeps leases in memory. */
 export class MemorySessionStore implements SessionStore {
   #limits: MemoryLimitsStore
   #policy: PolicyCache
   #clock: Clock
+  #endedMemoryMs: number
   #entries = new Map<string, Entry>()
   #users = new Map<string, Set<string>>()
   #nodes = new Map<string, { epoch: number, lastSeenMs: number }>()
   #expiry = new ExpiryQueue<string>()
 
-  constructor (limits: MemoryLimitsStore, policy: PolicyCache, clock: Clock) {
+  /** @param endedMemoryMs - how long an id that has ended is remembered */
+  constructor (limits: MemoryLimitsStore, policy: PolicyCache, clock: Clock, endedMemoryMs = ENDED_MEMORY_MS) {
+    this.#endedMemoryMs = endedMemoryMs
     this.#limits = limits
     this.#policy = policy
     this.#clock = clock
   }
 
-  async acquire ({ username, sessionId, ttlMs, node = '', details, dryRun }: AcquireRequest): Promise<AcquireResult> {
+  /** @param admitAll - whether everybody is let in, whatever the policy says */
+  async acquire ({ username, sessionId, ttlMs, node = '', details, dryRun }: AcquireRequest, admitAll = false): Promise<AcquireResult> {
     const now = this.#now()
     const { limit, unlimited } = this.#limits.limitNow(username)
     const live = this.#liveOf(username, now)
@@ -48,7 +56,7 @@ export class MemorySessionStore implements SessionStore {
       const session = leaseToSession(sessionId, entry, now + ttlMs)
       return { outcome: 'refreshed', session, count: live.length, limit, terminated: [], observed: false }
     }
-    const mode = limitMode(this.#policy.current, details.emergency ?? false)
+    const mode = admitAll ? 'admit' : limitMode(this.#policy.current, details.emergency ?? false)
     const excess = unlimited ? 0 : Math.max(0, live.length + 1 - limit)
     if (excess > 0 && mode === 'reject') return { outcome: 'limit_reached', count: live.length, limit }
     const terminated = mode === 'terminate_oldest' ? oldestFirst(live).slice(0, excess).map(([id]) => id) : []
@@ -105,9 +113,32 @@ export class MemorySessionStore implements SessionStore {
     const listed = new Set(sessions.map(({ username, sessionId }) => `${username} ${sessionId}`))
     const missing = [...this.#live(now)].filter(([id, lease]) =>
       lease.node === node && lease.startedMs <= asOfMs && !listed.has(`${lease.username} ${id}`))
-    for (const [id] of missing) this.#end(id, now)
     const results = sessions.map((session) => this.#renew({ ...session, node }, now, now + ttlMs))
-    return tallyReport(sessions, results, missing.length)
+    for (const [id] of missing) this.#end(id, now)
+    return { ...tallyReport(sessions, results, missing.length), releasedIds: missing.map(([id]) => id) }
+  }
+
+  /** Takes over a lease that another store holds. */
+  remember (session: Session, ttlMs: number): void {
+    const { session_id: id, username, node, call_id, from, to, direction, emergency, metadata, started_at } = session
+    const given = Object.entries({ call_id, from, to, direction, metadata }).filter(([, value]) => value !== null)
+    const now = this.#now()
+    this.#put(id, {
+      username, node: node ?? '', startedMs: started_at === null ? now : Date.parse(started_at), details: { ...Object.fromEntries(given), emergency }
+    }, now + ttlMs)
+  }
+
+  /** Takes over that a session has ended. */
+  forget (sessionId: string): void {
+    this.#end(sessionId, this.#now())
+  }
+
+  /** Every lease that is live, user by user. */
+  * mirrored (): Generator<Mirrored> {
+    for (const username of this.#users.keys()) {
+      const now = this.#now()
+      for (const [sessionId, lease] of this.#liveOf(username, now)) yield { sessionId, lease, remainingMs: lease.expiresMs - now }
+    }
   }
 
   async terminateUser (username: string): Promise<string[]> {
@@ -196,7 +227,7 @@ export class MemorySessionStore implements SessionStore {
     const before = this.#entries.get(id)
     if (before !== undefined) this.#drop(id, before)
     const remaining = before === undefined || before.ended ? 0 : before.expiresMs - now
-    const entry: Entry = { ended: true, expiresMs: now + Math.max(ENDED_MEMORY_MS, remaining) }
+    const entry: Entry = { ended: true, expiresMs: now + Math.max(this.#endedMemoryMs, remaining) }
     this.#entries.set(id, entry)
     if (before === undefined) this.#expiry.push(entry.expiresMs, id)
   }

@@ -31,9 +31,11 @@ export class RedisNodes {
     if (noted === 0) return { outcome: 'stale_epoch', epoch: Number(value) }
     const listed = new Set(sessions.map(({ username, sessionId }) => `${username} ${sessionId}`))
     const missing = held.filter((member) => !listed.has(member))
+    // What the index names beyond its end is no lease any more. What it names still, and no list does, may be too young to release.
     const [renewals, releases] = await Promise.all([
       this.#store.renew(sessions.map((session) => ({ ...session, node })), ttlMs),
-      Promise.all(missing.map(async (member) => await this.#release(node, member, asOfMs)))
+      Promise.all(missing.map(async (member) => await this.#release(node, member, asOfMs))),
+      this.#gate.ask(this.#gate.or(0, this.#gate.client.zremrangebyscore(index, '-inf', value)))
     ])
     return tallyReport(sessions, renewals, releases.filter(({ outcome }) => outcome === 'released').length)
   }
@@ -63,9 +65,6 @@ export class RedisNodes {
 
   async #release (node: string, member: string, asOfMs: number) {
     const [username = '', sessionId = ''] = member.split(' ')
-    const result = await this.#store.releaseFrom(username, sessionId, 'missing on its node', { node, startedByMs: asOfMs })
-    // What the index still names and no lease does: an expired lease that is not purged yet.
-    if (result.outcome === 'unknown') await this.#gate.ask(this.#gate.client.zrem(this.#keys.nodeLeases(node), member))
-    return result
+    return await this.#store.releaseFrom(username, sessionId, 'missing on its node', { node, startedByMs: asOfMs })
   }
 }

@@ -55,16 +55,11 @@ export class RedisSessionLists {
     return scanAll(this.#counts())
   }
 
-  async getSession (sessionId: string): Promise<Session | null> {
-    const [session] = await this.#load([{ id: sessionId, source: 'lease' }])
+  async getSession (sessionId: string, username?: string): Promise<Session | null> {
+    const [session] = await this.#load([{ id: sessionId, source: 'lease', ...(username !== undefined && { username }) }])
     if (session !== undefined) return session
     const [external] = await this.#load([{ id: sessionId, source: 'external' }])
     return external ?? null
-  }
-
-  /** Who holds a session, if anybody does: its lease, or what the switch recorded. */
-  async holderOf (sessionId: string): Promise<string | undefined> {
-    return (await this.getSession(sessionId))?.username
   }
 
   async listSessions ({ username, node }: { username?: string | undefined, node?: string | undefined }, { cursor, count }: PageRequest) {

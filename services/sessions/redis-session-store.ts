@@ -20,6 +20,17 @@ const RENEWALS_PER_CALL = 200
 /** What acquire.lua answers with. */
 const ACQUIRED = { admitted: 1, refreshed: 2, limitReached: 3, conflict: 4 }
 
+/** When a session is ended, and when it is left alone. */
+export interface ReleaseConditions {
+  /** Only a session of this node that started at or before `startedByMs`. */
+  node?: string
+  startedByMs?: number
+  /** An unknown id is remembered as ended, too. */
+  rememberUnknown?: boolean
+  /** Only a lease that was taken for so long and never renewed since. */
+  untouchedTtlMs?: number
+}
+
 /** Keeps leases in Redis, and knows the sessions that the switch recorded there itself. */
 export class RedisSessionStore implements SessionStore {
   #gate: RedisGate
@@ -54,11 +65,11 @@ export class RedisSessionStore implements SessionStore {
       this.#keys.user('user-limit', username),
       this.#keys.user('user-temporary-limit', username)
     ]
-    if (node !== '') keys.push(this.#keys.nodeLeases(node))
+    if (node !== '' && !this.#keys.cluster) keys.push(this.#keys.nodeLeases(node))
     const [code, count, limit, ...rest] = await this.#gate.ask(this.#gate.scripts.acquire(keys, [
       username, sessionId, ttlMs, RECORD_GRACE_MS, node, encodeDetails(details),
       policy.max_sessions_per_user, limitMode(policy, details.emergency ?? false), dryRun ? '1' : '', ENDED_MEMORY_MS,
-      this.#keys.leasePrefix(username), this.#keys.nodeLeases(''), this.#keys.session('')
+      this.#keys.leasePrefix(username), this.#keys.nodeLeasesPrefix, this.#keys.sessionPrefix
     ])) as [number, number, number, ...Array<string | number>]
     if (code === ACQUIRED.admitted) {
       const [startedMs, expiresMs, observed, ...terminated] = rest as [number, number, string, ...string[]]
@@ -83,7 +94,7 @@ export class RedisSessionStore implements SessionStore {
 
   async #renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
     const keys: string[] = []
-    const args: Array<string | number> = [ttlMs, RECORD_GRACE_MS, ENDED_MEMORY_MS, this.#keys.nodeLeases('')]
+    const args: Array<string | number> = [ttlMs, RECORD_GRACE_MS, ENDED_MEMORY_MS, this.#keys.nodeLeasesPrefix]
     for (const { sessionId, username, node = '', details = {} } of requests) {
       keys.push(this.#keys.lease(username, sessionId), this.#keys.user('user-leases', username))
       args.push(username, sessionId, node, encodeDetails(details))
@@ -98,22 +109,31 @@ export class RedisSessionStore implements SessionStore {
   }
 
   async release (sessionId: string, username: string | undefined, reason: string): Promise<ReleaseResult> {
-    const holder = username ?? await this.#lists.holderOf(sessionId)
+    const holder = username ?? (await this.getSession(sessionId))?.username
     return holder === undefined ? { outcome: 'unknown' } : await this.releaseFrom(holder, sessionId, reason)
   }
 
-  /**
-   * Ends a user's session.
-   * @param only - only when the session is of that node and started no later than that
-   */
-  async releaseFrom (username: string, sessionId: string, reason: string, only?: { node: string, startedByMs: number }): Promise<ReleaseResult> {
-    const [code] = await this.#gate.ask(this.#gate.scripts.release([
+  /** Ends a user's session, if the conditions hold. */
+  async releaseFrom (username: string, sessionId: string, reason: string, when: ReleaseConditions = {}): Promise<ReleaseResult & { record?: string }> {
+    const [code, record = ''] = await this.#gate.ask(this.#gate.scripts.release([
       this.#keys.lease(username, sessionId), this.#keys.user('user-leases', username), this.#keys.user('user-sessions', username)
     ], [
-      username, sessionId, reason, ENDED_MEMORY_MS, this.#keys.nodeLeases(''), RECORD_GRACE_MS, only?.node ?? '', only?.startedByMs ?? 0, ''
-    ])) as [number]
+      username, sessionId, reason, ENDED_MEMORY_MS, this.#keys.nodeLeasesPrefix, RECORD_GRACE_MS,
+      when.node ?? '', when.startedByMs ?? 0, when.rememberUnknown === true ? '1' : '', when.untouchedTtlMs ?? ''
+    ])) as [number, string?]
     if (code === 4) return { outcome: 'conflict' }
-    return { outcome: code === 1 ? 'released' : 'unknown' }
+    return { outcome: code === 1 ? 'released' : 'unknown', record }
+  }
+
+  /** Ends a session of which another replica may know more than this one; its id is remembered even where it is unknown. */
+  async endUnknown (sessionId: string, username: string | undefined, reason: string): Promise<void> {
+    const holder = username ?? (await this.getSession(sessionId))?.username
+    if (holder !== undefined) await this.releaseFrom(holder, sessionId, reason, { rememberUnknown: true })
+  }
+
+  /** Gives back the slot of an acquire without an answer, if it took one and nobody has asked for it again since. */
+  async undoAcquire (sessionId: string, username: string, ttlMs: number): Promise<void> {
+    await this.releaseFrom(username, sessionId, 'acquire without an answer', { untouchedTtlMs: ttlMs })
   }
 
   async reconcileNode (report: NodeReconciliation) {
@@ -129,8 +149,9 @@ export class RedisSessionStore implements SessionStore {
     return terminated
   }
 
-  async getSession (sessionId: string): Promise<Session | null> {
-    return await this.#lists.getSession(sessionId)
+  /** @param username - whose session it is, where that is known and needed to find it */
+  async getSession (sessionId: string, username?: string): Promise<Session | null> {
+    return await this.#lists.getSession(sessionId, username)
   }
 
   async listSessions (filter: { username?: string | undefined, node?: string | undefined }, page: PageRequest) {

@@ -19,6 +19,9 @@ export interface AcquireRequest {
   dryRun: boolean
 }
 
+/** Says that a result was found without the store, because it is away. */
+export interface Degradable { degraded?: boolean }
+
 /** A slot was taken, or was held already (`refreshed`). */
 export interface Admitted {
   outcome: 'admitted' | 'refreshed'
@@ -33,22 +36,24 @@ export interface Admitted {
 }
 
 /** What became of a request for a slot. That there is none is a result, not a failure. */
-export type AcquireResult =
+export type AcquireResult = Degradable & (
   | Admitted
   | { outcome: 'limit_reached', count: number, limit: number }
   | { outcome: 'conflict' }
   | { outcome: 'ended' }
+)
 
 /** A session that is said to be up still. */
 export interface RenewRequest { sessionId: string, username: string, node?: string | undefined, details?: SessionDetails }
 
 /** What became of a renewal; `session` and the end only where there is a lease now. */
-export type RenewResult =
+export type RenewResult = Degradable & (
   | { outcome: 'renewed' | 'reregistered', session: Session }
   | { outcome: 'conflict' }
   | { outcome: 'ended' }
+)
 
-export type ReleaseResult = { outcome: 'released' | 'unknown' } | { outcome: 'conflict' }
+export type ReleaseResult = Degradable & { outcome: 'released' | 'unknown' | 'conflict' }
 
 /** The full list of calls up on one switch node. */
 export interface NodeReconciliation {
@@ -60,9 +65,19 @@ export interface NodeReconciliation {
   asOfMs: number
 }
 
-export type ReconcileResult =
-  | { outcome: 'reconciled', renewed: number, registered: number, released: number, ended: string[], conflicts: string[] }
-  | { outcome: 'stale_epoch', epoch: number }
+/** What came of a node's report: how many, and by id what the node has to hang up or look into. */
+export interface Reconciled {
+  outcome: 'reconciled'
+  renewed: number
+  registered: number
+  released: number
+  ended: string[]
+  conflicts: string[]
+  /** Which were released, where the store knows. */
+  releasedIds?: string[]
+}
+
+export type ReconcileResult = Degradable & (Reconciled | { outcome: 'stale_epoch', epoch: number })
 
 /**
  * Knows the sessions of every user: leases, and external ones, which the switch recorded itself. A user's count is its

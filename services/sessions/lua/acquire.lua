@@ -54,7 +54,8 @@ if record then
       if ARGV[9] ~= '1' then
         redis.call('PEXPIRE', KEYS[1], ARGV[3] + ARGV[4])
         redis.call('ZADD', KEYS[2], expires, id)
-        if KEYS[6] then redis.call('ZADD', KEYS[6], expires, user .. ' ' .. id) end
+        local node = string.match(record, '^%+%S* %d+ (%S+)')
+        if node and ARGV[12] ~= '' then redis.call('ZADD', ARGV[12] .. node, expires, user .. ' ' .. id) end
       end
       return { 2, count, limit, expires, record }
     end
@@ -68,10 +69,12 @@ local observed = over and ARGV[8] == 'observe' and '1' or ''
 -- All sessions in the order in which they would have to end: leases by their start, then what the switch recorded itself.
 local function oldest_first ()
   local sessions = {}
-  for _, lease in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. now, '+inf')) do
+  local found = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. now, '+inf', 'WITHSCORES')
+  for i = 1, #found, 2 do
+    local lease = found[i]
     local text = redis.pcall('GET', ARGV[11] .. lease)
     local start, node = string.match(type(text) == 'string' and text or '', '^%+%S* (%d+) (%S*)')
-    sessions[#sessions + 1] = { id = lease, rank = 1, start = tonumber(start) or 0, node = node or '' }
+    sessions[#sessions + 1] = { id = lease, rank = 1, start = tonumber(start) or 0, node = node or '', left = found[i + 1] - now }
   end
   local external = redis.pcall('SMEMBERS', KEYS[3])
   for _, member in ipairs(external.err and {} or external) do
@@ -98,7 +101,7 @@ if over and ARGV[8] == 'terminate_oldest' then
     reply[#reply + 1] = session.id
     reply[2] = reply[2] - 1
     if ARGV[9] ~= '1' then
-      redis.call('SET', ARGV[11] .. session.id, '-' .. user .. ' terminated', 'PX', ARGV[10])
+      redis.call('SET', ARGV[11] .. session.id, '-' .. user .. ' terminated', 'PX', math.max(ARGV[10], session.left or 0))
       redis.call(session.rank == 1 and 'ZREM' or 'SREM', KEYS[session.rank + 1], session.id)
       if (session.node or '') ~= '' and ARGV[12] ~= '' then
         redis.call('ZREM', ARGV[12] .. session.node, user .. ' ' .. session.id)

@@ -3,8 +3,8 @@
 -- ARGV  1 user, 2 id, 3 reason, 4 how long an ended id is remembered in ms, 5 what node-leases keys begin with
 --       ('' where out of reach), 6 how much longer than its lease a record is kept in ms,
 --       7 only when the session is of this node ('' for any), 8 only when it started at or before, in ms,
---       9 '1' to remember an unknown id as well
--- Returns  { 1 released, record } | { 0 unknown } | { 4 another user holds the id } | { 6 not of this node, or too young }
+--       9 '1' to remember an unknown id as well, 10 only when the lease was taken for so many ms and never renewed ('' for any)
+-- Returns  { 1 released, record } | { 0 unknown } | { 4 another user holds the id } | { 6 not as 7, 8 or 10 say }
 local user, id = ARGV[1], ARGV[2]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -20,6 +20,7 @@ if state and ARGV[7] ~= '' and (node ~= ARGV[7] or tonumber(started) > tonumber(
 
 local score = redis.pcall('ZSCORE', KEYS[2], id)
 local live = type(score) == 'string' and tonumber(score) > now
+if ARGV[10] ~= '' and not (live and state and tonumber(score) - started == tonumber(ARGV[10])) then return { 6 } end
 if type(score) == 'string' then redis.call('ZREM', KEYS[2], id) end
 local external = redis.pcall('SREM', KEYS[3], id)
 if node and node ~= '' and ARGV[5] ~= '' then redis.call('ZREM', ARGV[5] .. node, user .. ' ' .. id) end

@@ -1,0 +1,77 @@
+/** Completes the API's description: an example for every body, a phrase for every answer, and the answer to anything else. */
+import { STATUS_CODES } from 'node:http'
+
+/** A JSON schema, as far as examples are made from it. */
+export interface ExampleSchema {
+  $ref?: string
+  type?: string | string[]
+  examples?: unknown[]
+  default?: unknown
+  enum?: unknown[]
+  minimum?: number
+  anyOf?: ExampleSchema[]
+  items?: ExampleSchema
+  properties?: Record<string, ExampleSchema>
+  required?: string[]
+}
+
+interface Media { schema?: ExampleSchema, example?: unknown }
+interface Answer { description: string, content?: Record<string, Media> }
+interface Operation { requestBody?: { content: Record<string, Media> }, responses: Record<string, Answer> }
+
+/** An OpenAPI document, as far as it is completed. */
+export interface ApiDocument {
+  components: { schemas: Record<string, ExampleSchema> }
+  paths: Record<string, Record<string, Operation>>
+}
+
+/** What a schema without an example of its own stands for. */
+const PLAIN: Record<string, unknown> = { boolean: false, integer: 0, number: 0, string: 'text', object: {}, array: [], null: null }
+
+/** The answer that no operation can rule out: 404, 405, 408, 414, 431 or 500. */
+const ANYTHING_ELSE: Answer = {
+  description: 'Any other problem',
+  content: {
+    'application/problem+json': {
+      schema: { $ref: '#/components/schemas/Problem' },
+      example: {
+        type: 'about:blank',
+        title: 'Internal Server Error',
+        status: 500,
+        detail: 'Something went wrong on our side.',
+        code: 'internal_error'
+      }
+    }
+  }
+}
+
+/** The document with what the framework leaves out filled in; an example that a route gives is left as it is. */
+export function completeDocument<D extends ApiDocument> (document: D): D {
+  for (const { requestBody, responses } of Object.values(document.paths).flatMap((path) => Object.values(path))) {
+    for (const [status, answer] of Object.entries(responses)) {
+      if (answer.description === 'Default Response') answer.description = STATUS_CODES[status] ?? status
+    }
+    responses.default ??= ANYTHING_ELSE
+    for (const { content = {} } of [requestBody ?? {}, ...Object.values(responses)]) {
+      for (const media of Object.values(content)) {
+        if (media.schema !== undefined) media.example ??= exampleOf(media.schema, document.components.schemas)
+      }
+    }
+  }
+  return document
+}
+
+/** A valid value: the schema's own example, or one made of those of its members; optional members are left out. */
+function exampleOf (schema: ExampleSchema, named: Record<string, ExampleSchema>): unknown {
+  const { $ref, examples, default: given, enum: values, minimum, anyOf, items, properties } = schema
+  if ($ref !== undefined) return exampleOf(named[$ref.slice($ref.lastIndexOf('/') + 1)] ?? {}, named)
+  const [first] = [...examples ?? [], ...(given === undefined ? [] : [given]), ...values ?? []]
+  if (first !== undefined) return first
+  if (anyOf?.[0] !== undefined) return exampleOf(anyOf[0], named)
+  if (items !== undefined) return [exampleOf(items, named)]
+  if (properties !== undefined) {
+    const members = schema.required ?? Object.keys(properties)
+    return Object.fromEntries(members.map((name) => [name, exampleOf(properties[name] ?? {}, named)]))
+  }
+  return minimum ?? PLAIN[[schema.type].flat()[0] ?? 'object']
+}

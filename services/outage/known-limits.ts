@@ -1,0 +1,96 @@
+/** The limits that were last seen, for the time when Redis cannot be asked. */
+import type { Limit } from '../../schemas/limits.ts'
+import type { Clock } from '../clock.ts'
+import type { LimitsStore } from '../limits/limits-store.ts'
+import type { MemoryLimitsStore } from '../limits/memory-limits-store.ts'
+
+/** The most users whose limits are remembered. */
+const MOST_USERS = 200_000
+/** How often all own limits are read anew, in milliseconds. */
+const REREAD_INTERVAL_MS = 300_000
+
+/** Remembers what is known of users' limits, and when it was seen. */
+export class KnownLimits {
+  /** The limits as last seen. */
+  readonly mirror: MemoryLimitsStore
+  #clock: Clock
+  #seenMs = new Map<string, number>()
+  #allSeenMs: number | undefined
+  #timer: NodeJS.Timeout | undefined
+  #stopped = false
+
+  constructor (mirror: MemoryLimitsStore, clock: Clock) {
+    this.mirror = mirror
+    this.#clock = clock
+  }
+
+  /** How old the knowledge of a user's limit is, in milliseconds; undefined when nothing is known. */
+  ageMs (username: string): number | undefined {
+    const seenMs = this.#seenMs.get(username) ?? this.#allSeenMs
+    return seenMs === undefined ? undefined : Math.max(0, Math.round(this.#clock() - seenMs))
+  }
+
+  /** Notes a limit in force, as it was read. */
+  see ({ username, limit, source, expires_at: expiresAt, reason }: Limit): void {
+    if (source === 'temporary' && expiresAt !== undefined) {
+      this.mirror.rememberTemporary(username, { limit, expiresAtMs: Date.parse(expiresAt), reason: reason ?? '' })
+    } else {
+      this.mirror.remember(username, source === 'user' ? limit : undefined)
+    }
+    this.#touch(username)
+  }
+
+  /** Notes a user's own limit, as it was written; undefined when it was removed. */
+  seeOwn (username: string, limit: number | undefined): void {
+    this.mirror.remember(username, limit)
+    this.#touch(username)
+  }
+
+  /** Notes the limit that an admission was decided by, wherever it came from. */
+  seeInForce (username: string, limit: number): void {
+    if (this.mirror.limitNow(username).limit !== limit) this.mirror.remember(username, limit)
+    this.#touch(username)
+  }
+
+  /** Reads all own limits now and from time to time, so that a user who has not called yet is known too. */
+  start (store: LimitsStore, onError: (error: unknown) => void): void {
+    const reread = async () => {
+      await this.#reread(store).catch(onError)
+      if (!this.#stopped) this.#timer = setTimeout(reread, REREAD_INTERVAL_MS).unref()
+    }
+    void reread()
+  }
+
+  stop (): void {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+  }
+
+  async #reread (store: LimitsStore): Promise<void> {
+    const startedMs = this.#clock()
+    const found = new Map<string, number>()
+    for await (const batch of store.allLimits('')) {
+      if (this.#stopped || found.size > MOST_USERS) return
+      for (const [username, limit] of batch) found.set(username, limit)
+    }
+    const isOlder = (username: string) => (this.#seenMs.get(username) ?? 0) < startedMs
+    for (const username of this.#seenMs.keys()) {
+      if (!found.has(username) && isOlder(username)) {
+        this.mirror.remember(username, undefined)
+        this.#seenMs.delete(username)
+      }
+    }
+    for (const [username, limit] of found) if (isOlder(username)) this.seeOwn(username, limit)
+    this.#allSeenMs = startedMs
+  }
+
+  #touch (username: string): void {
+    this.#seenMs.delete(username)
+    this.#seenMs.set(username, this.#clock())
+    if (this.#seenMs.size <= MOST_USERS) return
+    const [oldest] = this.#seenMs.keys()
+    if (oldest === undefined) return
+    this.#seenMs.delete(oldest)
+    this.mirror.remember(oldest, undefined)
+  }
+}

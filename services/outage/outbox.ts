@@ -1,0 +1,45 @@
+/** What was decided while Redis was away and has to be told to it when it is back. */
+
+/** One thing to be told: a session that ended, or a slot that may have been taken for a caller who was refused. */
+export type Message =
+  | { kind: 'ended', username: string | undefined, reason: string }
+  | { kind: 'undo', username: string, ttlMs: number }
+
+/** The most messages that are kept; past that the oldest is given up, and its lease ends by its time to live. */
+const MOST_MESSAGES = 200_000
+
+/** Holds the last message about each session id. */
+export class Outbox {
+  #messages = new Map<string, Message>()
+
+  get size (): number {
+    return this.#messages.size
+  }
+
+  put (sessionId: string, message: Message): void {
+    this.#messages.delete(sessionId)
+    this.#messages.set(sessionId, message)
+    if (this.#messages.size <= MOST_MESSAGES) return
+    const [oldest] = this.#messages.keys()
+    if (oldest !== undefined) this.#messages.delete(oldest)
+  }
+
+  /** Nothing is to be told of this session any more: it is up. */
+  drop (sessionId: string): void {
+    this.#messages.delete(sessionId)
+  }
+
+  /** Up to so many messages; they stay until they are settled. */
+  take (count: number): Array<[sessionId: string, message: Message]> {
+    const taken: Array<[string, Message]> = []
+    for (const entry of this.#messages) {
+      if (taken.push(entry) === count) break
+    }
+    return taken
+  }
+
+  /** A message was told; unless there is a newer one about the same session, it is done with. */
+  settle (sessionId: string, message: Message): void {
+    if (this.#messages.get(sessionId) === message) this.#messages.delete(sessionId)
+  }
+}

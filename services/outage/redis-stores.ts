@@ -1,0 +1,63 @@
+/** Puts the stores on Redis together with what keeps them going while Redis is away. */
+import { randomUUID } from 'node:crypto'
+import { RedisLimitsStore } from '../limits/redis-limits-store.ts'
+import { MemoryLimitsStore } from '../limits/memory-limits-store.ts'
+import type { Oddities } from '../oddities.ts'
+import type { PolicyCache } from '../policy/policy.ts'
+import type { RedisGate } from '../redis/redis-gate.ts'
+import type { RedisKeys } from '../redis/redis-keys.ts'
+import type { Log } from '../sessions/admission.ts'
+import { MemorySessionStore } from '../sessions/memory-session-store.ts'
+import { RedisClusterSessionStore } from '../sessions/redis-cluster-session-store.ts'
+import { RedisSessionStore } from '../sessions/redis-session-store.ts'
+import { Breaker } from './breaker.ts'
+import { KnownLimits } from './known-limits.ts'
+import { Outbox } from './outbox.ts'
+import { Replay } from './replay.ts'
+import { ResilientLimitsStore } from './resilient-limits-store.ts'
+import { ResilientSessionStore, type OutageMode } from './resilient-session-store.ts'
+
+/** How long the mirror remembers an id that has ended, in milliseconds: long enough for a late retry. */
+const MIRROR_ENDED_MEMORY_MS = 120_000
+/** How long a question waits for a connection that was cut, in milliseconds. */
+const RECONNECT_WAIT_MS = 100
+
+/** The mirror's clock: one that only goes forward, whatever happens to the machine's. */
+const steadyClock = () => performance.timeOrigin + performance.now()
+
+/** The stores on Redis, and what starts and stops them. */
+export function redisStores (gate: RedisGate, keys: RedisKeys, policy: PolicyCache, oddities: Oddities, mode: OutageMode, log: Log) {
+  const limits = new RedisLimitsStore(gate, keys, policy, oddities)
+  const store = new (gate.isCluster ? RedisClusterSessionStore : RedisSessionStore)(gate, keys, policy, limits, oddities)
+  const known = new KnownLimits(new MemoryLimitsStore(policy, steadyClock), steadyClock)
+  const mirror = new MemorySessionStore(known.mirror, policy, steadyClock, MIRROR_ENDED_MEMORY_MS)
+  const outbox = new Outbox()
+  const replay = new Replay(gate, keys, store, mirror, outbox)
+  const ownGeneration = randomUUID()
+  const check = async () => await gate.ask(gate.scripts.probe([keys.generation], [ownGeneration])) as string
+  const breaker = new Breaker({
+    probe: check,
+    recover: async () => {
+      const told = await replay.run()
+      if (told.ended + told.restored > 0) log.info(told, 'Redis was told what it missed')
+    },
+    onChange: (open, cause) => open
+      ? log.warn({ err: cause, outage_mode: mode }, 'Redis is away: going on without it')
+      : log.info({}, 'Redis is back')
+  })
+  return {
+    limits: new ResilientLimitsStore(limits, known, breaker),
+    sessions: new ResilientSessionStore({
+      store, mirror, known, outbox, breaker, mode, reconnected: async () => await gate.connected(RECONNECT_WAIT_MS)
+    }),
+    check,
+    start: async () => {
+      await breaker.start()
+      known.start(limits, (error) => log.info({ err: error }, 'the limits could not be read ahead; the next try comes by itself'))
+    },
+    stop: () => {
+      breaker.stop()
+      known.stop()
+    }
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * Admission that outlives Redis. Every lease that passes through here is mirrored in the process; while Redis is away
+ * the mirror decides, as the outage mode says, and when Redis is back it is told.
+ */
+import type { Count } from '../../schemas/counts.ts'
+import { storeUnavailable } from '../errors.ts'
+import type { PageRequest } from '../limits/limits-store.ts'
+import type { MemorySessionStore } from '../sessions/memory-session-store.ts'
+import type { RedisSessionStore } from '../sessions/redis-session-store.ts'
+import type {
+  AcquireRequest, AcquireResult, NodeReconciliation, ReconcileResult, ReleaseResult, RenewRequest, RenewResult, SessionStore
+} from '../sessions/session-store.ts'
+import type { Breaker } from './breaker.ts'
+import type { KnownLimits } from './known-limits.ts'
+import type { Outbox } from './outbox.ts'
+import { isUnavailable } from './unavailable.ts'
+
+/** What an admission does while Redis is away: decide by the mirror, refuse, or let everybody in. */
+export type OutageMode = 'local' | 'deny' | 'allow'
+
+/** What the resilient store is made of. */
+export interface Parts {
+  store: RedisSessionStore
+  mirror: MemorySessionStore
+  known: KnownLimits
+  outbox: Outbox
+  breaker: Breaker
+  mode: OutageMode
+  /** Waits a little for a connection that was cut to come back; false when it did not. */
+  reconnected: () => Promise<boolean>
+}
+
+/** Asks Redis, and does without it while it is away. */
+export class ResilientSessionStore implements SessionStore {
+  #parts: Parts
+
+  constructor (parts: Parts) {
+    this.#parts = parts
+  }
+
+  async acquire (request: AcquireRequest): Promise<AcquireResult> {
+    const { store, breaker } = this.#parts
+    const asked = !breaker.open
+    try {
+      const result = await this.#ask(async () => await store.acquire(request))
+      if (!request.dryRun) this.#noteAcquired(request, result)
+      return result
+    } catch (error) {
+      if (!isUnavailable(error)) throw error
+      return await this.#acquireLocally(request, asked, error)
+    }
+  }
+
+  async renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
+    const { store, mirror, outbox } = this.#parts
+    try {
+      const results = await this.#ask(async () => await store.renew(requests, ttlMs))
+      results.forEach((result, i) => this.#noteRenewed(requests[i]?.sessionId ?? '', result, ttlMs))
+      return results
+    } catch (error) {
+      if (!isUnavailable(error)) throw error
+      const results = await mirror.renew(requests, ttlMs)
+      results.forEach((result, i) => { if ('session' in result) outbox.drop(requests[i]?.sessionId ?? '') })
+      return results.map((result) => ({ ...result, degraded: true }))
+    }
+  }
+
+  async release (sessionId: string, username: string | undefined, reason: string): Promise<ReleaseResult> {
+    const { store, mirror, outbox } = this.#parts
+    try {
+      const result = await this.#ask(async () => await store.release(sessionId, username, reason))
+      if (result.outcome !== 'conflict') mirror.forget(sessionId)
+      return result
+    } catch (error) {
+      if (!isUnavailable(error)) throw error
+      const result = await mirror.release(sessionId, username)
+      if (result.outcome !== 'conflict') outbox.put(sessionId, { kind: 'ended', username, reason })
+      return { ...result, degraded: true }
+    }
+  }
+
+  async reconcileNode (report: NodeReconciliation): Promise<ReconcileResult> {
+    const { store, mirror, outbox } = this.#parts
+    try {
+      const result = await this.#ask(async () => await store.reconcileNode(report))
+      if (result.outcome === 'reconciled') {
+        await mirror.reconcileNode(report)
+        for (const id of result.ended) mirror.forget(id)
+      }
+      return result
+    } catch (error) {
+      if (!isUnavailable(error)) throw error
+      const result = await mirror.reconcileNode(report)
+      if (result.outcome !== 'reconciled') return result
+      for (const { sessionId } of report.sessions) outbox.drop(sessionId)
+      for (const id of result.releasedIds ?? []) outbox.put(id, { kind: 'ended', username: undefined, reason: 'missing on its node' })
+      return { ...result, degraded: true }
+    }
+  }
+
+  async terminateUser (username: string, reason: string): Promise<string[]> {
+    const { store, mirror, outbox } = this.#parts
+    try {
+      const ids = await this.#ask(async () => await store.terminateUser(username, reason))
+      for (const id of ids) mirror.forget(id)
+      return ids
+    } catch (error) {
+      if (!isUnavailable(error)) throw error
+      const ids = await mirror.terminateUser(username)
+      for (const id of ids) outbox.put(id, { kind: 'ended', username, reason })
+      return ids
+    }
+  }
+
+  /** @throws ServiceError `store_unavailable` when Redis is away and this user is not known here */
+  async getCount (username: string): Promise<Count> {
+    const { store, mirror, known, breaker } = this.#parts
+    try {
+      return await this.#ask(async () => await store.getCount(username))
+    } catch (error) {
+      const ageMs = known.ageMs(username)
+      if (!isUnavailable(error) || ageMs === undefined) throw error
+      return { ...await mirror.getCount(username), stale_ms: Math.max(ageMs, Math.round(breaker.openForMs)) }
+    }
+  }
+
+  async getSession (sessionId: string) {
+    try {
+      return await this.#ask(async () => await this.#parts.store.getSession(sessionId))
+    } catch (error) {
+      const known = isUnavailable(error) ? await this.#parts.mirror.getSession(sessionId) : null
+      if (known === null) throw error
+      return known
+    }
+  }
+
+  async listSessions (filter: { username?: string | undefined, node?: string | undefined }, page: PageRequest) {
+    return await this.#ask(async () => await this.#parts.store.listSessions(filter, page))
+  }
+
+  async listUsers (query: Parameters<SessionStore['listUsers']>[0]) {
+    return await this.#ask(async () => await this.#parts.store.listUsers(query))
+  }
+
+  async listNodes (page: PageRequest) {
+    return await this.#ask(async () => await this.#parts.store.listNodes(page))
+  }
+
+  async listCounts (page: PageRequest) {
+    return await this.#ask(async () => await this.#parts.store.listCounts(page))
+  }
+
+  allCounts () {
+    return this.#parts.store.allCounts()
+  }
+
+  async sweep () {
+    return await this.#ask(async () => await this.#parts.store.sweep())
+  }
+
+  async claimSweep (forMs: number) {
+    return await this.#ask(async () => await this.#parts.store.claimSweep(forMs))
+  }
+
+  /** Asks Redis; once more if the first try was lost, for every verb can be repeated by its session id. */
+  async #ask<T> (question: () => Promise<T>): Promise<T> {
+    const { breaker, reconnected } = this.#parts
+    if (breaker.open) throw storeUnavailable(new Error('Redis is known to be away'))
+    try {
+      return await question()
+    } catch (error) {
+      if (!isUnavailable(error)) throw error
+      try {
+        if (await reconnected()) return await question()
+      } catch (again) {
+        if (!isUnavailable(again)) throw again
+      }
+      breaker.trip(error)
+      throw error
+    }
+  }
+
+  /** @param asked - whether Redis was asked, so that it may have taken the slot though no answer came */
+  async #acquireLocally (request: AcquireRequest, asked: boolean, cause: unknown): Promise<AcquireResult> {
+    const { mirror, outbox, mode } = this.#parts
+    const { sessionId, username, ttlMs, dryRun } = request
+    const undo = () => { if (asked && !dryRun) outbox.put(sessionId, { kind: 'undo', username, ttlMs }) }
+    if (mode === 'deny') {
+      undo()
+      throw cause
+    }
+    const result = await mirror.acquire(request, mode === 'allow')
+    if (result.outcome === 'limit_reached') undo()
+    if (result.outcome === 'admitted' || result.outcome === 'refreshed') {
+      if (!dryRun) {
+        outbox.drop(sessionId)
+        for (const id of result.terminated) outbox.put(id, { kind: 'ended', username, reason: 'terminated' })
+      }
+    }
+    return { ...result, degraded: true }
+  }
+
+  #noteAcquired ({ username, sessionId, ttlMs }: AcquireRequest, result: AcquireResult): void {
+    const { mirror, known } = this.#parts
+    if (result.outcome === 'ended') mirror.forget(sessionId)
+    if (result.outcome === 'limit_reached') known.seeInForce(username, result.limit)
+    if (result.outcome !== 'admitted' && result.outcome !== 'refreshed') return
+    known.seeInForce(username, result.limit)
+    for (const id of result.terminated) mirror.forget(id)
+    mirror.remember(result.session, ttlMs)
+  }
+
+  #noteRenewed (sessionId: string, result: RenewResult, ttlMs: number): void {
+    if ('session' in result) this.#parts.mirror.remember(result.session, ttlMs)
+    else if (result.outcome === 'ended') this.#parts.mirror.forget(sessionId)
+  }
+}

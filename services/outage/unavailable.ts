@@ -1,0 +1,7 @@
+/** Tells the failure that an outage is from every other. */
+import { ServiceError } from '../errors.ts'
+
+/** Whether a failure means that the store cannot be reached or cannot serve. */
+export function isUnavailable (error: unknown): boolean {
+  return error instanceof ServiceError && error.code === 'store_unavailable'
+}
