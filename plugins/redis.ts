@@ -12,7 +12,8 @@ const CONNECT_DEADLINE_MS = 500
 
 /** Whether the settings name a Redis; otherwise everything is kept in memory. */
 export function usesRedis (config: Settings): boolean {
-  return !config.MOCK_SESSION_LIMITS && (config.REDIS_CLUSTER_NODES ?? config.REDIS_SENTINELS ?? config.REDIS_URL ?? config.REDIS_HOST) !== undefined
+  const { REDIS_CLUSTER_NODES: nodes, REDIS_SENTINELS: sentinels, REDIS_URL: url, REDIS_HOST: host } = config
+  return !config.MOCK_SESSION_LIMITS && (nodes ?? sentinels ?? url ?? host) !== undefined
 }
 
 export default fp<{ tls: TlsFiles }>(async (app, { tls }) => {

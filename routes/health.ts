@@ -12,7 +12,9 @@ const down = {
     'application/json': {
       schema: health,
       example: {
-        status: 'down', components: { redis: { status: 'down', latency_ms: null }, etcd: { status: 'disabled', latency_ms: null } }, policy: 'stale'
+        status: 'down',
+        components: { redis: { status: 'down', latency_ms: null }, etcd: { status: 'disabled', latency_ms: null } },
+        policy: 'stale'
       }
     }
   }

@@ -13,7 +13,8 @@ export const HealthSchema = Type.Object({
   status: stringEnum(['ok', 'degraded', 'down']),
   components: Type.Object({ redis: Type.Ref('ComponentHealth#'), etcd: Type.Ref('ComponentHealth#') }),
   policy: stringEnum(['current', 'stale', 'invalid'], {
-    description: 'Whether the policy in force is the stored one, the last one read before its store went away, or the last one that could be used.'
+    description: 'Whether the policy in force is the stored one, the last one read before its store went away, ' +
+      'or the last one that could be used.'
   })
 }, { $id: 'Health' })
 

@@ -16,10 +16,15 @@ export const MAX_NODE_SESSIONS = 20_000
 export const MAX_USERS_DEPTH = 10_000
 
 const text = (description: string, example: string) => Type.String({ maxLength: 256, description, examples: [example] })
+const sessionId = Type.String({ examples: ['call-7f3a@pbx1'] })
+const username = Type.String({ examples: ['alice'] })
 const nullable = <T extends ReturnType<typeof Type.String>>(schema: T) => Type.Union([schema, Type.Null()])
 
 export const TtlSchema = Type.Integer({
-  minimum: 10, maximum: 86_400, description: `Seconds until the lease ends if it is not renewed; ${DEFAULT_TTL_SECONDS} when left out.`, examples: [90]
+  minimum: 10,
+  maximum: 86_400,
+  description: `Seconds until the lease ends if it is not renewed; ${DEFAULT_TTL_SECONDS} when left out.`,
+  examples: [90]
 })
 
 export const NodeNameSchema = Type.String({
@@ -28,29 +33,35 @@ export const NodeNameSchema = Type.String({
 
 const direction = stringEnum(['inbound', 'outbound'], { description: 'Seen from the user.' })
 
+const metadataValue = Type.Union([Type.String({ maxLength: 256 }), Type.Number(), Type.Boolean()])
+
 /** What a caller may say of a session; kept and shown, and never looked at by an admission. */
 const details = {
   call_id: Type.Optional(text('SIP Call-ID (RFC 3261, 8.1.1.4).', '7f3a@pbx1.example.net')),
   from: Type.Optional(text('SIP From.', 'sip:alice@example.net')),
   to: Type.Optional(text('SIP To.', 'sip:+14155550100@carrier.example.net')),
   direction: Type.Optional(direction),
-  metadata: Type.Optional(Type.Record(Type.String({ maxLength: 64 }), Type.Union([Type.String({ maxLength: 256 }), Type.Number(), Type.Boolean()]), {
+  metadata: Type.Optional(Type.Record(Type.String({ maxLength: 64 }), metadataValue, {
     maxProperties: 16, description: 'Up to 16 values, shown as they were given.', examples: [{ trunk: 'carrier-a' }]
   }))
 }
 
 export const SessionSchema = Type.Object({
-  session_id: Type.String({ examples: ['call-7f3a@pbx1'] }),
-  username: Type.String({ examples: ['alice'] }),
+  session_id: sessionId,
+  username,
   node: nullable(Type.String({ examples: ['pbx-1'] })),
-  call_id: nullable(Type.String()),
-  from: nullable(Type.String()),
-  to: nullable(Type.String()),
-  direction: nullable(Type.String()),
+  call_id: nullable(Type.String({ examples: ['7f3a@pbx1.example.net'] })),
+  from: nullable(Type.String({ examples: ['sip:alice@example.net'] })),
+  to: nullable(Type.String({ examples: ['sip:+14155550100@carrier.example.net'] })),
+  direction: nullable(Type.String({ examples: ['outbound'] })),
   emergency: Type.Boolean(),
   started_at: Type.Union([TimestampSchema, Type.Null()], { description: 'Null for an external session without a readable start.' }),
-  expires_at: Type.Union([TimestampSchema, Type.Null()], { description: 'When the lease ends unless renewed; null for an external session.' }),
-  metadata: Type.Unsafe<Record<string, string | number | boolean>>({ type: 'object', additionalProperties: { type: ['string', 'number', 'boolean'] } }),
+  expires_at: Type.Union([TimestampSchema, Type.Null()], {
+    description: 'When the lease ends unless renewed; null for an external session.'
+  }),
+  metadata: Type.Unsafe<Record<string, string | number | boolean>>({
+    type: 'object', additionalProperties: { type: ['string', 'number', 'boolean'] }
+  }),
   source: stringEnum(['lease', 'external'], { description: '`external` sessions were recorded by the switch itself.' })
 }, { $id: 'Session' })
 
@@ -71,7 +82,7 @@ export const AdmissionSchema = Type.Object({
   session: Type.Union([session, Type.Null()], { description: 'Null in a dry run.' }),
   count: Type.Integer({ description: 'Sessions of the user that are up, this one included.', examples: [2] }),
   limit: Type.Integer({ examples: [10] }),
-  terminated: Type.Array(Type.String(), { description: 'Sessions that were ended to make room: hang these up.' }),
+  terminated: Type.Array(sessionId, { description: 'Sessions that were ended to make room: hang these up.', examples: [[]] }),
   degraded: Type.Boolean({ description: 'True when decided without the store.', examples: [false] })
 }, { $id: 'Admission' })
 
@@ -94,19 +105,28 @@ export const BatchRenewalRequestSchema = Type.Object({
 
 export const BatchRenewalSchema = Type.Object({
   results: Type.Array(Type.Object({
-    session_id: Type.String(),
-    username: Type.String(),
-    result: stringEnum(['renewed', 'reregistered', 'session_ended', 'session_id_conflict'], { description: 'Hang up a session that has ended.' }),
+    session_id: sessionId,
+    username,
+    result: stringEnum(['renewed', 'reregistered', 'session_ended', 'session_id_conflict'], {
+      description: 'Hang up a session that has ended.'
+    }),
     expires_at: Type.Union([TimestampSchema, Type.Null()])
   }), { description: 'One result per item, in order.' }),
   degraded: Type.Boolean()
 }, { $id: 'BatchRenewal' })
 
 export const NodeReportSchema = Type.Object({
-  epoch: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Grows with every restart of the node: its start time, say.', examples: [1795300000] }),
+  epoch: Type.Integer({
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: 'Grows with every restart of the node: its start time, say.',
+    examples: [1795300000]
+  }),
   sessions: Type.Array(Type.Object({
     session_id: SessionIdSchema, username: UsernameSchema, ...details, emergency: Type.Optional(Type.Boolean())
-  }, { additionalProperties: false }), { maxItems: MAX_NODE_SESSIONS, description: `Every call that is up on the node, at most ${MAX_NODE_SESSIONS}.` }),
+  }, { additionalProperties: false }), {
+    maxItems: MAX_NODE_SESSIONS, description: `Every call that is up on the node, at most ${MAX_NODE_SESSIONS}.`
+  }),
   ttl: Type.Optional(TtlSchema),
   as_of: Type.Optional(Type.String({
     format: 'date-time', description: 'When the list was taken. Sessions that started later are not released for missing in it.'
@@ -117,8 +137,10 @@ export const NodeReportResultSchema = Type.Object({
   renewed: Type.Integer(),
   registered: Type.Integer(),
   released: Type.Integer(),
-  ended: Type.Array(Type.String(), { description: 'Reported sessions that were released or terminated before: hang these up.' }),
-  conflicts: Type.Array(Type.String(), { description: 'Reported sessions whose id another user holds.' }),
+  ended: Type.Array(sessionId, {
+    description: 'Reported sessions that were released or terminated before: hang these up.', examples: [[]]
+  }),
+  conflicts: Type.Array(sessionId, { description: 'Reported sessions whose id another user holds.', examples: [[]] }),
   degraded: Type.Boolean()
 }, { $id: 'NodeReportResult' })
 
@@ -129,7 +151,7 @@ export const NodeListSchema = Type.Object({
     last_seen: TimestampSchema,
     sessions: Type.Integer({ description: 'Live leases of the node.' })
   })),
-  next_cursor: Type.Union([Type.String(), Type.Null()])
+  next_cursor: nullable(Type.String({ examples: ['WzAsIjEyIixbXV0'] }))
 }, { $id: 'NodeList' })
 
 export const ReasonSchema = Type.Object({
@@ -138,19 +160,19 @@ export const ReasonSchema = Type.Object({
 
 export const ReleasedSchema = Type.Object({
   success: Type.Boolean({ examples: [true] }),
-  session_id: Type.String(),
+  session_id: sessionId,
   released: Type.Boolean({ description: 'False when it was not up.' }),
   degraded: Type.Boolean()
 }, { $id: 'Released' })
 
 export const SessionListSchema = Type.Object({
   sessions: Type.Array(session),
-  next_cursor: Type.Union([Type.String(), Type.Null()])
+  next_cursor: nullable(Type.String({ examples: ['WzAsIjEyIixbXV0'] }))
 }, { $id: 'SessionList' })
 
 export const UserListSchema = Type.Object({
   users: Type.Array(Type.Object({
-    username: Type.String(), sessions: Type.Integer(), limit: Type.Integer(), unlimited: Type.Boolean(), source: Type.String()
+    username, sessions: Type.Integer(), limit: Type.Integer(), unlimited: Type.Boolean(), source: Type.String({ examples: ['user'] })
   })),
   page: Type.Integer(),
   limit: Type.Integer(),
@@ -158,16 +180,16 @@ export const UserListSchema = Type.Object({
 }, { $id: 'UserList' })
 
 export const UserSessionsSchema = Type.Object({
-  username: Type.String(),
+  username,
   limit: Type.Integer(),
   count: Type.Integer(),
   sessions: Type.Array(session),
-  next_cursor: Type.Union([Type.String(), Type.Null()])
+  next_cursor: nullable(Type.String({ examples: ['WzAsIjEyIixbXV0'] }))
 }, { $id: 'UserSessions' })
 
 export const TerminatedSchema = Type.Object({
   success: Type.Boolean({ examples: [true] }),
-  terminated: Type.Array(Type.String(), { description: 'Sessions that were ended: hang these up.' })
+  terminated: Type.Array(sessionId, { description: 'Sessions that were ended: hang these up.' })
 }, { $id: 'Terminated' })
 
 export type Session = Static<typeof SessionSchema>

@@ -35,7 +35,8 @@ export const SettingsSchema = Type.Object({
   REDIS_SENTINEL_MASTER: text('The name under which the Sentinels know the master.', { default: 'mymaster' }),
   REDIS_SENTINEL_USERNAME: optional(text('ACL user of the Sentinels.')),
   REDIS_SENTINEL_PASSWORD: optional(text('Password of the Sentinels; Redis itself takes REDIS_PASSWORD.')),
-  REDIS_CLUSTER_NODES: optional(text('Some nodes of a Redis Cluster, separated by commas: `redis-0:6379,redis-1:6379`. Goes before REDIS_SENTINELS.', {
+  REDIS_CLUSTER_NODES: optional(text('Some nodes of a Redis Cluster, separated by commas: `redis-0:6379,redis-1:6379`. ' +
+    'Goes before REDIS_SENTINELS.', {
     pattern: HOST_LIST
   })),
   REDIS_TLS: flag('TLS to Redis, Sentinels and Cluster nodes; REDIS_URL says so by `rediss://`.', false),
@@ -63,7 +64,9 @@ export const SettingsSchema = Type.Object({
   SESSION_LIMIT_ACTION: stringEnum(SESSION_LIMIT_ACTIONS, {
     description: 'What happens at the limit, where no policy is stored yet.', default: 'reject'
   }),
-  SIP_REJECT_STATUS: Type.Integer({ description: 'The SIP status that a switch is told to answer with when the limit is reached.', minimum: 400, maximum: 699, default: 486 }),
+  SIP_REJECT_STATUS: Type.Integer({
+    description: 'The SIP status that a switch is told to answer with when the limit is reached.', minimum: 400, maximum: 699, default: 486
+  }),
   SIP_REJECT_REASON: text('The SIP reason phrase that goes with it.', { default: 'Busy Here', maxLength: 128 }),
   GHOST_SWEEP_INTERVAL_SECONDS: Type.Integer({
     description: 'How often ghosts are swept, in seconds; 0 leaves it to `POST /api/sessions/sweep`.',
@@ -80,7 +83,8 @@ export const SettingsSchema = Type.Object({
   ETCD_TLS_CA: optional(text('PEM file: the authority that signed etcd\'s certificate.')),
   ETCD_TLS_CERT: optional(text('PEM file: our certificate for etcd.')),
   ETCD_TLS_KEY: optional(text('PEM file: our key for etcd.')),
-  ETCD_POLICY_KEY: optional(text('etcd key that holds the policy as JSON, `/voice-ferry-c4/config/session-limits` for Voice Ferry. The policy is then kept there.')),
+  ETCD_POLICY_KEY: optional(text('etcd key that holds the policy as JSON, `/voice-ferry-c4/config/session-limits` for Voice Ferry. ' +
+    'The policy is then kept there.')),
   ETCD_REQUIRED: flag('Whether the service counts as not ready without etcd.', false),
 
   SHUTDOWN_DRAIN_SECONDS: Type.Integer({

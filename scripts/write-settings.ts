@@ -15,8 +15,10 @@ interface Setting {
 const HEADINGS: Record<string, string> = {
   NODE_ENV: 'The process',
   REDIS_URL: 'Redis',
+  OUTAGE_MODE: 'While Redis is away',
   ENABLE_SESSION_LIMITS: 'Limits',
   ETCD_ENDPOINTS: 'etcd',
+  SHUTDOWN_DRAIN_SECONDS: 'Stopping',
   JWT_SECRET: 'Tokens and logins'
 }
 

@@ -27,7 +27,8 @@ export function etcdPolicySource (etcd: EtcdClient, key: string, defaults: Polic
         for (let i = 0; i < TRIES; i++) {
           const { value, revision } = await get()
           const stored = { ...orNothing(value), ...change }
-          if (await etcd.putIfUnchanged(key, JSON.stringify(stored), revision, AbortSignal.timeout(DEADLINE_MS))) return { ...defaults, ...stored }
+          const put = await etcd.putIfUnchanged(key, JSON.stringify(stored), revision, AbortSignal.timeout(DEADLINE_MS))
+          if (put) return { ...defaults, ...stored }
         }
       } catch (error) {
         throw storeUnavailable(error)

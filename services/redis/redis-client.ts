@@ -18,7 +18,7 @@ export function connectRedis (settings: Settings, tls: TlsOptions): Redis {
   const { REDIS_URL: url, REDIS_HOST: host, REDIS_PORT: port, REDIS_DB: db, REDIS_SENTINELS: sentinels, REDIS_CLUSTER_NODES: nodes } = settings
   const options = connectionOptions(settings, tls)
   if (nodes !== undefined) return new Cluster(hostList(nodes), clusterOptions(options)) as unknown as Redis
-  if (sentinels !== undefined) return new Redis({ ...options, ...sentinelOptions(settings, sentinels), db })
+  if (sentinels !== undefined) return new Redis({ ...options, ...sentinelOptions(settings, tls, sentinels), db })
   return url === undefined
     ? new Redis({ ...options, host: host ?? '127.0.0.1', port, db })
     : new Redis(url, new URL(url).pathname.length > 1 ? options : { ...options, db })
@@ -30,11 +30,15 @@ function connectionOptions (settings: Settings, tls: TlsOptions) {
   const secured = byUrl ? url.startsWith('rediss:') : settings.REDIS_TLS
   return {
     lazyConnect: true,
+    // What is asked in one turn of the event loop is sent in one piece: a write is what a command costs most.
+    enableAutoPipelining: true,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     connectTimeout: 1000,
     socketTimeout: 1000,
+    // Redis guesses how long loading will take, and may be far out.
+    maxLoadingRetryTime: 500,
     retryStrategy,
     reconnectOnError: (error) => NOT_THE_ONE.test(error.message),
     ...(settings.REDIS_USERNAME === undefined ? {} : { username: settings.REDIS_USERNAME }),
@@ -44,7 +48,8 @@ function connectionOptions (settings: Settings, tls: TlsOptions) {
 }
 
 /** `failoverDetector` listens to the Sentinels, so that a master that is frozen is left when they name another. */
-function sentinelOptions ({ REDIS_SENTINEL_MASTER: name, REDIS_SENTINEL_USERNAME: user, REDIS_SENTINEL_PASSWORD: password, REDIS_TLS: tls }: Settings, sentinels: string) {
+function sentinelOptions (settings: Settings, tls: TlsOptions, sentinels: string) {
+  const { REDIS_SENTINEL_MASTER: name, REDIS_SENTINEL_USERNAME: user, REDIS_SENTINEL_PASSWORD: password } = settings
   return {
     sentinels: hostList(sentinels),
     name,
@@ -52,13 +57,18 @@ function sentinelOptions ({ REDIS_SENTINEL_MASTER: name, REDIS_SENTINEL_USERNAME
     sentinelRetryStrategy: retryStrategy,
     sentinelReconnectStrategy: retryStrategy,
     sentinelCommandTimeout: 1000,
-    enableTLSForSentinelMode: tls,
+    enableTLSForSentinelMode: settings.REDIS_TLS,
+    ...(settings.REDIS_TLS ? { sentinelTLS: tls } : {}),
     ...(user === undefined ? {} : { sentinelUsername: user }),
     ...(password === undefined ? {} : { sentinelPassword: password })
   } satisfies RedisOptions
 }
 
-function clusterOptions ({ lazyConnect, retryStrategy, ...redisOptions }: ReturnType<typeof connectionOptions>) {
+/**
+ * Not with `enableAutoPipelining`: by it a Cluster client takes the first argument of a script, its number of keys, for a
+ * key, sends the pipeline to the node of that one's slot, and all of its commands fail.
+ */
+function clusterOptions ({ lazyConnect, enableAutoPipelining, retryStrategy, ...redisOptions }: ReturnType<typeof connectionOptions>) {
   return {
     lazyConnect,
     redisOptions,

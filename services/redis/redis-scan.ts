@@ -27,13 +27,17 @@ export function keyspaces (gate: RedisGate, pattern: string, nameOf: (key: strin
   })
 }
 
-/** Which source is gone through, the SCAN cursor in it (null: that one is done), and names found but not read yet. */
-type Position = [source: number, scanCursor: string | null, pending: string[]]
+/**
+ * Which source is gone through, the SCAN cursor in it (null: that one is done), and names found but not read yet. Where
+ * those are too many to travel, there are none, and the step that found them is taken once more, up to what comes after
+ * the last one read: Redis gives so many in one step only where it gives all there are, whatever the cursor.
+ */
+type Position = [source: number, scanCursor: string | null, pending: string[], after?: string]
 
 const START: Position = [0, '0', []]
 /** The most keys one SCAN looks at, and the least: a page that wants few more entries must not find many. */
 const [MOST_KEYS, LEAST_KEYS] = [1000, 16]
-/** The most characters of names that may travel in a cursor: well within what a query takes. */
+/** The most bytes of names, as JSON, that may travel in a cursor: well within what a query takes. */
 const MOST_PENDING = 6000
 /** Redis reads cursors as unsigned 64-bit integers. */
 const CURSORS_END = 2n ** 64n
@@ -67,14 +71,18 @@ class ScanWalk<T> {
   #source: number
   #scanCursor: string | null
   #pending: string[]
+  /** The last name read of the step that found what is pending, and where that step began. */
+  #after: string | undefined
+  #stepCursor: string | null = null
   /** Matches per entry looked at, as seen so far: how far one step should look. */
   #density = 1
 
-  constructor (list: ScanList<T>, [source, scanCursor, pending]: Position) {
+  constructor (list: ScanList<T>, [source, scanCursor, pending, after]: Position) {
     this.#list = list
     this.#source = source
     this.#scanCursor = scanCursor
     this.#pending = pending
+    this.#after = after
   }
 
   get done (): boolean {
@@ -82,7 +90,8 @@ class ScanWalk<T> {
   }
 
   get position (): Position {
-    return [this.#source, this.#scanCursor, this.#pending]
+    if (canTravel(this.#pending) || this.#after === undefined) return [this.#source, this.#scanCursor, this.#pending]
+    return [this.#source, this.#stepCursor, [], this.#after]
   }
 
   /** Up to `wanted` further entries; none is no sign of the end. */
@@ -91,6 +100,7 @@ class ScanWalk<T> {
     const names = this.#pending.slice(0, wanted)
     const entries = names.length === 0 ? [] : await this.#list.load(names)
     this.#pending = this.#pending.slice(names.length)
+    this.#after = this.#pending.length === 0 ? undefined : names.at(-1)
     return entries
   }
 
@@ -106,13 +116,15 @@ class ScanWalk<T> {
     }
     let look = Math.min(MOST_KEYS, Math.max(LEAST_KEYS, Math.ceil(wanted / this.#density)))
     let [next, names] = await source(this.#scanCursor, look)
-    while (look > 1 && names.slice(wanted).join().length > MOST_PENDING) {
+    while (look > 1 && !canTravel(names.slice(wanted))) {
       look = look > LEAST_KEYS ? LEAST_KEYS : 1
       ;[next, names] = await source(this.#scanCursor, look)
     }
+    this.#stepCursor = this.#scanCursor
     this.#scanCursor = next === '0' ? null : next
     this.#density = Math.max(names.length / look, 1 / MOST_KEYS)
-    this.#pending = names
+    const after = this.#after
+    this.#pending = names.sort().filter((name) => after === undefined || name > after)
   }
 }
 
@@ -120,10 +132,14 @@ function mastersOf (client: Redis | Cluster): Redis[] {
   return client instanceof Cluster ? client.nodes('master') : [client]
 }
 
+function canTravel (names: string[]): boolean {
+  return Buffer.byteLength(JSON.stringify(names)) <= MOST_PENDING
+}
+
 function isPosition (value: unknown): value is Position {
-  if (!Array.isArray(value) || value.length !== 3) return false
-  const [source, scanCursor, pending] = value as unknown[]
+  if (!Array.isArray(value) || value.length < 3 || value.length > 4) return false
+  const [source, scanCursor, pending, after] = value as unknown[]
   return Number.isInteger(source) && (source as number) >= 0 &&
     (scanCursor === null || (typeof scanCursor === 'string' && /^\d{1,20}$/.test(scanCursor) && BigInt(scanCursor) < CURSORS_END)) &&
-    Array.isArray(pending) && pending.every((name) => typeof name === 'string')
+    Array.isArray(pending) && pending.every((name) => typeof name === 'string') && (after === undefined || typeof after === 'string')
 }

@@ -45,7 +45,7 @@ export class MemorySessionStore implements SessionStore {
     const now = this.#now()
     const { limit, unlimited } = this.#limits.limitNow(username)
     const live = this.#liveOf(username, now)
-    const entry = this.#entries.get(sessionId)
+    const entry = this.#known(sessionId, now)
     if (entry?.ended === true) {
       if (!dryRun) this.#end(sessionId, now)
       return { outcome: 'ended' }
@@ -81,7 +81,7 @@ export class MemorySessionStore implements SessionStore {
   }
 
   #renew ({ sessionId, username, node = '', details = {} }: RenewRequest, now: number, expiresMs: number): RenewResult {
-    const entry = this.#entries.get(sessionId)
+    const entry = this.#known(sessionId, now)
     if (entry?.ended === true) {
       this.#end(sessionId, now)
       return { outcome: 'ended' }
@@ -93,7 +93,7 @@ export class MemorySessionStore implements SessionStore {
     const lease = known ?? { username, startedMs: now, node, details }
     const renewed = { ...lease, node: node === '' ? lease.node : node }
     this.#put(sessionId, renewed, expiresMs)
-    return { outcome: live ? 'renewed' : 'reregistered', session: leaseToSession(sessionId, renewed, expiresMs) }
+    return { outcome: live ? 'renewed' : 'reregistered', get session () { return leaseToSession(sessionId, renewed, expiresMs) } }
   }
 
   async release (sessionId: string, username: string | undefined): Promise<ReleaseResult> {
@@ -213,6 +213,12 @@ export class MemorySessionStore implements SessionStore {
     return now
   }
 
+  /** What is known of an id. One whose time was shortened may lie in the queue still, though its time to be forgotten has come. */
+  #known (id: string, now: number): Entry | undefined {
+    const entry = this.#entries.get(id)
+    return entry === undefined || forgetAt(entry) <= now ? undefined : entry
+  }
+
   #put (id: string, lease: Lease, expiresMs: number): void {
     const before = this.#entries.get(id)
     if (before !== undefined && !before.ended) this.#users.get(before.username)?.delete(id)
@@ -226,7 +232,7 @@ export class MemorySessionStore implements SessionStore {
   #end (id: string, now: number): void {
     const before = this.#entries.get(id)
     if (before !== undefined) this.#drop(id, before)
-    const remaining = before === undefined || before.ended ? 0 : before.expiresMs - now
+    const remaining = before === undefined ? 0 : before.expiresMs - now
     const entry: Entry = { ended: true, expiresMs: now + Math.max(this.#endedMemoryMs, remaining) }
     this.#entries.set(id, entry)
     if (before === undefined) this.#expiry.push(entry.expiresMs, id)

@@ -44,7 +44,8 @@ export class RedisNodes {
   async list ({ cursor, count }: PageRequest) {
     return await scanPage({
       sources: [async (position, look) => {
-        const [next, fields] = await this.#gate.ask(this.#gate.client.hscan(this.#keys.nodes, position, 'COUNT', look))
+        const [next, fields] = await this.#gate.or<[string, string[]]>(['0', []],
+          this.#gate.ask(this.#gate.client.hscan(this.#keys.nodes, position, 'COUNT', look)))
         return [next, fields.filter((_field, i) => i % 2 === 0)]
       }],
       load: async (nodes) => await this.#summaries(nodes)
@@ -54,7 +55,7 @@ export class RedisNodes {
   async #summaries (nodes: string[]): Promise<NodeSummary[]> {
     const nowMs = await this.#gate.nowMs()
     const [values, counts] = await this.#gate.ask(Promise.all([
-      this.#gate.client.hmget(this.#keys.nodes, ...nodes),
+      this.#gate.or<Array<string | null>>([], this.#gate.client.hmget(this.#keys.nodes, ...nodes)),
       Promise.all(nodes.map(async (node) => await this.#gate.or(0, this.#gate.client.zcount(this.#keys.nodeLeases(node), `(${nowMs}`, '+inf'))))
     ]))
     return nodes.flatMap((node, i) => {

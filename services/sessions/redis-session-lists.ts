@@ -106,9 +106,9 @@ export class RedisSessionLists {
         const counts = await Promise.all(names.map(async (name): Promise<CountEntry | null> => {
           const username = name.slice(1)
           const [leases, external] = await this.#count(username)
-          // A user with both keys is found twice: the switch's key speaks for it.
-          const spokenFor = name.startsWith('l') && external > 0
-          return leases + external === 0 || spokenFor ? null : [username, leases + external]
+          // A user with both keys is found twice: the switch's key speaks for it where it has sessions to count.
+          const speaks = name.startsWith('l') ? external === 0 && leases > 0 : external > 0
+          return speaks ? [username, leases + external] : null
         }))
         return counts.filter((entry) => entry !== null)
       }
@@ -176,13 +176,13 @@ export class RedisSessionLists {
     return endMs === undefined || endMs <= nowMs || lease === undefined ? null : leaseToSession(id, lease, endMs)
   }
 
-  /** An external session is one that is in its user's set, and no live lease. */
+  /** An external session is one that is in its user's set, whatever a cursor says, and no live lease. */
   async #external ({ id, username }: Found, json: string | null | undefined, nowMs: number): Promise<Session | null> {
     const holder = username ?? externalUsername(json ?? '')
     if (holder === undefined) return null
     const [endMs, member] = await Promise.all([
       this.#leaseEnd(holder, id),
-      username !== undefined ? 1 : this.#gate.or(0, this.#gate.client.sismember(this.#keys.user('user-sessions', holder), id))
+      this.#gate.or(0, this.#gate.client.sismember(this.#keys.user('user-sessions', holder), id))
     ])
     return member === 0 || (endMs !== undefined && endMs > nowMs) ? null : externalSession(id, holder, json)
   }

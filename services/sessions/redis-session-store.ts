@@ -101,10 +101,12 @@ export class RedisSessionStore implements SessionStore {
     }
     const [expiresMs, ...replies] = await this.#gate.ask(this.#gate.scripts.renew(keys, args)) as [number, ...Array<number | string>]
     return requests.map(({ sessionId }, i): RenewResult => {
-      const [code, record] = replies.slice(2 * i, 2 * i + 2) as [number, string]
+      const [code, record] = [replies[2 * i], replies[2 * i + 1]]
       if (code === 4) return { outcome: 'conflict' }
       if (code === 5) return { outcome: 'ended' }
-      return { outcome: code === 1 ? 'renewed' : 'reregistered', session: this.#session(sessionId, record, expiresMs) }
+      const toSession = () => this.#session(sessionId, String(record), expiresMs)
+      // Read only when it is asked for: a node's report of thousands is not interested.
+      return { outcome: code === 1 ? 'renewed' : 'reregistered', get session () { return toSession() } }
     })
   }
 

@@ -31,7 +31,8 @@ export async function monitorRedis (t: Teardown, redis: Pick<RedisServer, 'host'
     const lines = (rest + chunk.toString()).split('\r\n')
     rest = lines.pop() ?? ''
     for (const line of lines) {
-      const words = [...line.replace(/^[^"]*/, '').matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, word = '']) => word.replace(/\\(["\\])/g, '$1'))
+      const quoted = [...line.matchAll(/"((?:[^"\\]|\\.)*)"/g)]
+      const words = quoted.map(([, word = '']) => word.replace(/\\(["\\])/g, '$1'))
       const [name = line, ...args] = words
       seen.push([name.toUpperCase(), ...args])
     }
@@ -50,7 +51,16 @@ export async function monitorRedis (t: Teardown, redis: Pick<RedisServer, 'host'
   }
 }
 
-/** What the service sends of its own accord, whether anybody asks it or not. */
-export function isBackground ([name, key = '']: Seen): boolean {
-  return name === 'PING' || (name === 'HGETALL' && key.endsWith(':session-policy')) || key.endsWith(':session-sweep-lock')
+/** What the service sends of its own accord, whether anybody asks it or not: commands on no key but those of its housekeeping. */
+export function isBackground ([name, ...args]: Seen): boolean {
+  return name === 'PING' || args.some((arg) => /:session-(?:policy|sweep-lock|generation)$/.test(arg))
+}
+
+/** Waits until the service has started: until it has sent nothing but what it always sends for a while. */
+export async function quiet ({ take }: Monitor): Promise<void> {
+  let takes = 0
+  await waitFor(async () => {
+    takes = (await take()).every(isBackground) ? takes + 1 : 0
+    return takes > 5
+  }, { what: 'the service to send nothing but its housekeeping', everyMs: 30 })
 }

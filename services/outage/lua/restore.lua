@@ -19,7 +19,11 @@ local function restore (record_key, leases_key, user, id, remaining, started, no
   end
   if type(redis.pcall('ZCARD', leases_key)) == 'table' then redis.call('DEL', leases_key) end
   redis.call('ZADD', leases_key, 'GT', now + remaining, id)
-  if node ~= '' and ARGV[2] ~= '' then redis.call('ZADD', ARGV[2] .. node, 'GT', now + remaining, user .. ' ' .. id) end
+  if node ~= '' and ARGV[2] ~= '' then
+    local index = ARGV[2] .. node
+    if type(redis.pcall('ZCARD', index)) == 'table' then redis.call('DEL', index) end
+    redis.call('ZADD', index, 'GT', now + remaining, user .. ' ' .. id)
+  end
   return 1
 end
 

@@ -18,16 +18,32 @@ local function limit_of (text)
   return text and string.find(text, '^%-?%d%d?%d?%d?%d?%d?%d?%d?%d?$') and tonumber(text)
 end
 
--- How many external sessions there are; one that is a live lease too is counted as the lease.
+-- How many external sessions there are, one that is a live lease too being counted as the lease; and whether, 1 or 0,
+-- the one that asks is among them: its slot is the one it has.
 local function count_external (leases)
   local external = redis.pcall('SCARD', KEYS[3])
-  if type(external) ~= 'number' then return 0 end
-  if external == 0 or leases == 0 then return external end
+  if type(external) ~= 'number' or external == 0 then return 0, 0 end
+  if leases == 0 then return external, redis.call('SISMEMBER', KEYS[3], id) end
+  local itself = 0
   for _, member in ipairs(redis.call('SMEMBERS', KEYS[3])) do
     local score = redis.call('ZSCORE', KEYS[2], member)
-    if score and tonumber(score) > now then external = external - 1 end
+    if score and tonumber(score) > now then
+      external = external - 1
+    elseif member == id then
+      itself = 1
+    end
   end
-  return external
+  return external, itself
+end
+
+-- Notes the lease in the index of its node. A key of another type, which nobody could read, is replaced.
+local function note (node)
+  if node == '' or ARGV[12] == '' then return end
+  local key, member = ARGV[12] .. node, user .. ' ' .. id
+  if type(redis.pcall('ZADD', key, expires, member)) == 'table' then
+    redis.call('DEL', key)
+    redis.call('ZADD', key, expires, member)
+  end
 end
 
 local held = redis.call('MGET', KEYS[1], KEYS[4], KEYS[5])
@@ -39,34 +55,37 @@ if type(leases) ~= 'number' then
   redis.call('DEL', KEYS[2])
   leases = 0
 end
-local count = leases + count_external(leases)
+local external, itself = count_external(leases)
+local count = leases + external
 
 if record then
-  local state, holder = string.match(record, '^([+-])(%S*)')
-  if state == '-' then
-    if ARGV[9] ~= '1' then redis.call('PEXPIRE', KEYS[1], ARGV[10]) end
+  if string.sub(record, 1, 1) == '-' then
+    if ARGV[9] ~= '1' then redis.call('PEXPIRE', KEYS[1], ARGV[10], 'GT') end
     return { 5 }
-  elseif holder ~= user then
+  end
+  local holder, node = string.match(record, '^%+(%S+) %d+ (%S*) ')
+  if holder and holder ~= user then
     if redis.call('PTTL', KEYS[1]) > tonumber(ARGV[4]) then return { 4 } end
-  else
+  elseif holder then
     local score = redis.call('ZSCORE', KEYS[2], id)
     if score and tonumber(score) > now then
       if ARGV[9] ~= '1' then
         redis.call('PEXPIRE', KEYS[1], ARGV[3] + ARGV[4])
         redis.call('ZADD', KEYS[2], expires, id)
-        local node = string.match(record, '^%+%S* %d+ (%S+)')
-        if node and ARGV[12] ~= '' then redis.call('ZADD', ARGV[12] .. node, expires, user .. ' ' .. id) end
+        note(node)
       end
       return { 2, count, limit, expires, record }
     end
   end
 end
 
-local over = limit > 0 and count + 1 > limit
-if over and ARGV[8] == 'reject' then return { 3, count, limit, count - leases } end
+local after = count + 1 - itself
+local over = limit > 0 and after > limit
+if over and ARGV[8] == 'reject' then return { 3, count, limit, external } end
 local observed = over and ARGV[8] == 'observe' and '1' or ''
 
--- All sessions in the order in which they would have to end: leases by their start, then what the switch recorded itself.
+-- All other sessions in the order in which they would have to end: ghosts, which nobody would miss, leases by their
+-- start, then what the switch recorded itself.
 local function oldest_first ()
   local sessions = {}
   local found = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. now, '+inf', 'WITHSCORES')
@@ -79,10 +98,10 @@ local function oldest_first ()
   local external = redis.pcall('SMEMBERS', KEYS[3])
   for _, member in ipairs(external.err and {} or external) do
     local score = redis.call('ZSCORE', KEYS[2], member)
-    if not (score and tonumber(score) > now) then
-      local text = ARGV[13] ~= '' and redis.pcall('GET', ARGV[13] .. member)
+    if member ~= id and not (score and tonumber(score) > now) then
+      local text = ARGV[13] == '' or redis.pcall('GET', ARGV[13] .. member)
       local start = type(text) == 'string' and string.match(text, '"created_at":%s*(%d+)')
-      sessions[#sessions + 1] = { id = member, rank = 2, start = tonumber(start or 0) }
+      sessions[#sessions + 1] = { id = member, rank = text and 2 or 0, start = tonumber(start or 0) }
     end
   end
   table.sort(sessions, function (a, b)
@@ -93,25 +112,26 @@ local function oldest_first ()
   return sessions
 end
 
-local reply = { 1, count + 1, limit, now, expires, observed }
-if over and ARGV[8] == 'terminate_oldest' then
-  local sessions = oldest_first()
-  for i = 1, math.min(count + 1 - limit, #sessions) do
-    local session = sessions[i]
-    reply[#reply + 1] = session.id
-    reply[2] = reply[2] - 1
-    if ARGV[9] ~= '1' then
-      redis.call('SET', ARGV[11] .. session.id, '-' .. user .. ' terminated', 'PX', math.max(ARGV[10], session.left or 0))
-      redis.call(session.rank == 1 and 'ZREM' or 'SREM', KEYS[session.rank + 1], session.id)
-      if (session.node or '') ~= '' and ARGV[12] ~= '' then
-        redis.call('ZREM', ARGV[12] .. session.node, user .. ' ' .. session.id)
-      end
-    end
+local ending = over and ARGV[8] == 'terminate_oldest' and oldest_first() or {}
+local writes = ARGV[9] ~= '1'
+-- The first write is the one that a full Redis refuses; after it nothing is refused any more.
+if writes then
+  redis.call('SET', KEYS[1], '+' .. user .. ' ' .. now .. ' ' .. ARGV[5] .. ' ' .. ARGV[6], 'PX', ARGV[3] + ARGV[4])
+  redis.call('ZADD', KEYS[2], expires, id)
+  note(ARGV[5])
+end
+
+local reply = { 1, after, limit, now, expires, observed }
+for i = 1, math.min(after - limit, #ending) do
+  local session = ending[i]
+  reply[2] = reply[2] - 1
+  if session.rank > 0 then reply[#reply + 1] = session.id end
+  -- A lease may be in the switch's set, too.
+  if writes then redis.pcall('SREM', KEYS[3], session.id) end
+  if writes and session.rank > 0 then
+    redis.call('SET', ARGV[11] .. session.id, '-' .. user .. ' terminated', 'PX', math.max(ARGV[10], session.left or 0))
+    redis.call('ZREM', KEYS[2], session.id)
+    if (session.node or '') ~= '' and ARGV[12] ~= '' then redis.pcall('ZREM', ARGV[12] .. session.node, user .. ' ' .. session.id) end
   end
 end
-if ARGV[9] == '1' then return reply end
-
-redis.call('SET', KEYS[1], '+' .. user .. ' ' .. now .. ' ' .. ARGV[5] .. ' ' .. ARGV[6], 'PX', ARGV[3] + ARGV[4])
-redis.call('ZADD', KEYS[2], expires, id)
-if KEYS[6] then redis.call('ZADD', KEYS[6], expires, user .. ' ' .. id) end
 return reply

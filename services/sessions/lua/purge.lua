@@ -12,6 +12,6 @@ for _, id in ipairs(gone) do
   redis.call('ZREM', KEYS[1], id)
   local record = ARGV[4] ~= '' and redis.pcall('GET', ARGV[3] .. id)
   local node = type(record) == 'string' and string.match(record, '^%+%S* %d+ (%S+)')
-  if node then redis.call('ZREM', ARGV[4] .. node, ARGV[1] .. ' ' .. id) end
+  if node then redis.pcall('ZREM', ARGV[4] .. node, ARGV[1] .. ' ' .. id) end
 end
 return gone

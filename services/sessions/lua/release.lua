@@ -11,19 +11,20 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local found = redis.pcall('GET', KEYS[1])
 local record = type(found) == 'string' and found or ''
-local state, holder, started, node = string.match(record, '^([+-])(%S*) ?(%d*) ?(%S*)')
-if state == '-' then return { 0 } end
-if state and holder ~= user then
-  return { redis.call('PTTL', KEYS[1]) > tonumber(ARGV[6]) and 4 or 0 }
+if string.sub(record, 1, 1) == '-' then return { 0 } end
+local holder, started, node = string.match(record, '^%+(%S+) (%d+) (%S*) ')
+if holder and holder ~= user then
+  if redis.call('PTTL', KEYS[1]) > tonumber(ARGV[6]) then return { 4 } end
+  holder, node = nil, nil
 end
-if state and ARGV[7] ~= '' and (node ~= ARGV[7] or tonumber(started) > tonumber(ARGV[8])) then return { 6 } end
+if holder and ARGV[7] ~= '' and (node ~= ARGV[7] or tonumber(started) > tonumber(ARGV[8])) then return { 6 } end
 
 local score = redis.pcall('ZSCORE', KEYS[2], id)
 local live = type(score) == 'string' and tonumber(score) > now
-if ARGV[10] ~= '' and not (live and state and tonumber(score) - started == tonumber(ARGV[10])) then return { 6 } end
+if ARGV[10] ~= '' and not (live and holder and tonumber(score) - started == tonumber(ARGV[10])) then return { 6 } end
 if type(score) == 'string' then redis.call('ZREM', KEYS[2], id) end
 local external = redis.pcall('SREM', KEYS[3], id)
-if node and node ~= '' and ARGV[5] ~= '' then redis.call('ZREM', ARGV[5] .. node, user .. ' ' .. id) end
+if node and node ~= '' and ARGV[5] ~= '' then redis.pcall('ZREM', ARGV[5] .. node, user .. ' ' .. id) end
 
 if not live and external ~= 1 and ARGV[9] ~= '1' then return { 0 } end
 local remembered = tonumber(ARGV[4])

@@ -9,34 +9,41 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local expires, kept = now + ARGV[1], ARGV[1] + ARGV[2]
 
+-- Notes a lease in the index of its node. A key of another type, which nobody could read, is replaced.
+local function note (index, member)
+  if type(redis.pcall('ZADD', index, expires, member)) == 'table' then
+    redis.call('DEL', index)
+    redis.call('ZADD', index, expires, member)
+  end
+end
+
 local function renew (record_key, leases_key, user, id, node, details)
   local found = redis.pcall('GET', record_key)
-  local record = type(found) == 'string' and found
-  local state, holder, started, held_by, rest
-  if record then state, holder, started, held_by, rest = string.match(record, '^([+-])(%S*) ?(%d*) ?(%S*) ?(.*)$') end
-  if state == '-' then
-    redis.call('PEXPIRE', record_key, ARGV[3])
+  local record = type(found) == 'string' and found or ''
+  if string.sub(record, 1, 1) == '-' then
+    redis.call('PEXPIRE', record_key, ARGV[3], 'GT')
     return 5, ''
   end
-  if state and holder ~= user then
+  local holder, started, held_by, rest = string.match(record, '^%+(%S+) (%d+) (%S*) (.*)$')
+  if holder and holder ~= user then
     if redis.call('PTTL', record_key) > tonumber(ARGV[2]) then return 4, '' end
-    state = nil
+    holder = nil
   end
   local score = redis.pcall('ZSCORE', leases_key, id)
   if type(score) == 'table' then
     redis.call('DEL', leases_key)
     score = false
   end
-  if node == '' and state then node = held_by end
-  if state and node == held_by then
+  if node == '' and holder then node = held_by end
+  if holder and node == held_by then
     redis.call('PEXPIRE', record_key, kept)
   else
-    record = '+' .. user .. ' ' .. (state and started or now) .. ' ' .. node .. ' ' .. (state and rest or details)
+    record = '+' .. user .. ' ' .. (holder and started or now) .. ' ' .. node .. ' ' .. (holder and rest or details)
     redis.call('SET', record_key, record, 'PX', kept)
-    if state and held_by ~= '' and ARGV[4] ~= '' then redis.call('ZREM', ARGV[4] .. held_by, user .. ' ' .. id) end
+    if holder and held_by ~= '' and ARGV[4] ~= '' then redis.pcall('ZREM', ARGV[4] .. held_by, user .. ' ' .. id) end
   end
   redis.call('ZADD', leases_key, expires, id)
-  if node ~= '' and ARGV[4] ~= '' then redis.call('ZADD', ARGV[4] .. node, expires, user .. ' ' .. id) end
+  if node ~= '' and ARGV[4] ~= '' then note(ARGV[4] .. node, user .. ' ' .. id) end
   return (score and tonumber(score) > now) and 1 or 2, record
 end
 
