@@ -1,0 +1,88 @@
+/** What a comparison is, and what it is given to work with. */
+import { join } from 'node:path'
+import { startHttpServer, type HttpServer, type HttpServerOptions } from './harness/http-server.ts'
+import type { Started } from './harness/processes.ts'
+import { startRedis, type BenchRedis, type Programs } from './harness/redis.ts'
+
+/** One figure of a comparison. */
+export interface Figure {
+  what: string
+  value: number
+  /** Empty for a ratio. */
+  unit?: string
+  /** What the figure should be; without one it is information. */
+  goal?: { atLeast: number } | { atMost: number }
+  /** Absolute figures behind a ratio, conditions. */
+  note?: string
+}
+
+/** One comparison: a file of its own in comparisons/. */
+export interface Comparison {
+  /** For `--only`. */
+  name: string
+  title: string
+  run: (bench: Bench) => Promise<Figure[]>
+}
+
+/** How thorough this run is. */
+export interface Thoroughness { rounds: number, warmupMs: number, durationMs: number }
+
+/** What a run may cost. */
+export const THOROUGH: Thoroughness = { rounds: 5, warmupMs: 1500, durationMs: 4000 }
+export const QUICK: Thoroughness = { rounds: 3, warmupMs: 800, durationMs: 1500 }
+
+/** Starts what one comparison needs, and ends all of it. */
+export class Bench {
+  readonly quick: boolean
+  readonly pace: Thoroughness
+  readonly programs: Programs
+  #cwd: string
+  #profileTo: string | undefined
+  #started: Started[] = []
+
+  /**
+   * @param cwd - a folder without a .env file
+   * @param profileTo - folder for CPU profiles of the service, if wanted
+   */
+  constructor (programs: Programs, cwd: string, quick: boolean, profileTo?: string) {
+    this.quick = quick
+    this.pace = quick ? QUICK : THOROUGH
+    this.programs = programs
+    this.#cwd = cwd
+    this.#profileTo = profileTo
+  }
+
+  /** An empty Redis. */
+  async redis (): Promise<BenchRedis> {
+    return this.#own(await startRedis(this.programs, this.#cwd))
+  }
+
+  /** The service on that Redis. */
+  async service (redis: BenchRedis, options: Pick<HttpServerOptions, 'env' | 'watchLoop'> = {}): Promise<HttpServer> {
+    const profileTo = this.#profileTo === undefined ? undefined : join(this.#profileTo, 'service')
+    const env = { REDIS_URL: redis.url, ...options.env }
+    return this.#own(await startHttpServer({ file: 'server.js', cwd: this.#cwd, ...options, env, profileTo }))
+  }
+
+  /** The bare twin. */
+  async twin (): Promise<HttpServer> {
+    const profileTo = this.#profileTo === undefined ? undefined : join(this.#profileTo, 'twin')
+    return this.#own(await startHttpServer({ file: 'bench/bare-twin.js', cwd: this.#cwd, profileTo }))
+  }
+
+  /** The last that its processes wrote, for a comparison that failed. */
+  outputs (): string {
+    return this.#started.map((started) => started.output()).join('').trim()
+  }
+
+  /** Ends everything, the latest first. */
+  async end (): Promise<void> {
+    for (const started of this.#started.reverse()) await started.stop()
+    this.#started = []
+  }
+
+  #own<S extends Started> (started: S): S {
+    this.#started.push(started)
+    return started
+  }
+}

@@ -1,0 +1,19 @@
+/** One user's limit, read from Redis, against the bare twin. */
+import type { Comparison } from '../bench.ts'
+import { againstTwin } from '../harness/against-twin.ts'
+import { resp } from '../harness/redis.ts'
+import { request } from '../harness/token.ts'
+
+const USERS = 10_000
+
+export default {
+  name: 'limits-read',
+  title: 'GET /api/sessions/limits/:username, on Redis : bare twin',
+  async run (bench) {
+    const redis = await bench.redis()
+    const key = (user: number) => `voice-ferry-c4:user-limit:user-${String(user).padStart(8, '0')}`
+    await redis.load(Array.from({ length: USERS }, (_, user) => resp('SET', key(user), '25')))
+    const templates = [request('GET', '/api/sessions/limits/user-{u}')]
+    return await againstTwin(bench, redis, { templates, users: USERS, expect: [200] }, { rate: 0.85 })
+  }
+} satisfies Comparison

@@ -1,0 +1,51 @@
+/** Puts load on an HTTP server from a process of its own. */
+import type { LoadOptions, LoadResult } from '../load/load-types.ts'
+import { runLoadProcess } from './load-process.ts'
+
+/** Above this share of a core the load process itself may be what was measured. */
+const BUSY_SHARE = 0.9
+
+let numbers = 0
+
+/** What a comparison says of a load; the rest has defaults. */
+export type LoadRequest = Pick<LoadOptions, 'port' | 'templates'> & Partial<LoadOptions> & {
+  /** The only statuses that may come back. */
+  expect: number[]
+}
+
+/** What came back, with figures that the comparisons need. */
+export interface Load extends LoadResult {
+  perSecond: number
+  /** CPU per request in microseconds, by the names given to `pids`. */
+  cpuUs: Record<string, number>
+  /** Whether the load process was about as busy as it can be. */
+  loadBound: boolean
+}
+
+/** Runs one load. @throws Error when an answer has another status, or the connection breaks */
+export async function load ({ expect, ...request }: LoadRequest): Promise<Load> {
+  const options: LoadOptions = {
+    connections: 64,
+    pipelining: 1,
+    perSecond: 0,
+    warmupMs: 1000,
+    durationMs: 5000,
+    users: 1000,
+    pids: {},
+    firstNumber: nextNumbers(),
+    ...request
+  }
+  const deadlineMs = options.warmupMs + options.durationMs + 30_000
+  const result = await runLoadProcess<LoadResult>('http-load.js', options, deadlineMs)
+  const odd = Object.entries(result.statuses).filter(([status]) => !expect.includes(Number(status)))
+  if (odd.length > 0) {
+    throw new Error(`unexpected answers: ${odd.map(([status, n]) => `${n} × ${status}`).join(', ')}; such as ${result.oddAnswer ?? ''}`)
+  }
+  const cpuUs = Object.fromEntries(Object.entries(result.cpuMs).map(([name, ms]) => [name, ms * 1000 / result.requests]))
+  return { ...result, perSecond: result.requests / result.seconds, cpuUs, loadBound: result.loadCpuMs / 1000 / result.seconds > BUSY_SHARE }
+}
+
+/** The first of ten million numbers that no other load of this run uses: session ids never come twice. */
+export function nextNumbers (): number {
+  return (numbers += 10_000_000)
+}

@@ -1,0 +1,51 @@
+/** A Redis of the bench's own: without persistence, on loopback. */
+import { spawn } from 'node:child_process'
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { pipeline } from 'node:stream/promises'
+import { freePort, isListening } from './ports.ts'
+import { adopt, start, type Started } from './processes.ts'
+
+/** Programs, as scripts/servers.mjs finds them. */
+export interface Programs { redisServer: string, redisCli: string }
+
+/** A running Redis. */
+export interface BenchRedis extends Started {
+  port: number
+  url: string
+  /** Runs commands, one a line; returns what redis-cli prints. */
+  cli: (...lines: string[]) => Promise<string>
+  /** Sends pieces in Redis protocol, as fast as Redis takes them. @throws Error when any command is refused */
+  load: (resp: Iterable<string>) => Promise<void>
+}
+
+/** Starts one. */
+export async function startRedis ({ redisServer, redisCli }: Programs, cwd: string): Promise<BenchRedis> {
+  const port = await freePort()
+  const args = [
+    '--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--loglevel', 'warning', '--daemonize', 'no'
+  ]
+  const started = await start({ command: redisServer, args, cwd, ready: async () => await isListening(port) })
+  const pipe = async (words: string[], input: Iterable<string>): Promise<string> => {
+    const child = spawn(redisCli, ['-h', '127.0.0.1', '-p', String(port), ...words], { stdio: ['pipe', 'pipe', 'pipe'] })
+    adopt(child)
+    const [printed, complaint] = await Promise.all([text(child.stdout), text(child.stderr), pipeline(Readable.from(input), child.stdin)])
+    if (complaint !== '') throw new Error(`redis-cli: ${complaint}`)
+    return printed
+  }
+  return {
+    ...started,
+    port,
+    url: `redis://127.0.0.1:${port}`,
+    cli: async (...lines) => (await pipe([], [lines.join('\n') + '\n'])).trimEnd(),
+    load: async (resp) => {
+      const printed = await pipe(['--pipe'], resp)
+      if (!printed.includes('errors: 0,')) throw new Error(`redis-cli --pipe: ${printed}`)
+    }
+  }
+}
+
+/** One command in Redis protocol. */
+export function resp (...words: string[]): string {
+  return `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`
+}

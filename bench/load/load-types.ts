@@ -1,0 +1,40 @@
+/** What the bench and its load process tell each other. */
+
+/** A load on one HTTP server. */
+export interface LoadOptions {
+  port: number
+  /**
+   * Whole HTTP/1.1 requests, which each connection sends one after the other and then again. `{n}` becomes a number of ten
+   * digits, the same in one pass through the templates and a new one in each; `{u}` one of `users` numbers of eight digits.
+   */
+  templates: string[]
+  users: number
+  firstNumber: number
+  connections: number
+  /** Requests that each connection has under way at a time. */
+  pipelining: number
+  /** Requests sent per second, answered or not; 0: as fast as they are answered. */
+  perSecond: number
+  /** Not counted, in milliseconds. */
+  warmupMs: number
+  durationMs: number
+  /** Processes whose CPU time is read at both ends of the counted time. */
+  pids: Record<string, number>
+}
+
+/** What the load process saw. */
+export interface LoadResult {
+  requests: number
+  seconds: number
+  statuses: Record<string, number>
+  /** An answer that is no success, for the message. */
+  oddAnswer?: string
+  /** Latency in microseconds: of all requests, and of each template. */
+  latency: Latency
+  latencies: Latency[]
+  cpuMs: Record<string, number>
+  loadCpuMs: number
+}
+
+/** Percentiles in microseconds. */
+export interface Latency { p50: number, p99: number, max: number }

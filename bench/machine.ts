@@ -1,0 +1,29 @@
+/** What the figures were taken on. */
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { cpus, loadavg, totalmem } from 'node:os'
+import { createRequire } from 'node:module'
+import { dirname } from 'node:path'
+
+/** One line each: machine, versions. */
+export function machine (redisServer: string): string[] {
+  const [cpu] = cpus()
+  const redis = /v=(\S+)/.exec(execFileSync(redisServer, ['--version'], { encoding: 'utf8' }))?.[1] ?? 'unknown'
+  return [
+    `${cpus().length} cores of ${cpu?.model.trim() ?? 'an unknown CPU'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB of memory`,
+    `Node.js ${process.versions.node}, Fastify ${versionOf('fastify')}, ioredis ${versionOf('ioredis')}, Redis ${redis}`
+  ]
+}
+
+function versionOf (name: string): string {
+  let folder = dirname(createRequire(import.meta.url).resolve(name))
+  while (!folder.endsWith(`node_modules/${name}`)) folder = dirname(folder)
+  return (JSON.parse(readFileSync(`${folder}/package.json`, 'utf8')) as { version: string }).version
+}
+
+/** A remark where others use this machine too: what they do is in the figures, and ratios do not take all of it out. */
+export function restlessness (): string | undefined {
+  const [load = 0] = loadavg()
+  if (load < cpus().length / 4) return undefined
+  return `The machine was not quiet: a load of ${load.toFixed(1)} on ${cpus().length} cores before the first comparison.`
+}

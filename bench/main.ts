@@ -1,0 +1,75 @@
+/** Runs the comparisons that were asked for, prints their figures and, after a full run without a failure, writes docs/performance.md. */
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { Bench, type Comparison } from './bench.ts'
+import { COMPARISONS } from './comparisons/all.ts'
+import { killAll } from './harness/processes.ts'
+import type { Programs } from './harness/redis.ts'
+import { machine, restlessness } from './machine.ts'
+import { topFunctions } from './profile.ts'
+import { asMarkdown, asText, verdict, type Outcome } from './report.ts'
+
+const DOCUMENT = 'docs/performance.md'
+/** A comparison that takes longer than this has gone wrong. */
+const DEADLINE_MS = 5 * 60_000
+
+/** @returns the exit code: 1 when a comparison failed; a goal that is missed is a figure, not a failure */
+export async function main (args: string[], programs: Programs): Promise<number> {
+  const { values } = parseArgs({
+    args, options: { quick: { type: 'boolean' }, only: { type: 'string' }, list: { type: 'boolean' }, profile: { type: 'boolean' } }
+  })
+  const chosen = COMPARISONS.filter(({ name }) => values.only === undefined || name === values.only)
+  if (values.list === true || chosen.length === 0) {
+    console.log(COMPARISONS.map(({ name, title }) => `${name.padEnd(20)} ${title}`).join('\n'))
+    return chosen.length === 0 ? 1 : 0
+  }
+  const cwd = resolve('.cache/bench/run')
+  mkdirSync(cwd, { recursive: true })
+
+  const remark = restlessness()
+  if (remark !== undefined) console.warn(`${remark}\n`)
+  const outcomes: Outcome[] = []
+  for (const comparison of chosen) {
+    const profileTo = values.profile === true ? resolve('.cache/bench/profiles', comparison.name) : undefined
+    if (profileTo !== undefined) rmSync(profileTo, { recursive: true, force: true })
+    const outcome = await runOne(comparison, new Bench(programs, cwd, values.quick ?? false, profileTo))
+    if (outcome === undefined) continue
+    outcomes.push(outcome)
+    console.log(`${asText(outcome)}\n`)
+    if (profileTo !== undefined) printProfiles(profileTo)
+  }
+  if (outcomes.length < chosen.length) return 1
+  if (values.quick !== true && values.only === undefined && values.profile !== true) {
+    mkdirSync('docs', { recursive: true })
+    writeFileSync(DOCUMENT, asMarkdown(outcomes, [...machine(programs.redisServer), ...(remark === undefined ? [] : [remark])], new Date()))
+    console.log(`Written to ${DOCUMENT}.`)
+  }
+  const short = outcomes.flatMap(({ figures }) => figures).filter((figure) => verdict(figure) === 'short').length
+  console.log(short === 0 ? 'Every goal is met.' : `Short of ${short} goal${short === 1 ? '' : 's'}.`)
+  return 0
+}
+
+/** Runs a comparison and ends what it started; says why where it fails, so that the others can still run. */
+async function runOne (comparison: Comparison, bench: Bench): Promise<Outcome | undefined> {
+  const deadline = setTimeout(() => {
+    console.error(`${comparison.name} did not end within ${DEADLINE_MS / 1000} s`)
+    killAll()
+    process.exit(1)
+  }, DEADLINE_MS)
+  try {
+    return { comparison, figures: await comparison.run(bench) }
+  } catch (error) {
+    console.error(`${comparison.name} failed:`, error, `\n${bench.outputs()}\n`)
+    return undefined
+  } finally {
+    clearTimeout(deadline)
+    await bench.end()
+  }
+}
+
+function printProfiles (folder: string): void {
+  for (const side of ['service', 'twin']) {
+    if (existsSync(`${folder}/${side}`)) console.log(`${side}: functions by their own CPU time\n${topFunctions(`${folder}/${side}`)}\n`)
+  }
+}

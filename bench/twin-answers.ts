@@ -1,0 +1,29 @@
+/** What the bare twin answers: constants of the very shape that the service answers with. */
+
+const session = {
+  session_id: 'call-0000000001',
+  username: 'user-00000001',
+  node: 'pbx-1',
+  call_id: null,
+  from: null,
+  to: null,
+  direction: null,
+  emergency: false,
+  started_at: '2026-11-22T10:00:00.000Z',
+  expires_at: '2026-11-22T11:00:00.000Z',
+  metadata: {},
+  source: 'lease'
+}
+
+/** By method and route pattern. */
+export const ANSWERS: Record<string, { status: number, body: unknown }> = {
+  'GET /api/sessions/limits/:username': {
+    status: 200, body: { username: 'user-00000001', limit: 25, source: 'user', unlimited: false }
+  },
+  'POST /api/sessions': {
+    status: 201, body: { allowed: true, session, count: 1, limit: 5, terminated: [], degraded: false }
+  },
+  'DELETE /api/sessions/:session_id': {
+    status: 200, body: { success: true, session_id: 'call-0000000001', released: true, degraded: false }
+  }
+}
