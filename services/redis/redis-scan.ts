@@ -128,8 +128,13 @@ class ScanWalk<T> {
   }
 }
 
+/** In a cluster in the order of their first slots: a cursor from one replica must mean the same to every other. */
 function mastersOf (client: Redis | Cluster): Redis[] {
-  return client instanceof Cluster ? client.nodes('master') : [client]
+  if (!(client instanceof Cluster)) return [client]
+  const firstSlots = new Map<string, number>()
+  client.slots.forEach(([master = ''], slot) => { if (!firstSlots.has(master)) firstSlots.set(master, slot) })
+  const firstSlotOf = ({ options: { host, port } }: Redis) => firstSlots.get(`${host}:${port}`) ?? Infinity
+  return client.nodes('master').sort((a, b) => firstSlotOf(a) - firstSlotOf(b))
 }
 
 function canTravel (names: string[]): boolean {

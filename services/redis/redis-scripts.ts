@@ -13,6 +13,7 @@ const files = {
   release: '../sessions/lua/release.lua',
   count: '../sessions/lua/count.lua',
   purge: '../sessions/lua/purge.lua',
+  claim: '../sessions/lua/claim.lua',
   reportNode: '../sessions/lua/report-node.lua',
   probe: '../outage/lua/probe.lua',
   restore: '../outage/lua/restore.lua',

@@ -1,10 +1,17 @@
 /**
  * What a Redis Cluster cannot do within one script: find a session's user by its id, and a node's sessions, for those
- * keys lie in other slots than the user's. Kept beside the scripts, in the same round trip, and never decided by alone.
+ * keys lie in other slots than the user's. Kept beside the scripts: an id is claimed before its slot is taken.
  */
 import type { RedisGate } from '../redis/redis-gate.ts'
 import type { RedisKeys } from '../redis/redis-keys.ts'
-import { RECORD_GRACE_MS } from './timing.ts'
+import { decodeLease } from './lease-record.ts'
+import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from './timing.ts'
+
+/** What came of a claim: the id is the user's now (`fresh`: it was nobody's before), or why it is not. */
+export type Claim = { outcome: 'claimed', fresh: boolean } | { outcome: 'conflict' | 'ended' }
+
+/** How often a claim is tried when others claim the same id at the same time. */
+const TRIES = 3
 
 /** The index of sessions by id and by node. */
 export class ClusterIndex {
@@ -21,19 +28,58 @@ export class ClusterIndex {
     return await this.#gate.ask(this.#gate.client.get(this.#keys.holder(sessionId))) ?? undefined
   }
 
-  /** Notes an id for a user unless it is another's; returns whose it was before, if anybody's. */
-  async claim (sessionId: string, username: string, ttlMs: number): Promise<string | undefined> {
-    const { client } = this.#gate
-    return await this.#gate.ask(client.set(this.#keys.holder(sessionId), username, 'PX', ttlMs + RECORD_GRACE_MS, 'NX', 'GET')) ?? undefined
+  /** Claims an id for a user, unless another one holds it or it has ended. */
+  async claim (sessionId: string, username: string, ttlMs: number): Promise<Claim> {
+    let replaceable = ''
+    for (let i = 0; i < TRIES; i++) {
+      const [holder, fresh] = await this.#gate.ask(this.#gate.scripts.claim(
+        [this.#keys.holder(sessionId)], [username, ttlMs + RECORD_GRACE_MS, replaceable])) as [string, string]
+      if (holder === username) return { outcome: 'claimed', fresh: fresh === '1' }
+      const state = await this.stateOf(sessionId, holder)
+      if (state === 'ended') await this.remindEnded(sessionId, holder)
+      if (state !== 'expired') return { outcome: state === 'ended' ? 'ended' : 'conflict' }
+      replaceable = holder
+    }
+    return { outcome: 'conflict' }
   }
 
-  /** Notes whose a session is and on which node, until its lease would end. */
-  async note (sessionId: string, username: string, node: string, ttlMs: number): Promise<void> {
+  /**
+   * What became of a holder's lease. Without a record it is about to be taken: between the claim and the lease lies a
+   * round trip.
+   */
+  async stateOf (sessionId: string, holder: string): Promise<'live' | 'expired' | 'ended' | 'claimed'> {
     const { client } = this.#gate
-    await this.#gate.ask(Promise.all([
-      client.set(this.#keys.holder(sessionId), username, 'PX', ttlMs + RECORD_GRACE_MS),
-      node === '' ? undefined : this.#gate.nowMs().then(async (now) => await client.zadd(this.#keys.nodeLeases(node), now + ttlMs, `${username} ${sessionId}`))
+    const [nowMs, record, end] = await this.#gate.ask(Promise.all([
+      this.#gate.nowMs(),
+      this.#gate.or(null, client.get(this.#keys.lease(holder, sessionId))),
+      this.#gate.or(null, client.zscore(this.#keys.user('user-leases', holder), sessionId))
     ]))
+    if (record?.startsWith('-') === true) return 'ended'
+    if (end !== null && Number(end) > nowMs) return 'live'
+    return decodeLease(record ?? '') === undefined ? 'claimed' : 'expired'
+  }
+
+  /** Gives up a claim that led to no lease. */
+  async unclaim (sessionId: string): Promise<void> {
+    await this.#gate.ask(this.#gate.client.del(this.#keys.holder(sessionId)))
+  }
+
+  /** Remembers whose an id was that has ended, for as long as its end is remembered. */
+  async remember (sessionId: string): Promise<void> {
+    await this.#gate.ask(this.#gate.client.pexpire(this.#keys.holder(sessionId), ENDED_MEMORY_MS, 'GT'))
+  }
+
+  /** A late try with an id that has ended starts the time anew for which that is remembered. */
+  async remindEnded (sessionId: string, holder: string): Promise<void> {
+    await Promise.all([
+      this.remember(sessionId),
+      this.#gate.ask(this.#gate.client.pexpire(this.#keys.lease(holder, sessionId), ENDED_MEMORY_MS, 'GT'))
+    ])
+  }
+
+  /** Notes on which node a session is, until its lease would end. */
+  async arrive (sessionId: string, username: string, node: string | null, expiresMs: number): Promise<void> {
+    if (node !== null) await this.#gate.ask(this.#gate.client.zadd(this.#keys.nodeLeases(node), expiresMs, `${username} ${sessionId}`))
   }
 
   /** A session is no longer on its node. */

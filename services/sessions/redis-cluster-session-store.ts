@@ -2,6 +2,7 @@
  * Admission on a Redis Cluster. A user's keys share a slot, so every decision is still one script; what spans users, that
  * an id is unique and which sessions a node has, is kept in an index beside it.
  */
+import type { Session } from '../../schemas/sessions.ts'
 import type { RedisLimitsStore } from '../limits/redis-limits-store.ts'
 import type { Oddities } from '../oddities.ts'
 import type { PolicyCache } from '../policy/policy.ts'
@@ -9,52 +10,73 @@ import type { RedisGate } from '../redis/redis-gate.ts'
 import type { RedisKeys } from '../redis/redis-keys.ts'
 import { ClusterIndex } from './cluster-index.ts'
 import { decodeLease } from './lease-record.ts'
+import type { Mirrored } from './memory-session-store.ts'
 import { RedisSessionStore, type ReleaseConditions } from './redis-session-store.ts'
-import type { AcquireRequest, AcquireResult, RenewRequest, RenewResult } from './session-store.ts'
+import type { AcquireRequest, AcquireResult, ReleaseResult, RenewRequest, RenewResult } from './session-store.ts'
 
 /** Keeps leases in a Redis Cluster. */
 export class RedisClusterSessionStore extends RedisSessionStore {
   #gate: RedisGate
-  #keys: RedisKeys
   #index: ClusterIndex
 
   constructor (gate: RedisGate, keys: RedisKeys, policy: PolicyCache, limits: RedisLimitsStore, oddities: Oddities) {
     super(gate, keys, policy, limits, oddities)
     this.#gate = gate
-    this.#keys = keys
     this.#index = new ClusterIndex(gate, keys)
   }
 
   override async acquire (request: AcquireRequest): Promise<AcquireResult> {
-    const { sessionId, username, ttlMs, node = '', dryRun } = request
-    if (dryRun) return await super.acquire(request)
-    const [result, holder] = await Promise.all([super.acquire(request), this.#index.claim(sessionId, username, ttlMs)])
-    if (result.outcome !== 'admitted' && result.outcome !== 'refreshed') return result
-    if (await this.#isAnothers(sessionId, username, holder)) {
-      await this.#giveBack(sessionId, username)
-      return { outcome: 'conflict' }
+    const { sessionId, username, ttlMs, dryRun } = request
+    if (dryRun) return await this.#othersClaim(sessionId, username) ?? await super.acquire(request)
+    const claim = await this.#index.claim(sessionId, username, ttlMs)
+    if (claim.outcome !== 'claimed') return { outcome: claim.outcome }
+    const result = await super.acquire(request)
+    if ('session' in result) {
+      await Promise.all([
+        this.#arrive(result.session),
+        ...result.terminated.map(async (id) => await this.#index.remember(id))
+      ])
+    } else if (result.outcome === 'ended') {
+      await this.#index.remember(sessionId)
+    } else if (claim.fresh) {
+      await this.#index.unclaim(sessionId)
     }
-    if (holder !== undefined || node !== '') await this.#index.note(sessionId, username, result.session.node ?? '', ttlMs)
     return result
   }
 
   override async renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
+    const claims = await Promise.all(requests.map(async ({ sessionId, username }) => await this.#index.claim(sessionId, username, ttlMs)))
+    const results: RenewResult[] = claims.map(({ outcome }) => ({ outcome: outcome === 'ended' ? outcome : 'conflict' }))
     const byUser = new Map<string, number[]>()
-    requests.forEach(({ username }, i) => byUser.set(username, [...byUser.get(username) ?? [], i]))
-    const results: RenewResult[] = []
-    await Promise.all([...byUser.values()].map(async (places) => {
+    requests.forEach(({ username }, i) => {
+      if (claims[i]?.outcome === 'claimed') byUser.set(username, [...byUser.get(username) ?? [], i])
+    })
+    await Promise.all([...byUser].map(async ([username, places]) => {
       const renewed = await super.renew(places.flatMap((i) => requests[i] ?? []), ttlMs)
-      await Promise.all(places.map(async (i, at) => {
-        const [request, result] = [requests[i], renewed[at]]
-        if (request !== undefined && result !== undefined) results[i] = await this.#settle(request, result, ttlMs)
+      await Promise.all(renewed.map(async (result, at) => {
+        const [i = 0, sessionId = ''] = [places[at], requests[places[at] ?? 0]?.sessionId]
+        results[i] = result
+        if ('session' in result) await this.#arrive(result.session)
+        else if (result.outcome === 'ended') await this.#index.remember(sessionId)
       }))
     }))
     return results
   }
 
+  override async release (sessionId: string, username: string | undefined, reason: string): Promise<ReleaseResult> {
+    const { outcome } = await super.release(sessionId, username, reason)
+    if (outcome !== 'unknown' || username === undefined) return { outcome }
+    return (await this.#othersClaim(sessionId, username))?.outcome === 'conflict' ? { outcome: 'conflict' } : { outcome }
+  }
+
   override async releaseFrom (username: string, sessionId: string, reason: string, when: ReleaseConditions = {}) {
     const result = await super.releaseFrom(username, sessionId, reason, when)
-    if (result.outcome === 'released') await this.#index.leave(sessionId, username, decodeLease(result.record ?? '')?.node ?? '')
+    if (result.outcome === 'released') {
+      await Promise.all([
+        this.#index.leave(sessionId, username, decodeLease(result.record ?? '')?.node ?? ''),
+        this.#index.remember(sessionId)
+      ])
+    }
     return result
   }
 
@@ -62,25 +84,24 @@ export class RedisClusterSessionStore extends RedisSessionStore {
     return await super.getSession(sessionId, await this.#index.holderOf(sessionId))
   }
 
-  async #settle (request: RenewRequest, result: RenewResult, ttlMs: number): Promise<RenewResult> {
-    if (!('session' in result)) return result
-    const { sessionId, username } = request
-    if (result.outcome === 'reregistered' && await this.#isAnothers(sessionId, username, await this.#index.holderOf(sessionId))) {
-      await this.#giveBack(sessionId, username)
-      return { outcome: 'conflict' }
-    }
-    await this.#index.note(sessionId, username, result.session.node ?? '', ttlMs)
-    return result
+  override async noteRestored (leases: Mirrored[]): Promise<void> {
+    const nowMs = await this.#gate.nowMs()
+    await Promise.all(leases.map(async ({ sessionId, lease: { username, node }, remainingMs }) => {
+      await this.#index.claim(sessionId, username, remainingMs)
+      await this.#index.arrive(sessionId, username, node === '' ? null : node, nowMs + remainingMs)
+    }))
   }
 
-  async #isAnothers (sessionId: string, username: string, holder: string | undefined): Promise<boolean> {
-    if (holder === undefined || holder === username) return false
-    return (await super.getSession(sessionId, holder))?.source === 'lease'
+  /** What an id is to everybody but its holder; undefined where it is this user's or nobody's. */
+  async #othersClaim (sessionId: string, username: string): Promise<{ outcome: 'conflict' | 'ended' } | undefined> {
+    const holder = await this.#index.holderOf(sessionId)
+    if (holder === undefined || holder === username) return undefined
+    const state = await this.#index.stateOf(sessionId, holder)
+    if (state === 'expired') return undefined
+    return { outcome: state === 'ended' ? 'ended' : 'conflict' }
   }
 
-  /** Undoes a lease of an id that is another user's; it leaves no memory of an end, for it never was. */
-  async #giveBack (sessionId: string, username: string): Promise<void> {
-    await super.releaseFrom(username, sessionId, 'id held by another user')
-    await this.#gate.ask(this.#gate.client.del(this.#keys.lease(username, sessionId)))
+  async #arrive ({ session_id: sessionId, username, node, expires_at: expiresAt }: Session): Promise<void> {
+    await this.#index.arrive(sessionId, username, node, Date.parse(expiresAt ?? ''))
   }
 }

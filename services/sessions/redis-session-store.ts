@@ -7,6 +7,7 @@ import type { PolicyCache } from '../policy/policy.ts'
 import type { RedisGate } from '../redis/redis-gate.ts'
 import type { RedisKeys } from '../redis/redis-keys.ts'
 import { decodeLease, encodeDetails, leaseToSession } from './lease-record.ts'
+import type { Mirrored } from './memory-session-store.ts'
 import { limitMode } from './policy-mode.ts'
 import { RedisNodes } from './redis-nodes.ts'
 import { RedisSessionLists } from './redis-session-lists.ts'
@@ -137,6 +138,9 @@ export class RedisSessionStore implements SessionStore {
   async undoAcquire (sessionId: string, username: string, ttlMs: number): Promise<void> {
     await this.releaseFrom(username, sessionId, 'acquire without an answer', { untouchedTtlMs: ttlMs })
   }
+
+  /** Notes leases that were put back by other means than these verbs, where an index is kept of them. */
+  async noteRestored (_leases: Mirrored[]): Promise<void> {}
 
   async reconcileNode (report: NodeReconciliation) {
     return await this.#nodes.reconcile(report)
