@@ -41,8 +41,14 @@ const details = {
   from: Type.Optional(text('SIP From.', 'sip:alice@example.net')),
   to: Type.Optional(text('SIP To.', 'sip:+14155550100@carrier.example.net')),
   direction: Type.Optional(direction),
-  metadata: Type.Optional(Type.Record(Type.String({ maxLength: 64 }), metadataValue, {
-    maxProperties: 16, description: 'Up to 16 values, shown as they were given.', examples: [{ trunk: 'carrier-a' }]
+  // Not a Record: the pattern that a Record makes of names lets one with a line break in it hold anything.
+  metadata: Type.Optional(Type.Unsafe<Record<string, Static<typeof metadataValue>>>({
+    type: 'object',
+    propertyNames: { maxLength: 64 },
+    additionalProperties: metadataValue,
+    maxProperties: 16,
+    description: 'Up to 16 values, shown as they were given.',
+    examples: [{ trunk: 'carrier-a' }]
   }))
 }
 

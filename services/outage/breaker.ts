@@ -12,6 +12,10 @@ export interface BreakerOptions {
   probe: () => Promise<string>
   /** Puts things right in a Redis that is back, or that has lost its data. A failure keeps the breaker open. */
   recover: () => Promise<void>
+  /** Tells Redis what was decided without it while `recover` ran. It has to be quick: whoever asks meanwhile waits for it. */
+  settle: () => Promise<void>
+  /** Told which generation of data Redis holds from now on. */
+  onGeneration: (generation: string) => void
   /** Told of each change. */
   onChange?: (open: boolean, cause?: unknown) => void
 }
@@ -22,6 +26,7 @@ export class Breaker {
   #openSinceMs: number | undefined
   #servesSinceMs: number | undefined
   #generation: string | undefined
+  #closing: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   #stopped = false
 
@@ -36,6 +41,11 @@ export class Breaker {
   /** For how long Redis has not been asked, in milliseconds; 0 while it is. */
   get openForMs (): number {
     return this.#openSinceMs === undefined ? 0 : performance.now() - this.#openSinceMs
+  }
+
+  /** Resolves when it is decided whether Redis is asked: at once, but for the last moments of its return. */
+  async decided (): Promise<void> {
+    if (this.#closing !== undefined) await this.#closing.catch(() => {})
   }
 
   /** Opens: a question to Redis failed. */
@@ -68,20 +78,25 @@ export class Breaker {
   async #look (): Promise<void> {
     const generation = await this.#options.probe()
     const lostItsData = this.#generation !== undefined && this.#generation !== generation
+    if (lostItsData) this.trip(new Error('Redis has lost its data'))
     if (this.open) {
       this.#servesSinceMs ??= performance.now() + Math.random() * JITTER_MS
       if (performance.now() - this.#servesSinceMs < BACK_AFTER_MS) return
       await this.#options.recover()
-      this.#close()
-      // What was decided without Redis while the first pass ran.
-      await this.#options.recover()
-    } else if (lostItsData) {
-      await this.#options.recover()
+      this.#closing = this.#options.settle().then(() => this.#close(generation))
+      await this.#closing.finally(() => { this.#closing = undefined })
+    } else if (this.#generation === undefined) {
+      this.#note(generation)
     }
-    this.#generation = generation
   }
 
-  #close (): void {
+  #note (generation: string): void {
+    this.#generation = generation
+    this.#options.onGeneration(generation)
+  }
+
+  #close (generation: string): void {
+    this.#note(generation)
     this.#openSinceMs = undefined
     this.#servesSinceMs = undefined
     this.#options.onChange?.(false)

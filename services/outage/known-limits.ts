@@ -8,6 +8,8 @@ import type { MemoryLimitsStore } from '../limits/memory-limits-store.ts'
 const MOST_USERS = 200_000
 /** How often all own limits are read anew, in milliseconds. */
 const REREAD_INTERVAL_MS = 300_000
+/** The same after a reading that failed. */
+const RETRY_INTERVAL_MS = 2_000
 
 /** Remembers what is known of users' limits, and when it was seen. */
 export class KnownLimits {
@@ -55,8 +57,8 @@ export class KnownLimits {
   /** Reads all own limits now and from time to time, so that a user who has not called yet is known too. */
   start (store: LimitsStore, onError: (error: unknown) => void): void {
     const reread = async () => {
-      await this.#reread(store).catch(onError)
-      if (!this.#stopped) this.#timer = setTimeout(reread, REREAD_INTERVAL_MS).unref()
+      const done = await this.#reread(store).then(() => true, onError)
+      if (!this.#stopped) this.#timer = setTimeout(reread, done === true ? REREAD_INTERVAL_MS : RETRY_INTERVAL_MS).unref()
     }
     void reread()
   }

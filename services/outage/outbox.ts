@@ -11,6 +11,7 @@ const MOST_MESSAGES = 200_000
 /** Holds the last message about each session id. */
 export class Outbox {
   #messages = new Map<string, Message>()
+  #up: Set<string> | undefined
 
   get size (): number {
     return this.#messages.size
@@ -18,15 +19,34 @@ export class Outbox {
 
   put (sessionId: string, message: Message): void {
     this.#messages.delete(sessionId)
+    this.#up?.delete(sessionId)
     this.#messages.set(sessionId, message)
     if (this.#messages.size <= MOST_MESSAGES) return
     const [oldest] = this.#messages.keys()
     if (oldest !== undefined) this.#messages.delete(oldest)
   }
 
-  /** Nothing is to be told of this session any more: it is up. */
-  drop (sessionId: string): void {
+  /** This session is up: that it ended is not to be told any more. */
+  up (sessionId: string): void {
     this.#messages.delete(sessionId)
+    this.#up?.add(sessionId)
+  }
+
+  /** From now on remembers which sessions were found to be up, until they are taken. */
+  trackUp (): void {
+    this.#up = new Set()
+  }
+
+  /** The sessions that were found to be up since the last call. */
+  takeUp (): string[] {
+    const ids = [...this.#up ?? []]
+    this.#up?.clear()
+    return ids
+  }
+
+  /** Nobody needs to know any more which sessions are up. */
+  forgetUp (): void {
+    this.#up = undefined
   }
 
   /** Up to so many messages; they stay until they are settled. */

@@ -41,6 +41,8 @@ export function redisStores (gate: RedisGate, keys: RedisKeys, policy: PolicyCac
       const told = await replay.run()
       if (told.ended + told.restored > 0) log.info(told, 'Redis was told what it missed')
     },
+    settle: async () => await replay.settle(),
+    onGeneration: (generation) => { store.generation = generation },
     onChange: (open, cause) => open
       ? log.warn({ err: cause, outage_mode: mode }, 'Redis is away: going on without it')
       : log.info({}, 'Redis is back')

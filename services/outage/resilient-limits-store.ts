@@ -69,6 +69,7 @@ export class ResilientLimitsStore implements LimitsStore {
   }
 
   async #ask<T> (question: () => Promise<T>): Promise<T> {
+    await this.#breaker.decided()
     if (this.#breaker.open) throw storeUnavailable(new Error('Redis is known to be away'))
     try {
       return await question()

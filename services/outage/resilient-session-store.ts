@@ -8,7 +8,7 @@ import type { PageRequest } from '../limits/limits-store.ts'
 import type { MemorySessionStore } from '../sessions/memory-session-store.ts'
 import type { RedisSessionStore } from '../sessions/redis-session-store.ts'
 import type {
-  AcquireRequest, AcquireResult, NodeReconciliation, ReconcileResult, ReleaseResult, RenewRequest, RenewResult, SessionStore
+  AcquireRequest, AcquireResult, Admitted, NodeReconciliation, ReconcileResult, ReleaseResult, RenewRequest, RenewResult, SessionStore
 } from '../sessions/session-store.ts'
 import type { Breaker } from './breaker.ts'
 import type { KnownLimits } from './known-limits.ts'
@@ -39,10 +39,13 @@ export class ResilientSessionStore implements SessionStore {
   }
 
   async acquire (request: AcquireRequest): Promise<AcquireResult> {
-    const { store, breaker } = this.#parts
+    const { store, breaker, mode } = this.#parts
+    await breaker.decided()
     const asked = !breaker.open
     try {
-      const result = await this.#ask(async () => await store.acquire(request))
+      const result = await this.#ask(async (again) => await store.acquire({ ...request, again }))
+      // An answer from before the outage: the mirror has decided without it meanwhile, and has to have room for it.
+      if (breaker.open && result.outcome === 'admitted' && mode === 'local') return await this.#acquireLate(request, result)
       if (!request.dryRun) this.#noteAcquired(request, result)
       return result
     } catch (error) {
@@ -60,7 +63,7 @@ export class ResilientSessionStore implements SessionStore {
     } catch (error) {
       if (!isUnavailable(error)) throw error
       const results = await mirror.renew(requests, ttlMs)
-      results.forEach((result, i) => { if ('session' in result) outbox.drop(requests[i]?.sessionId ?? '') })
+      results.forEach((result, i) => { if ('session' in result) outbox.up(requests[i]?.sessionId ?? '') })
       return results.map((result) => ({ ...result, degraded: true }))
     }
   }
@@ -92,7 +95,7 @@ export class ResilientSessionStore implements SessionStore {
       if (!isUnavailable(error)) throw error
       const result = await mirror.reconcileNode(report)
       if (result.outcome !== 'reconciled') return result
-      for (const { sessionId } of report.sessions) outbox.drop(sessionId)
+      for (const { sessionId } of report.sessions) outbox.up(sessionId)
       for (const id of result.releasedIds ?? []) outbox.put(id, { kind: 'ended', username: undefined, reason: 'missing on its node' })
       return { ...result, degraded: true }
     }
@@ -163,15 +166,16 @@ export class ResilientSessionStore implements SessionStore {
   }
 
   /** Asks Redis; once more if the first try was lost, for every verb can be repeated by its session id. */
-  async #ask<T> (question: () => Promise<T>): Promise<T> {
+  async #ask<T> (question: (again: boolean) => Promise<T>): Promise<T> {
     const { breaker, reconnected } = this.#parts
+    await breaker.decided()
     if (breaker.open) throw storeUnavailable(new Error('Redis is known to be away'))
     try {
-      return await question()
+      return await question(false)
     } catch (error) {
       if (!isUnavailable(error)) throw error
       try {
-        if (await reconnected()) return await question()
+        if (!breaker.open && await reconnected()) return await question(true)
       } catch (again) {
         if (!isUnavailable(again)) throw again
       }
@@ -193,11 +197,18 @@ export class ResilientSessionStore implements SessionStore {
     if (result.outcome === 'limit_reached') undo()
     if (result.outcome === 'admitted' || result.outcome === 'refreshed') {
       if (!dryRun) {
-        outbox.drop(sessionId)
+        outbox.up(sessionId)
         for (const id of result.terminated) outbox.put(id, { kind: 'ended', username, reason: 'terminated' })
       }
     }
     return { ...result, degraded: true }
+  }
+
+  async #acquireLate (request: AcquireRequest, result: Admitted): Promise<AcquireResult> {
+    for (const id of result.terminated) this.#parts.mirror.forget(id)
+    this.#parts.known.seeInForce(request.username, result.limit)
+    const again = await this.#acquireLocally(request, true, undefined)
+    return again.outcome === 'admitted' ? { ...again, terminated: [...result.terminated, ...again.terminated] } : again
   }
 
   #noteAcquired ({ username, sessionId, ttlMs }: AcquireRequest, result: AcquireResult): void {

@@ -17,11 +17,36 @@ const retryStrategy = (attempt: number) => Math.min(50 * attempt, 500)
 export function connectRedis (settings: Settings, tls: TlsOptions): Redis {
   const { REDIS_URL: url, REDIS_HOST: host, REDIS_PORT: port, REDIS_DB: db, REDIS_SENTINELS: sentinels, REDIS_CLUSTER_NODES: nodes } = settings
   const options = connectionOptions(settings, tls)
-  if (nodes !== undefined) return new Cluster(hostList(nodes), clusterOptions(options)) as unknown as Redis
-  if (sentinels !== undefined) return new Redis({ ...options, ...sentinelOptions(settings, tls, sentinels), db })
-  return url === undefined
+  if (nodes !== undefined) {
+    const cluster = new Cluster(hostList(nodes), clusterOptions(options))
+    return cluster.on('+node', inOnePiece) as unknown as Redis
+  }
+  if (sentinels !== undefined) return inOnePiece(new Redis({ ...options, ...sentinelOptions(settings, tls, sentinels), db }))
+  return inOnePiece(url === undefined
     ? new Redis({ ...options, host: host ?? '127.0.0.1', port, db })
-    : new Redis(url, new URL(url).pathname.length > 1 ? options : { ...options, db })
+    : new Redis(url, new URL(url).pathname.length > 1 ? options : { ...options, db }))
+}
+
+/**
+ * Sends in one piece what is asked in one turn of the event loop: the write is what a command costs most. The client's own
+ * `enableAutoPipelining` does so at a higher price, and sends scripts to the wrong node of a Cluster.
+ */
+function inOnePiece (client: Redis): Redis {
+  const send = client.sendCommand.bind(client)
+  let gathering = false
+  client.sendCommand = (command, stream) => {
+    if (!gathering && client.status === 'ready') {
+      const connection = client.stream
+      gathering = true
+      connection.cork()
+      setImmediate(() => {
+        gathering = false
+        connection.uncork()
+      })
+    }
+    return send(command, stream)
+  }
+  return client
 }
 
 function connectionOptions (settings: Settings, tls: TlsOptions) {
@@ -30,13 +55,12 @@ function connectionOptions (settings: Settings, tls: TlsOptions) {
   const secured = byUrl ? url.startsWith('rediss:') : settings.REDIS_TLS
   return {
     lazyConnect: true,
-    // What is asked in one turn of the event loop is sent in one piece: a write is what a command costs most.
-    enableAutoPipelining: true,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     connectTimeout: 1000,
-    socketTimeout: 1000,
+    // Long enough that a process which was held up itself does not take its own delay for a dead connection.
+    socketTimeout: 2500,
     // Redis guesses how long loading will take, and may be far out.
     maxLoadingRetryTime: 500,
     retryStrategy,
@@ -64,11 +88,7 @@ function sentinelOptions (settings: Settings, tls: TlsOptions, sentinels: string
   } satisfies RedisOptions
 }
 
-/**
- * Not with `enableAutoPipelining`: by it a Cluster client takes the first argument of a script, its number of keys, for a
- * key, sends the pipeline to the node of that one's slot, and all of its commands fail.
- */
-function clusterOptions ({ lazyConnect, enableAutoPipelining, retryStrategy, ...redisOptions }: ReturnType<typeof connectionOptions>) {
+function clusterOptions ({ lazyConnect, retryStrategy, ...redisOptions }: ReturnType<typeof connectionOptions>) {
   return {
     lazyConnect,
     redisOptions,

@@ -141,6 +141,14 @@ export class MemorySessionStore implements SessionStore {
     }
   }
 
+  /** One lease, if it is live. */
+  mirroredOf (sessionId: string): Mirrored | undefined {
+    const now = this.#now()
+    const entry = this.#entries.get(sessionId)
+    if (entry === undefined || entry.ended || entry.expiresMs <= now) return undefined
+    return { sessionId, lease: entry, remainingMs: entry.expiresMs - now }
+  }
+
   async terminateUser (username: string): Promise<string[]> {
     const now = this.#now()
     const ids = this.#liveOf(username, now).map(([id]) => id)

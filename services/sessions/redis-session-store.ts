@@ -1,5 +1,6 @@
 /** Admission on Redis: one script call and one round trip a verb, the time that of Redis. */
 import type { Session } from '../../schemas/sessions.ts'
+import { storeUnavailable } from '../errors.ts'
 import type { PageRequest } from '../limits/limits-store.ts'
 import type { RedisLimitsStore } from '../limits/redis-limits-store.ts'
 import type { Oddities } from '../oddities.ts'
@@ -19,7 +20,7 @@ import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from './timing.ts'
 const RENEWALS_PER_CALL = 200
 
 /** What acquire.lua answers with. */
-const ACQUIRED = { admitted: 1, refreshed: 2, limitReached: 3, conflict: 4 }
+const ACQUIRED = { admitted: 1, refreshed: 2, limitReached: 3, conflict: 4, lostData: 7 }
 
 /** When a session is ended, and when it is left alone. */
 export interface ReleaseConditions {
@@ -34,6 +35,8 @@ export interface ReleaseConditions {
 
 /** Keeps leases in Redis, and knows the sessions that the switch recorded there itself. */
 export class RedisSessionStore implements SessionStore {
+  /** The generation of data that an acquire has to find in Redis, where that is known: another one has lost its leases. */
+  generation: string | undefined
   #gate: RedisGate
   #keys: RedisKeys
   #policy: PolicyCache
@@ -57,7 +60,7 @@ export class RedisSessionStore implements SessionStore {
     return await this.#sweep.removeGhosts(request.username) === 0 ? result : await this.#acquire(request)
   }
 
-  async #acquire ({ username, sessionId, ttlMs, node = '', details, dryRun }: AcquireRequest): Promise<AcquireResult & { external?: number }> {
+  async #acquire ({ username, sessionId, ttlMs, node = '', details, dryRun, again = false }: AcquireRequest): Promise<AcquireResult & { external?: number }> {
     const { current: policy } = this.#policy
     const keys = [
       this.#keys.lease(username, sessionId),
@@ -70,7 +73,8 @@ export class RedisSessionStore implements SessionStore {
     const [code, count, limit, ...rest] = await this.#gate.ask(this.#gate.scripts.acquire(keys, [
       username, sessionId, ttlMs, RECORD_GRACE_MS, node, encodeDetails(details),
       policy.max_sessions_per_user, limitMode(policy, details.emergency ?? false), dryRun ? '1' : '', ENDED_MEMORY_MS,
-      this.#keys.leasePrefix(username), this.#keys.nodeLeasesPrefix, this.#keys.sessionPrefix
+      this.#keys.leasePrefix(username), this.#keys.nodeLeasesPrefix, this.#keys.sessionPrefix,
+      this.#keys.cluster ? '' : this.generation ?? '', this.#keys.generation, again ? '1' : ''
     ])) as [number, number, number, ...Array<string | number>]
     if (code === ACQUIRED.admitted) {
       const [startedMs, expiresMs, observed, ...terminated] = rest as [number, number, string, ...string[]]
@@ -82,6 +86,7 @@ export class RedisSessionStore implements SessionStore {
       return { outcome: 'refreshed', session: this.#session(sessionId, record, expiresMs), count, limit, terminated: [], observed: false }
     }
     if (code === ACQUIRED.limitReached) return { outcome: 'limit_reached', count, limit, external: Number(rest[0]) }
+    if (code === ACQUIRED.lostData) throw storeUnavailable(new Error('Redis has lost its data'))
     return { outcome: code === ACQUIRED.conflict ? 'conflict' : 'ended' }
   }
 

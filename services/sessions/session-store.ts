@@ -17,6 +17,8 @@ export interface AcquireRequest {
   details: SessionDetails
   /** Says what would happen and takes nothing. */
   dryRun: boolean
+  /** The same request was sent before and not answered. */
+  again?: boolean
 }
 
 /** Says that a result was found without the store, because it is away. */

@@ -5,14 +5,18 @@
 -- ARGV  1 user, 2 id, 3 time to live in ms, 4 how much longer the record is kept in ms, 5 node or '', 6 details,
 --       7 the policy's limit, 8 at the limit: reject | terminate_oldest | observe | admit, 9 '1' for a dry run,
 --       10 how long an ended id is remembered in ms, 11 what session-lease keys of the user begin with,
---       12 what node-leases keys begin with, 13 what the switch's session keys begin with ('' where out of reach)
+--       12 what node-leases keys begin with, 13 what the switch's session keys begin with ('' where out of reach),
+--       14 the generation of data that is expected ('' for any), 15 the key that tells it, 16 '1' when asked again for
+--       want of an answer: a lease that only the first try has touched stays as it is, so that it can still be told apart
 -- Returns  { 1 admitted, count, limit, started ms, expires ms, '1' if only observed, terminated id ... }
 --          { 2 refreshed, count, limit, expires ms, record }
 --          { 3 limit reached, count, limit, external } | { 4 another user holds the id } | { 5 the id has ended }
+--          { 7 another generation of data }
 local user, id = ARGV[1], ARGV[2]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local expires = now + ARGV[3]
+if (ARGV[14] or '') ~= '' and redis.pcall('GET', ARGV[15]) ~= ARGV[14] then return { 7 } end
 
 local function limit_of (text)
   return text and string.find(text, '^%-?%d%d?%d?%d?%d?%d?%d?%d?%d?$') and tonumber(text)
@@ -69,7 +73,11 @@ if record then
   elseif holder then
     local score = redis.call('ZSCORE', KEYS[2], id)
     if score and tonumber(score) > now then
-      if ARGV[9] ~= '1' then
+      local started = string.match(record, '^%+%S* (%d+)')
+      local first_try = ARGV[16] == '1' and started and score - started == tonumber(ARGV[3])
+      if first_try then
+        expires = tonumber(score)
+      elseif ARGV[9] ~= '1' then
         redis.call('PEXPIRE', KEYS[1], ARGV[3] + ARGV[4])
         redis.call('ZADD', KEYS[2], expires, id)
         note(node)
