@@ -23,6 +23,8 @@ export class EtcdClient {
   #options: EtcdOptions
   /** Tokens by endpoint: etcd takes a while to check a password, so one is kept for as long as it is taken. */
   #tokens = new Map<string, string>()
+  /** Which endpoint answered last: the first to be asked for a write. */
+  #answering: string | undefined
 
   constructor (options: EtcdOptions) {
     this.#options = options
@@ -60,10 +62,11 @@ export class EtcdClient {
     return succeeded === true
   }
 
-  /** Asks one endpoint after the other: a write is not sent twice at once. */
+  /** Asks one endpoint after the other, the one that answered last first: a write is not sent twice at once. */
   async #firstEndpoint<T> (ask: (endpoint: string) => Promise<T>): Promise<T> {
     const errors: unknown[] = []
-    for (const endpoint of this.#options.endpoints) {
+    const rank = (endpoint: string) => endpoint === this.#answering ? 0 : 1
+    for (const endpoint of this.#options.endpoints.toSorted((a, b) => rank(a) - rank(b))) {
       try {
         return await ask(endpoint)
       } catch (error) {
@@ -88,8 +91,11 @@ export class EtcdClient {
   async #anyEndpoint<T> (signal: AbortSignal, ask: (endpoint: string, signal: AbortSignal) => Promise<T>): Promise<T> {
     const done = new AbortController()
     try {
-      return await Promise.any(this.#options.endpoints.map(async (endpoint) =>
-        await ask(endpoint, AbortSignal.any([signal, done.signal]))))
+      return await Promise.any(this.#options.endpoints.map(async (endpoint) => {
+        const answer = await ask(endpoint, AbortSignal.any([signal, done.signal]))
+        this.#answering = endpoint
+        return answer
+      }))
     } finally {
       done.abort()
     }

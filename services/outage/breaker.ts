@@ -11,7 +11,7 @@ export interface BreakerOptions {
   /** Asks Redis for what the service needs of it, a write included. Resolves to which generation of data it holds. */
   probe: () => Promise<string>
   /** Puts things right in a Redis that is back, or that has lost its data. A failure keeps the breaker open. */
-  recover: () => Promise<void>
+  recover: (lostItsData: boolean) => Promise<void>
   /** Tells Redis what was decided without it while `recover` ran. It has to be quick: whoever asks meanwhile waits for it. */
   settle: () => Promise<void>
   /** Told which generation of data Redis holds from now on. */
@@ -82,7 +82,7 @@ export class Breaker {
     if (this.open) {
       this.#servesSinceMs ??= performance.now() + Math.random() * JITTER_MS
       if (performance.now() - this.#servesSinceMs < BACK_AFTER_MS) return
-      await this.#options.recover()
+      await this.#options.recover(lostItsData)
       this.#closing = this.#options.settle().then(() => this.#close(generation))
       await this.#closing.finally(() => { this.#closing = undefined })
     } else if (this.#generation === undefined) {

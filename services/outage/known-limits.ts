@@ -6,6 +6,8 @@ import type { MemoryLimitsStore } from '../limits/memory-limits-store.ts'
 
 /** The most users whose limits are remembered. */
 const MOST_USERS = 200_000
+/** For how long what an admission showed need not be noted again, in milliseconds. */
+const FRESH_MS = 1_000
 /** How often all own limits are read anew, in milliseconds. */
 const REREAD_INTERVAL_MS = 300_000
 /** The same after a reading that failed. */
@@ -50,7 +52,9 @@ export class KnownLimits {
 
   /** Notes the limit that an admission was decided by, wherever it came from. */
   seeInForce (username: string, limit: number): void {
-    if (this.mirror.limitNow(username).limit !== limit) this.mirror.remember(username, limit)
+    const known = this.mirror.limitNow(username).limit === limit
+    if (known && this.#clock() - (this.#seenMs.get(username) ?? -Infinity) < FRESH_MS) return
+    if (!known) this.mirror.remember(username, limit)
     this.#touch(username)
   }
 

@@ -34,11 +34,14 @@ export function redisStores (gate: RedisGate, keys: RedisKeys, policy: PolicyCac
   const outbox = new Outbox()
   const replay = new Replay(gate, keys, store, mirror, outbox)
   const ownGeneration = randomUUID()
-  const check = async () => await gate.ask(gate.scripts.probe([keys.generation], [ownGeneration])) as string
+  const check = async () => {
+    const generations = await gate.ask(Promise.all(keys.generations.map(async (key) => await gate.scripts.probe([key], [ownGeneration]))))
+    return generations.join(' ')
+  }
   const breaker = new Breaker({
     probe: check,
-    recover: async () => {
-      const told = await replay.run()
+    recover: async (lostItsData) => {
+      const told = await replay.run(lostItsData)
       if (told.ended + told.restored > 0) log.info(told, 'Redis was told what it missed')
     },
     settle: async () => await replay.settle(),

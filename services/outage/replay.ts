@@ -40,10 +40,11 @@ export class Replay {
   /**
    * Ends first, so that what was released does not return; then every lease that is live here; then what was decided
    * meanwhile, but for a little, which `settle` tells.
+   * @param lostItsData - whether Redis has to be told again what ended before, too
    * @returns how many of each were told
    * @throws ServiceError `store_unavailable`: what was not told yet is kept
    */
-  async run (): Promise<Told> {
+  async run (lostItsData: boolean): Promise<Told> {
     const told = { ended: 0, restored: 0 }
     this.#outbox.trackUp()
     await this.#end(told)
@@ -56,6 +57,9 @@ export class Replay {
       }
     }
     await Promise.all(Array.from({ length: cluster ? CLUSTER_CONCURRENCY : CONCURRENCY }, worker))
+    if (lostItsData) {
+      for (const [id, username] of this.#mirror.endedIds()) this.#outbox.put(id, { kind: 'ended', username, reason: 'ended before' })
+    }
     for (let round = 0; round < CATCH_UP_ROUNDS; round++) {
       if (await this.#catchUp(told) < BATCH) break
     }

@@ -45,7 +45,7 @@ export class ResilientSessionStore implements SessionStore {
     try {
       const result = await this.#ask(async (again) => await store.acquire({ ...request, again }))
       // An answer from before the outage: the mirror has decided without it meanwhile, and has to have room for it.
-      if (breaker.open && result.outcome === 'admitted' && mode === 'local') return await this.#acquireLate(request, result)
+      if (breaker.open && mode === 'local' && isFresh(result, request.ttlMs)) return await this.#acquireLate(request, result)
       if (!request.dryRun) this.#noteAcquired(request, result)
       return result
     } catch (error) {
@@ -58,7 +58,7 @@ export class ResilientSessionStore implements SessionStore {
     const { store, mirror, outbox } = this.#parts
     try {
       const results = await this.#ask(async () => await store.renew(requests, ttlMs))
-      results.forEach((result, i) => this.#noteRenewed(requests[i]?.sessionId ?? '', result, ttlMs))
+      requests.forEach((request, i) => { if (results[i] !== undefined) this.#noteRenewed(request, results[i], ttlMs) })
       return results
     } catch (error) {
       if (!isUnavailable(error)) throw error
@@ -211,18 +211,32 @@ export class ResilientSessionStore implements SessionStore {
     return again.outcome === 'admitted' ? { ...again, terminated: [...result.terminated, ...again.terminated] } : again
   }
 
-  #noteAcquired ({ username, sessionId, ttlMs }: AcquireRequest, result: AcquireResult): void {
+  #noteAcquired ({ username, sessionId, ttlMs, node = '', details }: AcquireRequest, result: AcquireResult): void {
     const { mirror, known } = this.#parts
     if (result.outcome === 'ended') mirror.forget(sessionId)
     if (result.outcome === 'limit_reached') known.seeInForce(username, result.limit)
     if (result.outcome !== 'admitted' && result.outcome !== 'refreshed') return
     known.seeInForce(username, result.limit)
     for (const id of result.terminated) mirror.forget(id)
-    mirror.remember(result.session, ttlMs)
+    if (result.outcome === 'admitted') {
+      mirror.take(sessionId, { username, node, details, startedMs: Date.parse(result.session.started_at ?? '') }, ttlMs)
+    } else if (!mirror.prolong(sessionId, username, ttlMs)) {
+      mirror.remember(result.session, ttlMs)
+    }
   }
 
-  #noteRenewed (sessionId: string, result: RenewResult, ttlMs: number): void {
-    if ('session' in result) this.#parts.mirror.remember(result.session, ttlMs)
-    else if (result.outcome === 'ended') this.#parts.mirror.forget(sessionId)
+  #noteRenewed ({ sessionId, username }: RenewRequest, result: RenewResult, ttlMs: number): void {
+    const { mirror } = this.#parts
+    if (result.outcome === 'ended') mirror.forget(sessionId)
+    if (result.outcome !== 'renewed' && result.outcome !== 'reregistered') return
+    if (!mirror.prolong(sessionId, username, ttlMs)) mirror.remember(result.session, ttlMs)
   }
+}
+
+/** Whether the slot was taken by this very request, be it by its first try. */
+function isFresh (result: AcquireResult, ttlMs: number): result is AcquireResult & Admitted {
+  if (result.outcome === 'admitted') return true
+  if (result.outcome !== 'refreshed') return false
+  const { started_at: startedAt, expires_at: expiresAt } = result.session
+  return Date.parse(expiresAt ?? '') - Date.parse(startedAt ?? '') === ttlMs
 }

@@ -11,24 +11,35 @@ const DEADLINE_MS = 400
 const TRIES = 5
 
 /**
- * Keeps the policy in etcd. What is missing falls back to the settings; a value that cannot be used is noted, and
+ * Keeps the policy in etcd. What is missing falls back to the settings; a value that cannot be used is noted once, and
  * refused as a whole, so that a slip of the pen changes nothing.
  * @param defaults - what the settings say, for what is not stored
  */
 export function etcdPolicySource (etcd: EtcdClient, key: string, defaults: Policy, oddities: Oddities): PolicySource {
   const get = async () => await etcd.get(key, AbortSignal.timeout(DEADLINE_MS))
+  let lastGood: StoredPolicy = {}
+  let notedRevision: number | undefined
   return {
     async read () {
-      const { value } = await get()
-      return { ...defaults, ...checked(value, key, oddities) }
+      const { value, revision } = await get()
+      try {
+        lastGood = parse(value)
+      } catch (error) {
+        if (revision !== notedRevision) oddities.note('etcd_policy_without_meaning', key)
+        notedRevision = revision
+        throw error
+      }
+      return { ...defaults, ...policyIn(lastGood) }
     },
     async update (change) {
       try {
         for (let i = 0; i < TRIES; i++) {
           const { value, revision } = await get()
-          const stored = { ...orNothing(value), ...change }
-          const put = await etcd.putIfUnchanged(key, JSON.stringify(stored), revision, AbortSignal.timeout(DEADLINE_MS))
-          if (put) return { ...defaults, ...stored }
+          const stored = { ...parsedOr(lastGood, value), ...change }
+          if (await etcd.putIfUnchanged(key, JSON.stringify(stored), revision, AbortSignal.timeout(DEADLINE_MS))) {
+            lastGood = stored
+            return { ...defaults, ...policyIn(stored) }
+          }
         }
       } catch (error) {
         throw storeUnavailable(error)
@@ -38,27 +49,26 @@ export function etcdPolicySource (etcd: EtcdClient, key: string, defaults: Polic
   }
 }
 
-function checked (text: string | undefined, key: string, oddities: Oddities): Partial<Policy> {
+/** A policy as it is stored: members that are none of ours are others', and kept. */
+type StoredPolicy = Partial<Policy> & Record<string, unknown>
+
+/** What is stored, for a change on top of it; in place of what cannot be used, what could be used last. */
+function parsedOr (lastGood: StoredPolicy, text: string | undefined): StoredPolicy {
   try {
     return parse(text)
   } catch (error) {
-    oddities.note('etcd_policy_without_meaning', key)
+    if (error instanceof InvalidPolicyError) return lastGood
     throw error
   }
 }
 
-/** What is stored, for a change on top of it; what cannot be used is replaced. */
-function orNothing (text: string | undefined): Partial<Policy> {
-  try {
-    return parse(text)
-  } catch (error) {
-    if (error instanceof InvalidPolicyError) return {}
-    throw error
-  }
+/** The members that are a policy's. */
+function policyIn (stored: StoredPolicy): Partial<Policy> {
+  return Object.fromEntries(Object.keys(POLICY_FIELDS).flatMap((field) => stored[field] === undefined ? [] : [[field, stored[field]]]))
 }
 
-/** @throws InvalidPolicyError when the text is no policy; members that are none of a policy's are passed over */
-function parse (text: string | undefined): Partial<Policy> {
+/** @throws InvalidPolicyError when the text is no policy */
+function parse (text: string | undefined): StoredPolicy {
   if (text === undefined) return {}
   let json: unknown
   try {
@@ -67,12 +77,9 @@ function parse (text: string | undefined): Partial<Policy> {
     throw new InvalidPolicyError('not JSON', { cause })
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new InvalidPolicyError('not an object')
-  const policy: Record<string, unknown> = {}
+  const stored = json as StoredPolicy
   for (const [field, isValid] of Object.entries(POLICY_FIELDS)) {
-    const value = (json as Record<string, unknown>)[field]
-    if (value === undefined) continue
-    if (!isValid(value)) throw new InvalidPolicyError(`${field} cannot be used`)
-    policy[field] = value
+    if (stored[field] !== undefined && !isValid(stored[field])) throw new InvalidPolicyError(`${field} cannot be used`)
   }
-  return policy
+  return stored
 }

@@ -1,5 +1,5 @@
 /** Makes the Redis client, for one server, Sentinels or a Cluster: it fails at once rather than queues, and reconnects for ever. */
-import { Cluster, Redis, type ClusterOptions, type RedisOptions } from 'ioredis'
+import { Cluster, Redis, type ClusterOptions, type Command, type RedisOptions } from 'ioredis'
 import type { Settings } from '../../schemas/settings.ts'
 
 /** PEM texts for TLS. */
@@ -11,6 +11,18 @@ const NOT_THE_ONE = /^(READONLY|NOREPLICAS|LOADING)/
 const retryStrategy = (attempt: number) => Math.min(50 * attempt, 500)
 
 /**
+ * A Cluster client that refuses while it is not connected. Its own `enableOfflineQueue: false` would do that too, but also
+ * refuse whatever is asked of a single node while that is being connected to: after every start and every move of slots.
+ */
+class PromptCluster extends Cluster {
+  override sendCommand (command: Command, ...more: [stream?: never, node?: never]): unknown {
+    if (this.status === 'ready' || command.name === 'cluster') return super.sendCommand(command, ...more)
+    command.reject(new Error(`The Cluster client is not connected: ${this.status}`))
+    return command.promise
+  }
+}
+
+/**
  * A client for the configured Redis, not connected yet. Commands while it is down are rejected at once, and none is
  * sent twice. A Cluster is given as a Redis: it takes the same commands.
  */
@@ -18,7 +30,7 @@ export function connectRedis (settings: Settings, tls: TlsOptions): Redis {
   const { REDIS_URL: url, REDIS_HOST: host, REDIS_PORT: port, REDIS_DB: db, REDIS_SENTINELS: sentinels, REDIS_CLUSTER_NODES: nodes } = settings
   const options = connectionOptions(settings, tls)
   if (nodes !== undefined) {
-    const cluster = new Cluster(hostList(nodes), clusterOptions(options))
+    const cluster = new PromptCluster(hostList(nodes), clusterOptions(options))
     return cluster.on('+node', inOnePiece) as unknown as Redis
   }
   if (sentinels !== undefined) return inOnePiece(new Redis({ ...options, ...sentinelOptions(settings, tls, sentinels), db }))
@@ -92,12 +104,12 @@ function clusterOptions ({ lazyConnect, retryStrategy, ...redisOptions }: Return
   return {
     lazyConnect,
     redisOptions,
-    enableOfflineQueue: false,
     clusterRetryStrategy: retryStrategy,
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
-    slotsRefreshTimeout: 1000,
-    slotsRefreshInterval: 2000
+    // A frozen master answers with no MOVED: its successor is found by asking, and any node may be the frozen one.
+    slotsRefreshTimeout: 300,
+    slotsRefreshInterval: 1000
   } satisfies ClusterOptions
 }
 

@@ -3,6 +3,9 @@
 /** The key families that belong to one user. */
 export type UserFamily = 'user-limit' | 'user-temporary-limit' | 'user-sessions' | 'user-leases'
 
+/** Hash tags whose slots lie 1,024 apart, so that every master of a cluster with as many slots in a row has one of them. */
+const TAGS_ALL_OVER = [18, 455, 333, 223, 553, 443, 95, 663, 265, 375, 908, 155, 985, 895, 405, 515]
+
 /** Names keys. In Redis Cluster all keys of a user carry the hash tag `{user}` and so share one slot. */
 export class RedisKeys {
   readonly prefix: string
@@ -13,6 +16,8 @@ export class RedisKeys {
   readonly nodes: string
   /** String: tells this data from what an emptied Redis would hold. */
   readonly generation: string
+  /** The same on every master of a cluster; elsewhere just that one. */
+  readonly generations: string[]
   /** String: which replica sweeps now; expires by itself. */
   readonly sweepLock: string
 
@@ -26,6 +31,7 @@ export class RedisKeys {
     this.policy = `${prefix}session-policy`
     this.nodes = `${prefix}session-nodes`
     this.generation = `${prefix}session-generation`
+    this.generations = cluster ? TAGS_ALL_OVER.map((tag) => `${this.generation}:{${tag}}`) : [this.generation]
     this.sweepLock = `${prefix}session-sweep-lock`
   }
 

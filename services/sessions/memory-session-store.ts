@@ -14,8 +14,11 @@ import type { AcquireRequest, AcquireResult, NodeReconciliation, ReconcileResult
 import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from './timing.ts'
 import { rankUsers } from './user-ranking.ts'
 
-/** A lease, held until `expiresMs` and remembered a little longer; or an id that has ended, remembered until `expiresMs`. */
-type Entry = (Lease & { ended: false, expiresMs: number }) | { ended: true, expiresMs: number }
+/**
+ * A lease, held until `expiresMs` and remembered a little longer; or an id that has ended, remembered until `expiresMs`,
+ * and whose it was, where that is known.
+ */
+type Entry = (Lease & { ended: false, expiresMs: number }) | { ended: true, expiresMs: number, username: string | undefined }
 type Live = Extract<Entry, { ended: false }>
 
 /** A lease as the mirror of another store holds it. */
@@ -88,6 +91,10 @@ export class MemorySessionStore implements SessionStore {
     }
     const live = entry !== undefined && entry.expiresMs > now
     if (live && entry.username !== username) return { outcome: 'conflict' }
+    if (live && (node === '' || node === entry.node)) {
+      entry.expiresMs = expiresMs
+      return { outcome: 'renewed', get session () { return leaseToSession(sessionId, entry, expiresMs) } }
+    }
     // A lease that has expired, but is remembered, is registered again as the call that it was.
     const known = entry?.username === username ? entry : undefined
     const lease = known ?? { username, startedMs: now, node, details }
@@ -111,11 +118,27 @@ export class MemorySessionStore implements SessionStore {
     if (known !== undefined && known.epoch > epoch) return { outcome: 'stale_epoch', epoch: known.epoch }
     this.#nodes.set(node, { epoch, lastSeenMs: now })
     const listed = new Set(sessions.map(({ username, sessionId }) => `${username} ${sessionId}`))
-    const missing = [...this.#live(now)].filter(([id, lease]) =>
-      lease.node === node && lease.startedMs <= asOfMs && !listed.has(`${lease.username} ${id}`))
+    const missing: Array<[string, Live]> = []
+    for (const [id, lease] of this.#live(now)) {
+      if (lease.node === node && lease.startedMs <= asOfMs && !listed.has(`${lease.username} ${id}`)) missing.push([id, lease])
+    }
     const results = sessions.map((session) => this.#renew({ ...session, node }, now, now + ttlMs))
     for (const [id] of missing) this.#end(id, now)
     return { ...tallyReport(sessions, results, missing.length), releasedIds: missing.map(([id]) => id) }
+  }
+
+  /** Takes over that another store prolonged a lease; false when it is not known here. */
+  prolong (sessionId: string, username: string, ttlMs: number): boolean {
+    const now = this.#now()
+    const entry = this.#known(sessionId, now)
+    if (entry === undefined || entry.ended || entry.username !== username) return false
+    entry.expiresMs = now + ttlMs
+    return true
+  }
+
+  /** Takes over a lease that another store has just taken. */
+  take (sessionId: string, lease: Lease, ttlMs: number): void {
+    this.#put(sessionId, lease, this.#now() + ttlMs)
   }
 
   /** Takes over a lease that another store holds. */
@@ -139,6 +162,12 @@ export class MemorySessionStore implements SessionStore {
       const now = this.#now()
       for (const [sessionId, lease] of this.#liveOf(username, now)) yield { sessionId, lease, remainingMs: lease.expiresMs - now }
     }
+  }
+
+  /** Every id that has ended, with whose it was; without those of which that is not known. */
+  * endedIds (): Generator<[sessionId: string, username: string]> {
+    this.#now()
+    for (const [id, entry] of this.#entries) if (entry.ended && entry.username !== undefined) yield [id, entry.username]
   }
 
   /** One lease, if it is live. */
@@ -241,7 +270,7 @@ export class MemorySessionStore implements SessionStore {
     const before = this.#entries.get(id)
     if (before !== undefined) this.#drop(id, before)
     const remaining = before === undefined ? 0 : before.expiresMs - now
-    const entry: Entry = { ended: true, expiresMs: now + Math.max(this.#endedMemoryMs, remaining) }
+    const entry: Entry = { ended: true, expiresMs: now + Math.max(this.#endedMemoryMs, remaining), username: before?.username }
     this.#entries.set(id, entry)
     if (before === undefined) this.#expiry.push(entry.expiresMs, id)
   }

@@ -87,8 +87,9 @@ export class RedisClusterSessionStore extends RedisSessionStore {
   override async noteRestored (leases: Mirrored[]): Promise<void> {
     const nowMs = await this.#gate.nowMs()
     await Promise.all(leases.map(async ({ sessionId, lease: { username, node }, remainingMs }) => {
-      await this.#index.claim(sessionId, username, remainingMs)
-      await this.#index.arrive(sessionId, username, node === '' ? null : node, nowMs + remainingMs)
+      const leftMs = Math.ceil(remainingMs)
+      await this.#index.claim(sessionId, username, leftMs)
+      await this.#index.arrive(sessionId, username, node === '' ? null : node, nowMs + leftMs)
     }))
   }
 
