@@ -44,7 +44,9 @@ export async function buildApp (settings: Settings, jwtSecret: string, overrides
     logger: overrides.logger ?? { level: settings.LOG_LEVEL },
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: 64 * 1024,
-    requestTimeout: 10_000,
+    // A request that does not come to its end is cut within ten seconds, the time between two looks included.
+    http: { headersTimeout: 6_000, connectionsCheckingInterval: 1_000 },
+    requestTimeout: 8_000,
     connectionTimeout: 60_000,
     keepAliveTimeout: 72_000,
     routerOptions: { maxParamLength: 2_048 },

@@ -32,8 +32,13 @@ export async function startApp (t: Teardown, env: NodeJS.ProcessEnv = {}, overri
 /** The same on a Redis, connected to it. Redis has longer to answer than in production: a busy machine is no outage. */
 export async function startAppOn (t: Teardown, redis: { url: string }, env: NodeJS.ProcessEnv = {}): Promise<FastifyInstance> {
   const app = await startApp(t, { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '5000', ...env })
-  await waitFor(() => app.redis.status === 'ready', { what: 'the service to reach Redis', everyMs: 5 })
+  await connected(app)
   return app
+}
+
+/** Waits until apps have their connections to Redis: building another one may stall the process for so long that one is lost. */
+export async function connected (...apps: FastifyInstance[]): Promise<void> {
+  await waitFor(() => apps.every(({ redis }) => redis.status === 'ready'), { what: 'the service to reach Redis', everyMs: 5 })
 }
 
 /** Lets an app listen on a free port of loopback; returns its URL. */

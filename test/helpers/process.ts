@@ -30,9 +30,9 @@ const folders = new Set<string>()
  * Fails with what the program wrote if it ends before, and ends it if it is not ready within 10 s.
  */
 export async function startProcess (
-  command: string, args: string[], ready: () => Promise<boolean>
+  command: string, args: string[], ready: () => Promise<boolean>, env: Record<string, string> = {}
 ): Promise<ServerProcess> {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
   let output = ''
   const keep = (chunk: Buffer): void => { output = (output + chunk.toString()).slice(-4000) }
   child.stdout.on('data', keep)

@@ -2,7 +2,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePort } from './ports.ts'
 import { type Teardown, temporaryFolder } from './process.ts'
-import { type RedisServer, startRedis } from './redis-server.ts'
+import { type RedisOptions, type RedisServer, startRedis } from './redis-server.ts'
+import { makeCertificates } from './tls.ts'
 import { waitFor } from './wait.ts'
 
 /** A master with one replica, watched by three sentinels. */
@@ -19,15 +20,34 @@ export interface SentinelSet {
 
 const name = 'mymaster'
 
+/** How to start a master with its replica and sentinels. */
+export interface SentinelOptions {
+  /** Of the Redis servers. */
+  password?: string
+  /** Of the sentinels. */
+  sentinelPassword?: string
+  /** TLS only, for all of them. */
+  tls?: boolean
+  /** More options of the server that is master at the start. */
+  masterArgs?: string[]
+}
+
 /** Starts the set and waits until a failover could happen: a master is down after 1 s if two sentinels agree. */
-export async function startSentinel (t: Teardown, options: { password?: string } = {}): Promise<SentinelSet> {
+export async function startSentinel (t: Teardown, options: SentinelOptions = {}): Promise<SentinelSet> {
+  const { password, sentinelPassword, masterArgs = [] } = options
+  const shared = {
+    ...(password !== undefined && { password }),
+    ...(options.tls === true && { certificates: await makeCertificates(temporaryFolder(t)) })
+  }
   const fast = ['--repl-diskless-sync-delay', '0']
-  const master = await startRedis(t, { ...options, args: fast })
-  const replica = await startRedis(t, { ...options, args: [...fast, '--replicaof', `${master.host} ${master.port}`] })
+  const master = await startRedis(t, { ...shared, args: [...fast, ...masterArgs] })
+  const replica = await startRedis(t, { ...shared, args: [...fast, '--replicaof', `${master.host} ${master.port}`] })
   await waitFor(async () => (await replica.cli('INFO', 'replication')).includes('master_link_status:up'), {
     what: 'the replica to follow its master'
   })
-  const sentinels = await Promise.all([1, 2, 3].map(async () => await startOne(t, master)))
+  const sentinels = await Promise.all([1, 2, 3].map(async () => await startOne(t, master, {
+    ...shared, password: sentinelPassword ?? ''
+  })))
   await waitFor(async () => (await Promise.all(sentinels.map(isReady))).every(Boolean), {
     what: 'the sentinels to know each other and the replica', deadlineMs: 15_000, everyMs: 50
   })
@@ -46,7 +66,7 @@ export async function startSentinel (t: Teardown, options: { password?: string }
   }
 }
 
-async function startOne (t: Teardown, master: RedisServer): Promise<RedisServer> {
+async function startOne (t: Teardown, master: RedisServer, options: RedisOptions): Promise<RedisServer> {
   const config = join(temporaryFolder(t), 'sentinel.conf')
   const port = await freePort()
   await writeFile(config, [
@@ -56,7 +76,7 @@ async function startOne (t: Teardown, master: RedisServer): Promise<RedisServer>
     ...(master.password ? [`sentinel auth-pass ${name} "${master.password}"`] : []),
     ''
   ].join('\n'))
-  return await startRedis(t, { port, config, args: ['--sentinel'] })
+  return await startRedis(t, { ...options, port, config, args: ['--sentinel'] })
 }
 
 async function isReady (sentinel: RedisServer): Promise<boolean> {

@@ -7,7 +7,7 @@ import { freePort } from './ports.ts'
 import { type ServerProcess, type Teardown, startProcess, temporaryFolder } from './process.ts'
 import { programs } from './programs.ts'
 import { type CliTarget, loadRedis, runCli } from './redis-cli.ts'
-import { makeCertificates } from './tls.ts'
+import { type Certificates, makeCertificates } from './tls.ts'
 
 /** How to start a Redis server. */
 export interface RedisOptions {
@@ -16,11 +16,15 @@ export interface RedisOptions {
   password?: string
   /** Answers TLS only. Clients need the certificate authority; a client certificate is optional. */
   tls?: boolean
+  /** Certificates for TLS, where several servers have to trust each other. */
+  certificates?: Certificates
   port?: number
   /** Data folder. Default: a temporary one. */
   dir?: string
   /** Configuration file, for servers that must rewrite it (sentinels). */
   config?: string
+  /** Variables that its environment has besides ours. */
+  env?: Record<string, string>
 }
 
 /** A running Redis server. */
@@ -38,7 +42,7 @@ export interface RedisServer extends ServerProcess, CliTarget {
 export async function startRedis (t: Teardown, options: RedisOptions = {}): Promise<RedisServer> {
   const dir = options.dir ?? temporaryFolder(t)
   const port = options.port ?? await freePort()
-  const files = options.tls ? await makeCertificates(temporaryFolder(t)) : undefined
+  const files = options.certificates ?? (options.tls ? await makeCertificates(temporaryFolder(t)) : undefined)
   const target: CliTarget = {
     host: '127.0.0.1',
     port,
@@ -56,7 +60,7 @@ export async function startRedis (t: Teardown, options: RedisOptions = {}): Prom
     ...(options.args ?? [])
   ]
   const launch = async (): Promise<ServerProcess> =>
-    await startProcess(programs.redisServer, args, async () => await answersPing(target))
+    await startProcess(programs.redisServer, args, async () => await answersPing(target), options.env)
 
   let current = await launch()
   t.teardown(async () => await current.kill())

@@ -1,0 +1,4 @@
+import t from 'tap'
+import { checkStores } from './model/check-stores.ts'
+
+await checkStores(t, { memory: 10_000, redis: 10_000 }, { memory: 30, redis: 60 })

@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs'
+import { Redis } from 'ioredis'
+import t from 'tap'
+import { RedisGate } from '../services/redis/redis-gate.ts'
+import { RedisKeys } from '../services/redis/redis-keys.ts'
+import type { Script, Scripts } from '../services/redis/redis-scripts.ts'
+import { startRedis } from './helpers/servers.ts'
+import { Model } from './model/model.ts'
+import { redisSubject } from './model/redis-subject.ts'
+import { memorySubject } from './model/subject.ts'
+import { checkStore, type Raw, World } from './mutation/check-store.ts'
+import { mutants } from './mutation/mutants.ts'
+
+const { policy } = new Model()
+const redis = await startRedis(t)
+const client = new Redis(redis.url)
+t.teardown(() => client.disconnect())
+
+const folders: Record<string, string> = { setTemporaryLimit: 'limits', updatePolicy: 'policy' }
+let made = 0
+
+/** Checks a store on Redis, some of its scripts replaced. */
+async function checkRedis (scripts: Partial<Scripts> = {}): Promise<string | undefined> {
+  const gate = new RedisGate(client, 5000)
+  Object.assign(gate.scripts, scripts)
+  return await checkStore(async () => {
+    const prefix = `${made++}:`
+    const raw: Raw = { keys: new RedisKeys(prefix), command: async (name, ...words) => await client.call(name, words) }
+    return new World(await redisSubject(gate, prefix, policy), raw)
+  })
+}
+
+function scriptText (name: string): string {
+  const file = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+  return readFileSync(new URL(`../services/${folders[name] ?? 'sessions'}/lua/${file}.lua`, import.meta.url), 'utf8')
+}
+
+t.test('both stores keep every promise on the list', async (t) => {
+  t.equal(await checkStore(async () => new World(memorySubject(policy), null)), undefined, 'in memory')
+  t.equal(await checkRedis(), undefined, 'on Redis')
+})
+
+for (const [name, list] of Object.entries(mutants)) {
+  t.test(`mistakes in ${name} are seen`, async (t) => {
+    const original = scriptText(name)
+    for (const [mistake, text, instead] of list) {
+      t.equal(original.split(text).length - 1, 1, `the text to change is in the script, once: ${text}`)
+      const lua = original.replace(text, () => instead)
+      const script: Script = async (keys, args) => await client.eval(lua, keys.length, ...keys, ...args)
+      const broken = await checkRedis({ [name]: script })
+      t.ok(broken, `${mistake} → ${broken?.slice(0, 160)}`)
+    }
+  })
+}

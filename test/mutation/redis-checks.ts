@@ -1,0 +1,90 @@
+import type { Check, Raw, World } from './check-store.ts'
+
+/** A check of what only a switch writes, or only Redis shows. */
+function onRedis (check: (store: World, is: Parameters<Check>[1], raw: Raw) => Promise<void>): Check {
+  return async (store, is) => {
+    if (store.raw !== null) await check(store, is, store.raw)
+  }
+}
+
+/** What a switch writes when a call begins; without `created`, what is left of a call that is gone. */
+async function external ({ keys, command }: Raw, user: string, id: string, created?: number): Promise<void> {
+  await command('SADD', keys.user('user-sessions', user), id)
+  if (created !== undefined) await command('SET', keys.session(id), JSON.stringify({ session_id: id, username: user, created_at: created }))
+}
+
+/** Checks of what is shared with the switch, and of what lies in Redis. */
+export const redisChecks: Record<string, Check> = {
+  'sessions of the switch count, and those that are leases too count once': onRedis(async (store, is, raw) => {
+    await external(raw, 'ann', 'x0', 1)
+    is(await store.count('ann'), '0+1/2')
+    is(await store.acquire('ann', 's0'), 'admitted 2/2')
+    await external(raw, 'ann', 's0', 2)
+    is(await store.count('ann'), '1+1/2')
+    is(await store.acquire('ann', 's1'), 'limit_reached 2/2')
+    await store.subject.limits.setLimit('ann', 3)
+    is(await store.acquire('ann', 's1'), 'admitted 3/3')
+    is(await store.release('x0', 'ann'), 'released')
+    is(await store.count('ann'), '2+0/3')
+    is(await store.acquire('ann', 'x0'), 'ended')
+  }),
+  'a session of the switch that asks for a lease has its slot already': onRedis(async (store, is, raw) => {
+    await external(raw, 'ann', 'x0', 1)
+    await external(raw, 'ann', 'x1', 2)
+    is(await store.acquire('ann', 'x0'), 'admitted 2/2')
+    is(await store.count('ann'), '1+1/2')
+  }),
+  'a ghost takes no slot, and what is up stays': onRedis(async (store, is, raw) => {
+    await external(raw, 'ann', 'x0', 1)
+    await external(raw, 'ann', 'x1')
+    is(await store.acquire('ann', 's0'), 'admitted 2/2')
+    is(await store.acquire('ann', 's1'), 'limit_reached 2/2')
+    is(await store.sessions('ann'), ['s0', 'x0'])
+  }),
+  'sessions of the switch end after all leases, oldest first': onRedis(async (store, is, raw) => {
+    await store.subject.policy.update({ max_sessions_per_user: 5, session_limit_action: 'terminate_oldest' })
+    await external(raw, 'ann', 'x0', 2000)
+    await external(raw, 'ann', 'x1', 1000)
+    await external(raw, 'ann', 'x2', 3000)
+    await store.acquire('ann', 's0')
+    await store.subject.limits.setLimit('ann', 2)
+    is(await store.acquire('ann', 's1'), 'admitted 2/2 ending s0 x1 x0')
+    is(await store.sessions('ann'), ['s1', 'x2'])
+  }),
+  'a limit that is no decimal integer is none': onRedis(async (store, is, { keys, command }) => {
+    for (const text of ['0x10', '1e1', 'nan', '1234567890']) {
+      await command('SET', keys.user('user-limit', 'ann'), text)
+      is(await store.acquire('ann', 's0', { dryRun: true }), 'admitted 1/2')
+    }
+  }),
+  'a sweep takes what has expired, and nothing else': onRedis(async (store, is, raw) => {
+    const { keys, command } = raw
+    await store.acquire('ann', 's0', { node: 'n1' })
+    await store.acquire('ann', 's1', { node: 'n1', ttlMs: 80_000 })
+    await external(raw, 'bob', 'x0')
+    await external(raw, 'bob', 'x1', 1)
+    await store.pass(64)
+    await store.subject.sessions.sweep()
+    is(await command('ZRANGE', keys.user('user-leases', 'ann'), 0, -1), ['s1'])
+    is(await command('ZRANGE', keys.nodeLeases('n1'), 0, -1), ['ann s1'])
+    is(await command('SMEMBERS', keys.user('user-sessions', 'bob')), ['x1'])
+  }),
+  'nothing is left when all has ended': onRedis(async (store, is, { keys, command }) => {
+    await store.acquire('ann', 's0', { node: 'n1' })
+    await store.acquire('ann', 's1', { node: 'n1' })
+    await store.renew('ann', 's1', { node: 'n2' })
+    await store.subject.limits.setTemporaryLimit('ann', { limit: 1, duration: 16 })
+    await store.release('s0')
+    await store.pass(64)
+    await store.subject.sessions.sweep()
+    await store.pass(3616)
+    const left = [keys.lease('ann', 's0'), keys.lease('ann', 's1'), keys.nodeLeases('n1'), keys.nodeLeases('n2'),
+      keys.user('user-leases', 'ann'), keys.user('user-temporary-limit', 'ann')]
+    is(await command('EXISTS', ...left), 0)
+  }),
+  'a policy of another type is replaced': onRedis(async (store, is, { keys, command }) => {
+    await command('SET', keys.policy, 'x')
+    await store.subject.policy.update({ max_sessions_per_user: 3 })
+    is(await command('HGETALL', keys.policy), ['max_sessions_per_user', '3'])
+  })
+}
