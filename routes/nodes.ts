@@ -17,12 +17,14 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'reportNode',
       tags,
       summary: 'The full list of calls up on a switch node',
-      description: 'Renews what is known, registers what is missing, releases what this node no longer has. An epoch that goes backwards is 409 stale_epoch.',
+      description: 'Renews what is known, registers what is missing, releases what this node no longer has. ' +
+        'An epoch that goes backwards is 409 stale_epoch.',
       params: Type.Object({ node: NodeNameSchema }),
       body: ref(NodeReportSchema),
       response: { 200: ref(NodeReportResultSchema), ...problems(400, 401, 403, 409, 413, 415, 429, 503) }
     }
-  }, async ({ params: { node }, body: { ttl = DEFAULT_TTL_SECONDS, ...report } }) => await app.admission.reconcileNode(node, report, ttl * 1000))
+  }, async ({ params: { node }, body: { ttl = DEFAULT_TTL_SECONDS, ...report } }) =>
+    await app.admission.reconcileNode(node, report, ttl * 1000))
 
   app.get('/api/sessions/nodes', {
     schema: {

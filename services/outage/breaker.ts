@@ -78,7 +78,7 @@ export class Breaker {
   async #look (): Promise<void> {
     const generation = await this.#options.probe()
     const lostItsData = this.#generation !== undefined && this.#generation !== generation
-    if (lostItsData) this.trip(new Error('Redis has lost its data'))
+    if (lostItsData && !this.open) this.trip(new Error('Redis has lost its data'))
     if (this.open) {
       this.#servesSinceMs ??= performance.now() + Math.random() * JITTER_MS
       if (performance.now() - this.#servesSinceMs < BACK_AFTER_MS) return

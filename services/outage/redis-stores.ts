@@ -33,9 +33,10 @@ export function redisStores (gate: RedisGate, keys: RedisKeys, policy: PolicyCac
   const mirror = new MemorySessionStore(known.mirror, policy, steadyClock, MIRROR_ENDED_MEMORY_MS)
   const outbox = new Outbox()
   const replay = new Replay(gate, keys, store, mirror, outbox)
-  const ownGeneration = randomUUID()
   const check = async () => {
-    const generations = await gate.ask(Promise.all(keys.generations.map(async (key) => await gate.scripts.probe([key], [ownGeneration]))))
+    // A new one each time: the generation that this process began may be lost, too.
+    const begun = randomUUID()
+    const generations = await gate.ask(Promise.all(keys.generations.map(async (key) => await gate.scripts.probe([key], [begun]))))
     return generations.join(' ')
   }
   const breaker = new Breaker({

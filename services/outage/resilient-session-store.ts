@@ -72,7 +72,7 @@ export class ResilientSessionStore implements SessionStore {
     const { store, mirror, outbox } = this.#parts
     try {
       const result = await this.#ask(async () => await store.release(sessionId, username, reason))
-      if (result.outcome !== 'conflict') mirror.forget(sessionId)
+      if (result.outcome !== 'conflict') mirror.forget(sessionId, username)
       return result
     } catch (error) {
       if (!isUnavailable(error)) throw error
@@ -105,7 +105,7 @@ export class ResilientSessionStore implements SessionStore {
     const { store, mirror, outbox } = this.#parts
     try {
       const ids = await this.#ask(async () => await store.terminateUser(username, reason))
-      for (const id of ids) mirror.forget(id)
+      for (const id of ids) mirror.forget(id, username)
       return ids
     } catch (error) {
       if (!isUnavailable(error)) throw error
@@ -205,7 +205,7 @@ export class ResilientSessionStore implements SessionStore {
   }
 
   async #acquireLate (request: AcquireRequest, result: Admitted): Promise<AcquireResult> {
-    for (const id of result.terminated) this.#parts.mirror.forget(id)
+    for (const id of result.terminated) this.#parts.mirror.forget(id, request.username)
     this.#parts.known.seeInForce(request.username, result.limit)
     const again = await this.#acquireLocally(request, true, undefined)
     return again.outcome === 'admitted' ? { ...again, terminated: [...result.terminated, ...again.terminated] } : again
@@ -213,11 +213,11 @@ export class ResilientSessionStore implements SessionStore {
 
   #noteAcquired ({ username, sessionId, ttlMs, node = '', details }: AcquireRequest, result: AcquireResult): void {
     const { mirror, known } = this.#parts
-    if (result.outcome === 'ended') mirror.forget(sessionId)
+    if (result.outcome === 'ended') mirror.forget(sessionId, username)
     if (result.outcome === 'limit_reached') known.seeInForce(username, result.limit)
     if (result.outcome !== 'admitted' && result.outcome !== 'refreshed') return
     known.seeInForce(username, result.limit)
-    for (const id of result.terminated) mirror.forget(id)
+    for (const id of result.terminated) mirror.forget(id, username)
     if (result.outcome === 'admitted') {
       mirror.take(sessionId, { username, node, details, startedMs: Date.parse(result.session.started_at ?? '') }, ttlMs)
     } else if (!mirror.prolong(sessionId, username, ttlMs)) {
@@ -227,7 +227,7 @@ export class ResilientSessionStore implements SessionStore {
 
   #noteRenewed ({ sessionId, username }: RenewRequest, result: RenewResult, ttlMs: number): void {
     const { mirror } = this.#parts
-    if (result.outcome === 'ended') mirror.forget(sessionId)
+    if (result.outcome === 'ended') mirror.forget(sessionId, username)
     if (result.outcome !== 'renewed' && result.outcome !== 'reregistered') return
     if (!mirror.prolong(sessionId, username, ttlMs)) mirror.remember(result.session, ttlMs)
   }

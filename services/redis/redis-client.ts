@@ -27,7 +27,8 @@ class PromptCluster extends Cluster {
  * sent twice. A Cluster is given as a Redis: it takes the same commands.
  */
 export function connectRedis (settings: Settings, tls: TlsOptions): Redis {
-  const { REDIS_URL: url, REDIS_HOST: host, REDIS_PORT: port, REDIS_DB: db, REDIS_SENTINELS: sentinels, REDIS_CLUSTER_NODES: nodes } = settings
+  const { REDIS_URL: url, REDIS_HOST: host, REDIS_PORT: port, REDIS_DB: db } = settings
+  const { REDIS_SENTINELS: sentinels, REDIS_CLUSTER_NODES: nodes } = settings
   const options = connectionOptions(settings, tls)
   if (nodes !== undefined) {
     const cluster = new PromptCluster(hostList(nodes), clusterOptions(options))

@@ -17,6 +17,7 @@ export class RedisGate {
   readonly scripts: Scripts
   readonly deadlineMs: number
   readonly isCluster: boolean
+  #connecting: Promise<boolean> | undefined
 
   constructor (client: Redis, deadlineMs = DEFAULT_DEADLINE_MS) {
     this.client = client
@@ -47,6 +48,12 @@ export class RedisGate {
   /** Whether the connection is there, after waiting a little for one that was cut. */
   async connected (waitMs: number): Promise<boolean> {
     if (this.client.status === 'ready') return true
+    this.#connecting ??= this.#connected(waitMs).finally(() => { this.#connecting = undefined })
+    return await this.#connecting
+  }
+
+  /** However many wait, one listens. */
+  async #connected (waitMs: number): Promise<boolean> {
     const controller = new AbortController()
     const late = sleep(waitMs, false, { signal: controller.signal }).catch(() => false)
     const ready = once(this.client, 'ready', { signal: controller.signal }).then(() => true, () => false)

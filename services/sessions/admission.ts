@@ -39,8 +39,9 @@ export class Admission {
       })
     }
     const { outcome, session, count, limit, terminated, observed } = result
-    if (observed && !dryRun) log.warn({ violation: { username, session_id: sessionId, count, limit, observed } }, 'session limit passed, only observed')
-    if (session.emergency && !dryRun) log.warn({ emergency: { username, session_id: sessionId, count, limit } }, 'emergency session admitted')
+    const particulars = { username, session_id: sessionId, count, limit }
+    if (observed && !dryRun) log.warn({ violation: { ...particulars, observed } }, 'session limit passed, only observed')
+    if (session.emergency && !dryRun) log.warn({ emergency: particulars }, 'emergency session admitted')
     return {
       created: outcome === 'admitted' && !dryRun,
       answer: { allowed: true, session: dryRun ? null : session, count, limit, terminated, degraded }
@@ -61,7 +62,10 @@ export class Admission {
   /** Renews many leases; none of them can make the others fail. @throws ServiceError `store_unavailable` */
   async renewMany (sessions: Array<{ session_id: string, username: string }>, ttlMs: number) {
     const results = await this.#store.renew(sessions.map(({ session_id: sessionId, username }) => ({ sessionId, username })), ttlMs)
-    return { results: sessions.map((session, i) => ({ ...session, ...renewalOutcome(results[i]) })), degraded: results[0]?.degraded ?? false }
+    return {
+      results: sessions.map((session, i) => ({ ...session, ...renewalOutcome(results[i]) })),
+      degraded: results[0]?.degraded ?? false
+    }
   }
 
   /**

@@ -10,7 +10,9 @@ import { toCount } from './count.ts'
 import { leaseToSession, type Lease } from './lease-record.ts'
 import { tallyReport } from './node-report.ts'
 import { limitMode } from './policy-mode.ts'
-import type { AcquireRequest, AcquireResult, NodeReconciliation, ReconcileResult, ReleaseResult, RenewRequest, RenewResult, SessionStore } from './session-store.ts'
+import type {
+  AcquireRequest, AcquireResult, NodeReconciliation, ReconcileResult, ReleaseResult, RenewRequest, RenewResult, SessionStore
+} from './session-store.ts'
 import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from './timing.ts'
 import { rankUsers } from './user-ranking.ts'
 
@@ -147,13 +149,16 @@ export class MemorySessionStore implements SessionStore {
     const given = Object.entries({ call_id, from, to, direction, metadata }).filter(([, value]) => value !== null)
     const now = this.#now()
     this.#put(id, {
-      username, node: node ?? '', startedMs: started_at === null ? now : Date.parse(started_at), details: { ...Object.fromEntries(given), emergency }
+      username,
+      node: node ?? '',
+      startedMs: started_at === null ? now : Date.parse(started_at),
+      details: { ...Object.fromEntries(given), emergency }
     }, now + ttlMs)
   }
 
-  /** Takes over that a session has ended. */
-  forget (sessionId: string): void {
-    this.#end(sessionId, this.#now())
+  /** Takes over that a session has ended; `username` tells whose it was, should it not be known here. */
+  forget (sessionId: string, username?: string): void {
+    this.#end(sessionId, this.#now(), username)
   }
 
   /** Every lease that is live, user by user. */
@@ -266,11 +271,11 @@ export class MemorySessionStore implements SessionStore {
     this.#users.set(lease.username, ids.add(id))
   }
 
-  #end (id: string, now: number): void {
+  #end (id: string, now: number, username?: string): void {
     const before = this.#entries.get(id)
     if (before !== undefined) this.#drop(id, before)
     const remaining = before === undefined ? 0 : before.expiresMs - now
-    const entry: Entry = { ended: true, expiresMs: now + Math.max(this.#endedMemoryMs, remaining), username: before?.username }
+    const entry: Entry = { ended: true, expiresMs: now + Math.max(this.#endedMemoryMs, remaining), username: before?.username ?? username }
     this.#entries.set(id, entry)
     if (before === undefined) this.#expiry.push(entry.expiresMs, id)
   }

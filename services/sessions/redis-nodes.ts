@@ -56,7 +56,8 @@ export class RedisNodes {
     const nowMs = await this.#gate.nowMs()
     const [values, counts] = await this.#gate.ask(Promise.all([
       this.#gate.or<Array<string | null>>([], this.#gate.client.hmget(this.#keys.nodes, ...nodes)),
-      Promise.all(nodes.map(async (node) => await this.#gate.or(0, this.#gate.client.zcount(this.#keys.nodeLeases(node), `(${nowMs}`, '+inf'))))
+      Promise.all(nodes.map(async (node) =>
+        await this.#gate.or(0, this.#gate.client.zcount(this.#keys.nodeLeases(node), `(${nowMs}`, '+inf'))))
     ]))
     return nodes.flatMap((node, i) => {
       const [, epoch, seen] = /^(\d+) (\d+)$/.exec(values[i] ?? '') ?? []

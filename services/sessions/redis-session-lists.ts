@@ -163,7 +163,8 @@ export class RedisSessionLists {
   async #load (found: Found[]): Promise<Session[]> {
     const [nowMs, records] = await Promise.all([
       this.#gate.nowMs(),
-      this.#gate.getMany(found.map(({ id, source, username = '' }) => source === 'lease' ? this.#keys.lease(username, id) : this.#keys.session(id)))
+      this.#gate.getMany(found.map(({ id, source, username = '' }) =>
+        source === 'lease' ? this.#keys.lease(username, id) : this.#keys.session(id)))
     ])
     const sessions = await this.#gate.ask(Promise.all(found.map(async (one, i) =>
       one.source === 'lease' ? await this.#lease(one, records[i], nowMs) : await this.#external(one, records[i], nowMs))))

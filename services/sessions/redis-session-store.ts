@@ -13,7 +13,9 @@ import { limitMode } from './policy-mode.ts'
 import { RedisNodes } from './redis-nodes.ts'
 import { RedisSessionLists } from './redis-session-lists.ts'
 import { RedisSweep } from './redis-sweep.ts'
-import type { AcquireRequest, AcquireResult, NodeReconciliation, ReleaseResult, RenewRequest, RenewResult, SessionStore } from './session-store.ts'
+import type {
+  AcquireRequest, AcquireResult, NodeReconciliation, ReleaseResult, RenewRequest, RenewResult, SessionStore
+} from './session-store.ts'
 import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from './timing.ts'
 
 /** The most sessions that one script call renews. */
@@ -60,7 +62,8 @@ export class RedisSessionStore implements SessionStore {
     return await this.#sweep.removeGhosts(request.username) === 0 ? result : await this.#acquire(request)
   }
 
-  async #acquire ({ username, sessionId, ttlMs, node = '', details, dryRun, again = false }: AcquireRequest): Promise<AcquireResult & { external?: number }> {
+  async #acquire (request: AcquireRequest): Promise<AcquireResult & { external?: number }> {
+    const { username, sessionId, ttlMs, node = '', details, dryRun, again = false } = request
     const { current: policy } = this.#policy
     const keys = [
       this.#keys.lease(username, sessionId),
@@ -122,7 +125,9 @@ export class RedisSessionStore implements SessionStore {
   }
 
   /** Ends a user's session, if the conditions hold. */
-  async releaseFrom (username: string, sessionId: string, reason: string, when: ReleaseConditions = {}): Promise<ReleaseResult & { record?: string }> {
+  async releaseFrom (
+    username: string, sessionId: string, reason: string, when: ReleaseConditions = {}
+  ): Promise<ReleaseResult & { record?: string }> {
     const [code, record = ''] = await this.#gate.ask(this.#gate.scripts.release([
       this.#keys.lease(username, sessionId), this.#keys.user('user-leases', username), this.#keys.user('user-sessions', username)
     ], [

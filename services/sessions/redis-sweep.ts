@@ -78,7 +78,8 @@ export class RedisSweep {
   }
 
   async #gone (members: string[]): Promise<string[]> {
-    const exist = await this.#gate.ask(Promise.all(members.map(async (member) => await this.#gate.client.exists(this.#keys.session(member)))))
+    const exist = await this.#gate.ask(Promise.all(members.map(async (member) =>
+      await this.#gate.client.exists(this.#keys.session(member)))))
     return members.filter((_member, i) => exist[i] === 0)
   }
 }

@@ -106,7 +106,9 @@ export interface SessionStore {
   /** One page of sessions that are up, of one user, one node, or all. */
   listSessions (filter: { username?: string | undefined, node?: string | undefined }, page: PageRequest): Promise<Page<Session>>
   /** Users by the number of their sessions; `offset + limit` is at most 10,000. */
-  listUsers (query: { offset: number, limit: number, sort: 'sessions_desc' | 'sessions_asc' }): Promise<{ users: UserSummary[], total: number }>
+  listUsers (
+    query: { offset: number, limit: number, sort: 'sessions_desc' | 'sessions_asc' }
+  ): Promise<{ users: UserSummary[], total: number }>
   listNodes (page: PageRequest): Promise<Page<NodeSummary>>
 
   /** How many sessions a user has up, and how many more it may have. */
