@@ -29,7 +29,8 @@ for (const line of existsSync(rowsFile) ? readFileSync(rowsFile, 'utf8').split('
   if (line !== '') rows.set(JSON.parse(line).fault, JSON.parse(line))
 }
 const table = [
-  '| fault | requests | p50 ms | p99 ms | slowest ms | errors | slots over the limit | sessions lost | noticed after ms | all well after ms | |',
+  '| fault | requests | p50 ms | p99 ms | slowest ms | errors | slots over the limit | sessions lost ' +
+    '| noticed after ms | all well after ms | |',
   '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |',
   ...[...rows.values()].map((row) => `| ${[
     row.fault, ...(row.note?.startsWith('not run') ? Array(9).fill('–') : figures(row)), row.note ?? ''
@@ -43,7 +44,7 @@ The latencies are those of all requests from the fault until all was well again;
 \`degraded: true\`, the first 503, or the first change of the health probe; "all well" is when answers come from Redis again
 and every session that a caller was told of, and no other, is in it. A dash: there was nothing to measure.
 
-${new Date().toISOString().slice(0, 10)}, ${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, Node ${process.versions.node}.
+${machine()}.
 
 ${table}
 `)
@@ -53,4 +54,10 @@ process.exitCode = failed ? 1 : 0
 function figures (row) {
   const { requests, p50, p99, slowest, errors, over, lost, detectMs, recoverMs } = row
   return [requests, p50, p99, slowest, errors, over, lost, detectMs ?? '–', recoverMs ?? '–']
+}
+
+function machine () {
+  const [cpu] = cpus()
+  const memory = Math.round(totalmem() / 2 ** 30)
+  return `${new Date().toISOString().slice(0, 10)}, ${cpus().length} × ${cpu?.model.trim()}, ${memory} GB, Node ${process.versions.node}`
 }

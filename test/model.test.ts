@@ -1,4 +1,6 @@
 import t from 'tap'
 import { checkStores } from './model/check-stores.ts'
 
-await checkStores(t, { memory: 10_000, redis: 10_000 }, { memory: 30, redis: 60 })
+t.setTimeout(180_000)
+
+await checkStores(t, { memory: 10_000, redis: 10_000 }, { memory: 30, redis: 100 })
