@@ -14,13 +14,18 @@ const down = {
       example: {
         status: 'down',
         components: { redis: { status: 'down', latency_ms: null }, etcd: { status: 'disabled', latency_ms: null } },
-        policy: 'stale'
+        policy: 'stale',
+        sessions: 'known'
       }
     }
   }
 }
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
+  const looked = () => ({
+    ...app.health.health, policy: app.policy.status, sessions: app.sessionStore.learning ? 'learning' as const : 'known' as const
+  })
+
   const ready = { '/healthz/ready': 'getReadiness', '/health': 'getHealth', '/api/health': 'getApiHealth' }
   for (const [url, operationId] of Object.entries(ready)) {
     app.get(url, {
@@ -32,8 +37,8 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: health, 503: down }
       }
     }, async (_request, reply) => {
-      const { health } = app.health
-      return reply.code(health.status === 'down' ? 503 : 200).send({ ...health, policy: app.policy.status })
+      const seen = looked()
+      return reply.code(seen.status === 'down' ? 503 : 200).send(seen)
     })
   }
 
@@ -55,7 +60,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Whether the service has started; it starts without its dependencies',
       response: { 200: health }
     }
-  }, async () => ({ ...app.health.health, policy: app.policy.status }))
+  }, async () => looked())
 }
 
 export default routes

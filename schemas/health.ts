@@ -15,6 +15,9 @@ export const HealthSchema = Type.Object({
   policy: stringEnum(['current', 'stale', 'invalid'], {
     description: 'Whether the policy in force is the stored one, the last one read before its store went away, ' +
       'or the last one that could be used.'
+  }),
+  sessions: stringEnum(['known', 'learning'], {
+    description: 'Whether all calls that are up are known, or Redis began anew so short a time ago that some may not have been renewed yet.'
   })
 }, { $id: 'Health' })
 

@@ -10,6 +10,7 @@ import type { Log } from '../sessions/admission.ts'
 import { MemorySessionStore } from '../sessions/memory-session-store.ts'
 import { RedisClusterSessionStore } from '../sessions/redis-cluster-session-store.ts'
 import { RedisSessionStore } from '../sessions/redis-session-store.ts'
+import { LEARNING_MS } from '../sessions/timing.ts'
 import { Breaker } from './breaker.ts'
 import { KnownLimits } from './known-limits.ts'
 import { Outbox } from './outbox.ts'
@@ -36,8 +37,18 @@ export function redisStores (gate: RedisGate, keys: RedisKeys, policy: PolicyCac
   const check = async () => {
     // A new one each time: the generation that this process began may be lost, too.
     const begun = randomUUID()
-    const generations = await gate.ask(Promise.all(keys.generations.map(async (key) => await gate.scripts.probe([key], [begun]))))
-    return generations.join(' ')
+    const probes = keys.generations.map(async (key) => await gate.scripts.probe([key], [begun]) as [string, number])
+    const generations = await gate.ask(Promise.all(probes))
+    learn(Math.min(...generations.map(([, ageMs]) => ageMs)) < LEARNING_MS)
+    return generations.map(([generation]) => generation).join(' ')
+  }
+  const learn = (learning: boolean) => {
+    if (learning && !store.learning) {
+      log.warn({ at_most_seconds: LEARNING_MS / 1000 }, 'Redis began anew: calls that are up may not be known until they are renewed')
+    } else if (!learning && store.learning) {
+      log.info({}, 'every call that is up has had time to be renewed: Redis knows them again')
+    }
+    store.learning = learning
   }
   const breaker = new Breaker({
     probe: check,

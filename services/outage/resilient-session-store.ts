@@ -38,6 +38,10 @@ export class ResilientSessionStore implements SessionStore {
     this.#parts = parts
   }
 
+  get learning (): boolean {
+    return this.#parts.store.learning
+  }
+
   async acquire (request: AcquireRequest): Promise<AcquireResult> {
     const { store, breaker, mode } = this.#parts
     await breaker.decided()

@@ -74,6 +74,8 @@ function connectionOptions (settings: Settings, tls: TlsOptions) {
     connectTimeout: 1000,
     // Long enough that a process which was held up itself does not take its own delay for a dead connection.
     socketTimeout: 2500,
+    // A frozen server never says goodbye; nobody connects to the next one before it has, or this is over.
+    disconnectTimeout: 100,
     // Redis guesses how long loading will take, and may be far out.
     maxLoadingRetryTime: 500,
     retryStrategy,

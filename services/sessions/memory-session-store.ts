@@ -28,6 +28,7 @@ export interface Mirrored { sessionId: string, lease: Lease, remainingMs: number
 
 /** Keeps leases in memory. */
 export class MemorySessionStore implements SessionStore {
+  readonly learning = false
   #limits: MemoryLimitsStore
   #policy: PolicyCache
   #clock: Clock

@@ -39,6 +39,7 @@ export interface ReleaseConditions {
 export class RedisSessionStore implements SessionStore {
   /** The generation of data that an acquire has to find in Redis, where that is known: another one has lost its leases. */
   generation: string | undefined
+  learning = false
   #gate: RedisGate
   #keys: RedisKeys
   #policy: PolicyCache

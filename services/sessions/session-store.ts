@@ -91,6 +91,11 @@ export type ReconcileResult = Degradable & (Reconciled | { outcome: 'stale_epoch
  * session id is safe.
  */
 export interface SessionStore {
+  /**
+   * Whether the store's data began so short a time ago that calls may be up which it was not told of yet. They are taken as
+   * they are when a caller renews them or a node reports them; newcomers are held against what is known.
+   */
+  readonly learning: boolean
   /** Takes a slot within the limit, or refreshes the one that this id holds already. */
   acquire (request: AcquireRequest): Promise<AcquireResult>
   /** Prolongs leases; what is unknown is registered again, even over the limit. One result per request, in order. */

@@ -245,7 +245,8 @@ function surplus (held: Set<string>, { options: { name, limit } }: Load): number
   return [...counts.values()].reduce((sum, count) => sum + Math.max(0, count - limit), 0)
 }
 
-function round (ms: number): number {
+/** Milliseconds to one decimal, as the table has them. */
+export function round (ms: number): number {
   return Math.round(ms * 10) / 10
 }
 

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import type { RedisServer } from '../helpers/redis-server.ts'
 import { startRedis, waitFor } from '../helpers/servers.ts'
 import {
-  conclude, httpClient, leasesOf, Load, measure, percentile, record, serveApart, type Recorded, type ServiceProcess
+  conclude, httpClient, leasesOf, Load, measure, percentile, record, round, serveApart, type Recorded, type ServiceProcess
 } from './matrix.ts'
 
 /** How long an end may take, in milliseconds. */
@@ -34,9 +34,9 @@ t.test('SIGTERM under load', async (t) => {
   record(t, {
     fault: 'SIGTERM under load',
     requests: answered.length,
-    p50: percentile(sorted, 0.5),
-    p99: percentile(sorted, 0.99),
-    slowest: sorted.at(-1) ?? 0,
+    p50: round(percentile(sorted, 0.5)),
+    p99: round(percentile(sorted, 0.99)),
+    slowest: round(sorted.at(-1) ?? 0),
     errors: cut.length + answered.filter(({ status }) => status >= 500).length,
     over: load.over,
     lost: lost.length,
@@ -78,7 +78,7 @@ t.test('a thousand requests that never end', async (t) => {
     leases: async () => await leasesOf(redis)
   })
   const before = measured.load.records.slice(100, -measured.row.requests).map(({ ms }) => ms).sort((a, b) => a - b)
-  const p99Before = Math.round(percentile(before, 0.99) * 10) / 10
+  const p99Before = round(percentile(before, 0.99))
   measured.row.note = `p99 before: ${p99Before} ms; all cut ${Math.round(cutMs)} ms after the last was opened`
   t.ok(cutMs <= 10_000, `cut within ${Math.round(cutMs)} ms`)
   conclude(t, measured, { p99: Math.max(100, 2 * p99Before) })

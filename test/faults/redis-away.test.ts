@@ -1,6 +1,5 @@
-/** Redis is away: not there, frozen, or blinking. */
+/** Redis is away: not there, killed, or frozen. */
 import t from 'tap'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { startRedis } from '../helpers/servers.ts'
 import { conclude, httpClient, serveHere } from './matrix.ts'
 import { checkKept, checkWrites, holdAnd, measureOn } from './redis-rows.ts'
@@ -106,29 +105,4 @@ t.test('allow: killed', async (t) => {
   t.ok(measured.row.over > 0, 'and so some are over the limit')
   measured.row.note = 'over the limit on purpose'
   conclude(t, measured, { over: measured.row.over })
-})
-
-t.test('blinking', async (t) => {
-  for (const mode of ['local', 'deny'] as const) {
-    const redis = await startRedis(t)
-    const measured = await measureOn(t, {
-      fault: `Redis blinking every 300 ms for 30 s, \`${mode}\``,
-      redis,
-      env: { OUTAGE_MODE: mode },
-      refuses: mode === 'deny',
-      inject: () => {},
-      hold: async () => {
-        for (const endMs = performance.now() + 30_000; performance.now() < endMs;) {
-          redis.pause()
-          await sleep(300)
-          redis.resume()
-          await sleep(300)
-        }
-      },
-      clear: () => {}
-    })
-    t.ok(measured.readinessChanges <= 2, `readiness changed ${measured.readinessChanges} times, at most twice`)
-    measured.row.note = `readiness changed ${measured.readinessChanges} times`
-    conclude(t, measured)
-  }
 })

@@ -1,7 +1,8 @@
 /** Redis has lost what it held, or is told much at once when it is back. */
 import t from 'tap'
+import { LEARNING_MS } from '../../services/sessions/timing.ts'
 import { startRedis, waitFor } from '../helpers/servers.ts'
-import { conclude, httpClient, leasesOf, record, percentile, serveHere } from './matrix.ts'
+import { conclude, httpClient, leasesOf, record, percentile, round, serveHere } from './matrix.ts'
 import { measureOn } from './redis-rows.ts'
 
 t.test('FLUSHALL', async (t) => {
@@ -55,6 +56,42 @@ t.test('two replicas, and what only the other one knows', async (t) => {
   t.equal(await acquire(other, 'b7'), 409, 'and no other')
 })
 
+t.test('a Redis that began anew takes the calls that are reported as they are, and holds newcomers against them', async (t) => {
+  const redis = await startRedis(t)
+  const [lost, service] = [await serveHere(t, { REDIS_URL: redis.url }), await serveHere(t, { REDIS_URL: redis.url })]
+  const [before, { ask, close }] = [httpClient(lost.url, lost.token), httpClient(service.url, service.token)]
+  t.teardown(close)
+  for (const id of ['c1', 'c2']) {
+    t.equal((await before.ask('POST', '/api/sessions', { username: 'carol', session_id: id, node: 'n1' })).status, 201)
+  }
+  before.close()
+  await lost.app.close()
+  const began = async (agoMs: number) => await redis.cli('SET', 'voice-ferry-c4:session-generation', `test ${Date.now() - agoMs}`)
+  const said = async (sessions: string) => await waitFor(async () => {
+    const { body } = await ask('GET', '/healthz/ready')
+    const count = await ask('GET', '/api/sessions/counts/carol')
+    return body.sessions === sessions && count.status === 200 && count.body.stale_ms === undefined
+  }, { what: `sessions ${sessions}, and Redis to be asked` })
+  await began(LEARNING_MS)
+  await said('known')
+
+  await redis.cli('FLUSHALL')
+  await said('learning')
+  t.equal((await ask('PUT', '/api/sessions/limits/carol', { limit: 2 })).status, 200)
+  const taken = await ask('POST', '/api/sessions/c1/renew', { username: 'carol' })
+  t.match(taken, { status: 200, body: { reregistered: true, degraded: false } }, 'a call that is renewed is taken')
+  const sessions = ['c1', 'c2', 'c3'].map((id) => ({ session_id: id, username: 'carol' }))
+  const report = await ask('PUT', '/api/sessions/nodes/n1', { epoch: 1, sessions })
+  t.match(report, { status: 200, body: { renewed: 1, registered: 2, released: 0 } }, 'and so are those of a node, over the limit')
+  t.match(await ask('POST', '/api/sessions', { username: 'carol', session_id: 'c4' }), { status: 409, body: { count: 3, limit: 2 } })
+
+  await began(LEARNING_MS - 5000)
+  await said('learning')
+  await began(LEARNING_MS)
+  await said('known')
+  t.match(await ask('GET', '/api/sessions/counts/carol'), { body: { count: 3 } })
+})
+
 t.test('10,000 sessions admitted while Redis is away', async (t) => {
   const redis = await startRedis(t)
   const service = await serveHere(t, { REDIS_URL: redis.url })
@@ -87,7 +124,7 @@ t.test('10,000 sessions admitted while Redis is away', async (t) => {
   const held = await leasesOf(redis)
   const haunting = released.filter((i) => held.has(`many-${i % 2500} many-${i}`))
   latencies.sort((a, b) => a - b)
-  const [p50, p99, slowest] = [0.5, 0.99, 1].map((share) => Math.round(percentile(latencies, share) * 10) / 10) as [number, number, number]
+  const [p50, p99, slowest] = [0.5, 0.99, 1].map((share) => round(percentile(latencies, share))) as [number, number, number]
   record(t, {
     fault: '10,000 sessions admitted, 500 of them released, while Redis is away',
     requests: latencies.length,

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startProxy, startRedis, waitFor } from '../helpers/servers.ts'
-import { conclude, httpClient, leasesOf, Load, measure, percentile, record, serveApart } from './matrix.ts'
+import { conclude, httpClient, leasesOf, Load, measure, percentile, record, round, serveApart } from './matrix.ts'
 import { measureOn } from './redis-rows.ts'
 
 t.test('killed in the middle of admissions', async (t) => {
@@ -36,9 +36,9 @@ t.test('killed in the middle of admissions', async (t) => {
   record(t, {
     fault: 'service killed (SIGKILL) in the middle of admissions',
     requests: inTime.length,
-    p50: Math.round(percentile(inTime, 0.5) * 10) / 10,
-    p99: Math.round(percentile(inTime, 0.99) * 10) / 10,
-    slowest: Math.round(percentile(inTime, 1) * 10) / 10,
+    p50: round(percentile(inTime, 0.5)),
+    p99: round(percentile(inTime, 0.99)),
+    slowest: round(percentile(inTime, 1)),
     errors: 0,
     over: [...counts.values()].reduce((sum, count) => sum + Math.max(0, count - 5), 0),
     lost: [...live.keys()].filter((one) => !held.has(one)).length,
@@ -80,9 +80,9 @@ t.test('paused for twice the time to live', async (t) => {
   record(t, {
     fault: 'service paused for twice the time to live (20 s)',
     requests: 7,
-    p50: Math.round(first.ms * 10) / 10,
-    p99: Math.round(first.ms * 10) / 10,
-    slowest: Math.round(first.ms * 10) / 10,
+    p50: round(first.ms),
+    p99: round(first.ms),
+    slowest: round(first.ms),
     errors: 0,
     over: 0,
     lost: 6 - held.size,

@@ -1,8 +1,15 @@
 -- Shows that Redis serves, writes included, and tells one generation of data from the next: a Redis that was flushed,
--- or came back empty, has another.
+-- or came back empty, has another. What nobody could read is replaced.
 -- KEYS  1 the generation of the data
--- ARGV  1 the generation to begin, where there is none
--- Returns the generation.
-local generation = redis.call('GET', KEYS[1]) or ARGV[1]
+-- ARGV  1 a name for the generation to begin, where there is none
+-- Returns { the generation, how long ago it began in ms }.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local generation = redis.pcall('GET', KEYS[1])
+local begun = type(generation) == 'string' and string.match(generation, ' (%d+)$')
+if not begun then
+  begun = string.format('%.0f', now)
+  generation = ARGV[1] .. ' ' .. begun
+end
 redis.call('SET', KEYS[1], generation)
-return generation
+return { generation, now - begun }
