@@ -7,9 +7,12 @@ const BACK_AFTER_MS = 400
 /** How much a return is spread out, so that replicas do not all replay at once, in milliseconds. */
 const JITTER_MS = 200
 
+/** What a probe saw: which generation of data Redis holds, and which server processes hold it. */
+export interface Seen { generation: string, servers: string }
+
 export interface BreakerOptions {
-  /** Asks Redis for what the service needs of it, a write included. Resolves to which generation of data it holds. */
-  probe: () => Promise<string>
+  /** Asks Redis for what the service needs of it, a write included. */
+  probe: () => Promise<Seen>
   /** Puts things right in a Redis that is back, or that has lost its data. A failure keeps the breaker open. */
   recover: (lostItsData: boolean) => Promise<void>
   /** Tells Redis what was decided without it while `recover` ran. It has to be quick: whoever asks meanwhile waits for it. */
@@ -25,7 +28,7 @@ export class Breaker {
   #options: BreakerOptions
   #openSinceMs: number | undefined
   #servesSinceMs: number | undefined
-  #generation: string | undefined
+  #known: Seen | undefined
   #closing: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   #stopped = false
@@ -76,27 +79,30 @@ export class Breaker {
   }
 
   async #look (): Promise<void> {
-    const generation = await this.#options.probe()
-    const lostItsData = this.#generation !== undefined && this.#generation !== generation
+    const seen = await this.#options.probe()
+    const lostItsData = this.#known !== undefined && this.#known.generation !== seen.generation
+    // A restart may be over before anybody misses an answer; what comes back may lack the last that its predecessor was told.
+    const restarted = this.#known !== undefined && this.#known.servers !== seen.servers
     if (lostItsData && !this.open) this.trip(new Error('Redis has lost its data'))
+    if (restarted && !this.open) this.trip(new Error('Redis was restarted, or another one took over'))
     if (this.open) {
       this.#servesSinceMs ??= performance.now() + Math.random() * JITTER_MS
       if (performance.now() - this.#servesSinceMs < BACK_AFTER_MS) return
       await this.#options.recover(lostItsData)
-      this.#closing = this.#options.settle().then(() => this.#close(generation))
+      this.#closing = this.#options.settle().then(() => this.#close(seen))
       await this.#closing.finally(() => { this.#closing = undefined })
-    } else if (this.#generation === undefined) {
-      this.#note(generation)
+    } else if (this.#known === undefined) {
+      this.#note(seen)
     }
   }
 
-  #note (generation: string): void {
-    this.#generation = generation
-    this.#options.onGeneration(generation)
+  #note (seen: Seen): void {
+    this.#known = seen
+    this.#options.onGeneration(seen.generation)
   }
 
-  #close (generation: string): void {
-    this.#note(generation)
+  #close (seen: Seen): void {
+    this.#note(seen)
     this.#openSinceMs = undefined
     this.#servesSinceMs = undefined
     this.#options.onChange?.(false)

@@ -23,6 +23,9 @@ const MIRROR_ENDED_MEMORY_MS = 120_000
 /** How long a question waits for a connection that was cut, in milliseconds. */
 const RECONNECT_WAIT_MS = 100
 
+/** How far a replica that takes over may have been behind its master, in milliseconds. */
+const REPLICATION_LAG_MS = 10_000
+
 /** The mirror's clock: one that only goes forward, whatever happens to the machine's. */
 const steadyClock = () => performance.timeOrigin + performance.now()
 
@@ -37,10 +40,13 @@ export function redisStores (gate: RedisGate, keys: RedisKeys, policy: PolicyCac
   const check = async () => {
     // A new one each time: the generation that this process began may be lost, too.
     const begun = randomUUID()
-    const probes = keys.generations.map(async (key) => await gate.scripts.probe([key], [begun]) as [string, number])
-    const generations = await gate.ask(Promise.all(probes))
-    learn(Math.min(...generations.map(([, ageMs]) => ageMs)) < LEARNING_MS)
-    return generations.map(([generation]) => generation).join(' ')
+    const probes = keys.generations.map(async (key) => await gate.scripts.probe([key], [begun]) as [string, number, string])
+    const seen = await gate.ask(Promise.all(probes))
+    learn(Math.min(...seen.map(([, ageMs]) => ageMs)) < LEARNING_MS)
+    return {
+      generation: seen.map(([generation]) => generation).join(' '),
+      servers: [...new Set(seen.map(([, , server]) => server))].sort().join(' ')
+    }
   }
   const learn = (learning: boolean) => {
     if (learning && !store.learning) {
@@ -50,10 +56,10 @@ export function redisStores (gate: RedisGate, keys: RedisKeys, policy: PolicyCac
     }
     store.learning = learning
   }
-  const breaker = new Breaker({
+  const breaker: Breaker = new Breaker({
     probe: check,
     recover: async (lostItsData) => {
-      const told = await replay.run(lostItsData)
+      const told = await replay.run(lostItsData ? Infinity : breaker.openForMs + REPLICATION_LAG_MS)
       if (told.ended + told.restored > 0) log.info(told, 'Redis was told what it missed')
     },
     settle: async () => await replay.settle(),

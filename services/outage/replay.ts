@@ -40,14 +40,17 @@ export class Replay {
   /**
    * Ends first, so that what was released does not return; then every lease that is live here; then what was decided
    * meanwhile, but for a little, which `settle` tells.
-   * @param lostItsData - whether Redis has to be told again what ended before, too
+   * @param endedWithinMs - Redis is told again what ended within this time: it may have lost it, or never have had it
    * @returns how many of each were told
    * @throws ServiceError `store_unavailable`: what was not told yet is kept
    */
-  async run (lostItsData: boolean): Promise<Told> {
+  async run (endedWithinMs: number): Promise<Told> {
     const told = { ended: 0, restored: 0 }
     this.#outbox.trackUp()
     await this.#end(told)
+    for (const [id, username] of this.#mirror.endedIds(endedWithinMs)) {
+      this.#outbox.put(id, { kind: 'ended', username, reason: 'ended before' })
+    }
     const { cluster } = this.#keys
     const batches = cluster ? batchesByUser(this.#mirror.mirrored()) : inBatches(this.#mirror.mirrored())
     const worker = async () => {
@@ -57,9 +60,6 @@ export class Replay {
       }
     }
     await Promise.all(Array.from({ length: cluster ? CLUSTER_CONCURRENCY : CONCURRENCY }, worker))
-    if (lostItsData) {
-      for (const [id, username] of this.#mirror.endedIds()) this.#outbox.put(id, { kind: 'ended', username, reason: 'ended before' })
-    }
     for (let round = 0; round < CATCH_UP_ROUNDS; round++) {
       if (await this.#catchUp(told) < BATCH) break
     }

@@ -20,7 +20,9 @@ import { rankUsers } from './user-ranking.ts'
  * A lease, held until `expiresMs` and remembered a little longer; or an id that has ended, remembered until `expiresMs`,
  * and whose it was, where that is known.
  */
-type Entry = (Lease & { ended: false, expiresMs: number }) | { ended: true, expiresMs: number, username: string | undefined }
+type Entry =
+  | (Lease & { ended: false, expiresMs: number })
+  | { ended: true, endedMs: number, expiresMs: number, username: string | undefined }
 type Live = Extract<Entry, { ended: false }>
 
 /** A lease as the mirror of another store holds it. */
@@ -170,10 +172,12 @@ export class MemorySessionStore implements SessionStore {
     }
   }
 
-  /** Every id that has ended, with whose it was; without those of which that is not known. */
-  * endedIds (): Generator<[sessionId: string, username: string]> {
-    this.#now()
-    for (const [id, entry] of this.#entries) if (entry.ended && entry.username !== undefined) yield [id, entry.username]
+  /** Every id that has ended within so many milliseconds, with whose it was; without those of which that is not known. */
+  * endedIds (withinMs: number): Generator<[sessionId: string, username: string]> {
+    const sinceMs = this.#now() - withinMs
+    for (const [id, entry] of this.#entries) {
+      if (entry.ended && entry.username !== undefined && entry.endedMs >= sinceMs) yield [id, entry.username]
+    }
   }
 
   /** One lease, if it is live. */
@@ -276,7 +280,8 @@ export class MemorySessionStore implements SessionStore {
     const before = this.#entries.get(id)
     if (before !== undefined) this.#drop(id, before)
     const remaining = before === undefined ? 0 : before.expiresMs - now
-    const entry: Entry = { ended: true, expiresMs: now + Math.max(this.#endedMemoryMs, remaining), username: before?.username ?? username }
+    const expiresMs = now + Math.max(this.#endedMemoryMs, remaining)
+    const entry: Entry = { ended: true, endedMs: now, expiresMs, username: before?.username ?? username }
     this.#entries.set(id, entry)
     if (before === undefined) this.#expiry.push(entry.expiresMs, id)
   }

@@ -33,6 +33,24 @@ t.test('what ended before the loss does not come back', async (t) => {
   t.same([...await leasesOf(redis)], ['alice up'])
 })
 
+t.test('a release is told again to a Redis that has lost just its last writes, as one that takes over may have', async (t) => {
+  const redis = await startRedis(t)
+  const service = await serveHere(t, { REDIS_URL: redis.url })
+  const { ask, close } = httpClient(service.url, service.token)
+  t.teardown(close)
+  for (const id of ['released', 'up']) t.equal((await ask('POST', '/api/sessions', { username: 'dave', session_id: id })).status, 201)
+  await redis.cli('SAVE')
+  t.match(await ask('DELETE', '/api/sessions/released?username=dave'), { status: 200, body: { released: true, degraded: false } })
+  t.equal((await ask('POST', '/api/sessions', { username: 'dave', session_id: 'later' })).status, 201)
+  await redis.kill()
+  await redis.restart({ keepData: true })
+  await waitFor(async () => [...await leasesOf(redis)].sort().join() === 'dave later,dave up', {
+    what: 'what was up to be up, and what was released to be gone', deadlineMs: 5000
+  })
+  await waitFor(async () => (await ask('GET', '/api/sessions/counts/dave')).body.stale_ms === undefined, { what: 'a fresh count' })
+  t.match(await ask('POST', '/api/sessions', { username: 'dave', session_id: 'released' }), { status: 410 })
+})
+
 t.test('two replicas, and what only the other one knows', async (t) => {
   const redis = await startRedis(t)
   const replicas = [await serveHere(t, { REDIS_URL: redis.url }), await serveHere(t, { REDIS_URL: redis.url })]

@@ -2,7 +2,7 @@
 -- or came back empty, has another. What nobody could read is replaced.
 -- KEYS  1 the generation of the data
 -- ARGV  1 a name for the generation to begin, where there is none
--- Returns { the generation, how long ago it began in ms }.
+-- Returns { the generation, how long ago it began in ms, which server process answers ('' where that is not to be known) }.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local generation = redis.pcall('GET', KEYS[1])
@@ -12,4 +12,5 @@ if not begun then
   generation = ARGV[1] .. ' ' .. begun
 end
 redis.call('SET', KEYS[1], generation)
-return { generation, now - begun }
+local info = redis.pcall('INFO', 'server')
+return { generation, now - begun, type(info) == 'string' and string.match(info, 'run_id:(%x+)') or '' }
