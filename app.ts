@@ -1,6 +1,6 @@
 /** Puts the service together: every Fastify option and the order of the plugins, in sight. Never listens. */
 import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import { readTlsFiles } from './config.ts'
+import { readPublicKeys, readTlsFiles } from './config.ts'
 import auth from './plugins/auth.ts'
 import config from './plugins/config.ts'
 import errors, { handleClientError, handleError } from './plugins/errors.ts'
@@ -10,6 +10,7 @@ import health from './plugins/health.ts'
 import jsonBody from './plugins/json-body.ts'
 import loginThrottle from './plugins/login-throttle.ts'
 import methodNotAllowed from './plugins/method-not-allowed.ts'
+import nodeBinding from './plugins/node-binding.ts'
 import openapi from './plugins/openapi.ts'
 import redis from './plugins/redis.ts'
 import schemas, { schemaController } from './plugins/schemas.ts'
@@ -62,11 +63,12 @@ export async function buildApp (settings: Settings, jwtSecret: string, overrides
   await app.register(schemas)
   await app.register(jsonBody)
   const routes = collectRoutes(app)
-  await app.register(auth, { secret: jwtSecret })
+  await app.register(auth, { secret: jwtSecret, publicKeys: readPublicKeys(settings) })
   await app.register(openapi, { version: VERSION })
   await app.register(redis, { tls: readTlsFiles(settings, 'REDIS') })
   await app.register(etcd, { tls: readTlsFiles(settings, 'ETCD') })
   await app.register(stores, overrides.clock === undefined ? {} : { clock: overrides.clock })
+  await app.register(nodeBinding)
   await app.register(ghostSweep)
   await app.register(health)
   await app.register(loginThrottle)

@@ -4,6 +4,7 @@ import { parseEnv } from 'node:util'
 import { envSchema } from 'env-schema'
 import { MIN_SECRET_BYTES, SettingsSchema, type Settings } from './schemas/settings.ts'
 import { isPasswordHash } from './services/auth/password.ts'
+import { publicKeysOf, type VerificationKey } from './services/auth/verification-key.ts'
 
 /** Settings whose values are never shown, not even when they are wrong. */
 const SECRETS = /SECRET|PASSWORD|URL|ENDPOINTS/
@@ -55,17 +56,32 @@ function readDotenv (): NodeJS.ProcessEnv {
  * @throws ConfigError naming the variable whose file cannot be read
  */
 export function readTlsFiles (settings: Settings, service: 'REDIS' | 'ETCD'): TlsFiles {
-  const read = (name: `${'REDIS' | 'ETCD'}_TLS_${'CA' | 'CERT' | 'KEY'}`) => {
-    const path = settings[name]
-    if (path === undefined) return undefined
-    try {
-      return readFileSync(path, 'utf8')
-    } catch (error) {
-      throw new ConfigError(`${name}: must name a PEM file that can be read (${(error as NodeJS.ErrnoException).code ?? 'failed'})`)
-    }
-  }
-  const files = { ca: read(`${service}_TLS_CA`), cert: read(`${service}_TLS_CERT`), key: read(`${service}_TLS_KEY`) }
+  const read = (part: 'CA' | 'CERT' | 'KEY') => readPem(settings, `${service}_TLS_${part}`)
+  const files = { ca: read('CA'), cert: read('CERT'), key: read('KEY') }
   return Object.fromEntries(Object.entries(files).filter(([, pem]) => pem !== undefined))
+}
+
+/**
+ * Reads the identity provider's keys; none where the settings name no file.
+ * @throws ConfigError when the file cannot be read, or holds what is no key to check tokens with
+ */
+export function readPublicKeys (settings: Settings): VerificationKey[] {
+  const pem = readPem(settings, 'JWT_PUBLIC_KEYS')
+  try {
+    return pem === undefined ? [] : publicKeysOf(pem)
+  } catch (error) {
+    throw wrong('JWT_PUBLIC_KEYS', `must name a PEM file of public keys; this one ${(error as Error).message}`)
+  }
+}
+
+function readPem (settings: Settings, name: `${'REDIS' | 'ETCD'}_TLS_${'CA' | 'CERT' | 'KEY'}` | 'JWT_PUBLIC_KEYS'): string | undefined {
+  const path = settings[name]
+  if (path === undefined) return undefined
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new ConfigError(`${name}: must name a PEM file that can be read (${(error as NodeJS.ErrnoException).code ?? 'failed'})`)
+  }
 }
 
 function validated (data: NodeJS.ProcessEnv): Settings {
@@ -81,14 +97,8 @@ function validated (data: NodeJS.ProcessEnv): Settings {
 }
 
 function checkTogether (settings: Settings): void {
-  const { NODE_ENV, JWT_SECRET, ADMIN_PASSWORD_HASH } = settings
-  if (JWT_SECRET === undefined) {
-    if (NODE_ENV === 'production') throw wrong('JWT_SECRET', 'must be set in production')
-  } else if (Buffer.byteLength(JWT_SECRET) < MIN_SECRET_BYTES) {
-    throw wrong('JWT_SECRET', `must have at least ${MIN_SECRET_BYTES} bytes`)
-  } else if (NODE_ENV === 'production' && KNOWN_SECRETS.test(JWT_SECRET)) {
-    throw wrong('JWT_SECRET', 'must not be a default one')
-  }
+  const { ADMIN_PASSWORD_HASH } = settings
+  checkTokenSettings(settings)
   if (ADMIN_PASSWORD_HASH !== undefined && !isPasswordHash(ADMIN_PASSWORD_HASH)) {
     throw wrong('ADMIN_PASSWORD_HASH', 'must be a hash as `npm run hash-password` prints it')
   }
@@ -100,6 +110,30 @@ function checkTogether (settings: Settings): void {
     const url = settings[name]
     if (url !== undefined && !URL.canParse(url)) throw wrong(name, 'must be a URL')
   }
+}
+
+function checkTokenSettings (settings: Settings): void {
+  const { NODE_ENV, JWT_SECRET, JWT_SECRET_PREVIOUS, JWT_PUBLIC_KEYS, JWT_JWKS_URL: jwksUrl, ADMIN_USERNAME } = settings
+  const isProduction = NODE_ENV === 'production'
+  const hasProvider = (JWT_PUBLIC_KEYS ?? jwksUrl) !== undefined
+  if (JWT_SECRET === undefined) {
+    if (JWT_SECRET_PREVIOUS !== undefined) throw wrong('JWT_SECRET', 'must be set too, as JWT_SECRET_PREVIOUS is')
+    if (isProduction && !hasProvider) throw wrong('JWT_SECRET', 'must be set in production, unless JWT_PUBLIC_KEYS or JWT_JWKS_URL is')
+    if (isProduction && ADMIN_USERNAME !== undefined) throw wrong('JWT_SECRET', 'must be set in production, as ADMIN_USERNAME is')
+  }
+  for (const name of ['JWT_SECRET', 'JWT_SECRET_PREVIOUS'] as const) {
+    const secret = settings[name]
+    if (secret === undefined) continue
+    if (Buffer.byteLength(secret) < MIN_SECRET_BYTES) throw wrong(name, `must have at least ${MIN_SECRET_BYTES} bytes`)
+    if (isProduction && KNOWN_SECRETS.test(secret)) throw wrong(name, 'must not be a default one')
+  }
+  for (const name of ['JWT_PROVIDER_ISSUER', 'JWT_PROVIDER_AUDIENCE'] as const) {
+    if (settings[name] !== undefined && !hasProvider) throw wrong(name, 'means nothing without JWT_PUBLIC_KEYS or JWT_JWKS_URL')
+  }
+  if (jwksUrl === undefined) return
+  const { protocol, username, password } = URL.canParse(jwksUrl) ? new URL(jwksUrl) : {}
+  if (protocol === undefined || username !== '' || password !== '') throw wrong('JWT_JWKS_URL', 'must be a URL without a password')
+  if (isProduction && protocol !== 'https:') throw wrong('JWT_JWKS_URL', 'must begin with https:// in production')
 }
 
 function wrong (name: keyof Settings, problem: string, value?: string): ConfigError {

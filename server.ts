@@ -21,7 +21,7 @@ try {
     await app.close()
   })
   await app.listen({ host: settings.HOST, port: settings.PORT })
-  if (settings.JWT_SECRET === undefined) printWelcome(app)
+  if (settings.JWT_SECRET === undefined && settings.NODE_ENV !== 'production') printWelcome(app)
 } catch (error) {
   if (!(error instanceof ConfigError)) throw error
   console.error(error.message)

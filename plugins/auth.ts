@@ -1,9 +1,12 @@
 /** Who is calling, and may they: a JWT for every route that the access table does not call public. */
 import { fastifyJwt } from '@fastify/jwt'
-import type { FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { ACCESS, type Access } from '../services/auth/access-table.ts'
-import { callerOf, type Caller } from '../services/auth/permissions.ts'
+import { Jwks } from '../services/auth/jwks.ts'
+import type { Caller } from '../services/auth/permissions.ts'
+import { TokenVerifier, type Issuer, type JwtLibrary, type KeySource } from '../services/auth/token-verifier.ts'
+import { secretKey, type VerificationKey } from '../services/auth/verification-key.ts'
 import { ServiceError } from '../services/errors.ts'
 
 declare module 'fastify' {
@@ -15,61 +18,98 @@ declare module '@fastify/jwt' {
   interface FastifyJWT { payload: Record<string, unknown>, user: Record<string, unknown> }
 }
 
-/** How many verified tokens are remembered; each still ends at its own `exp`. */
-const TOKEN_CACHE = 1000
+export interface AuthOptions {
+  /** What tokens of the web console and the switch, and our own, are signed with. */
+  secret: string
+  /** The identity provider's keys that are known beforehand. */
+  publicKeys?: VerificationKey[]
+}
 
-export default fp<{ secret: string }>(async (app, { secret }) => {
-  const { JWT_ISSUER, JWT_AUDIENCE } = app.config
+export default fp<AuthOptions>(async (app, { secret, publicKeys = [] }) => {
+  const { JWT_ISSUER, JWT_AUDIENCE, JWT_CLOCK_TOLERANCE_SECONDS, BIND_NODES } = app.config
   await app.register(fastifyJwt, {
     secret,
     sign: { algorithm: 'HS256', ...(JWT_ISSUER && { iss: JWT_ISSUER }), ...(JWT_AUDIENCE && { aud: JWT_AUDIENCE }) },
-    verify: {
-      algorithms: ['HS256'],
-      cache: TOKEN_CACHE,
-      ...(JWT_ISSUER && { allowedIss: JWT_ISSUER }),
-      ...(JWT_AUDIENCE && { allowedAud: JWT_AUDIENCE }),
-      // Without this, a token that has no such claim at all would pass.
-      requiredClaims: [...(JWT_ISSUER ? ['iss'] : []), ...(JWT_AUDIENCE ? ['aud'] : [])]
-    }
+    verify: { algorithms: ['HS256'], requiredClaims: ['exp'] }
+  })
+  const verifier = new TokenVerifier({
+    issuers: issuersOf(app, secret, publicKeys),
+    // Keys and checks are given with each token, for each issuer has its own.
+    jwt: {
+      decode: (token) => app.jwt.decode(token, { complete: true }) as ReturnType<JwtLibrary['decode']>,
+      verify: (token, checks) => app.jwt.verify(token, checks)
+    },
+    toleranceMs: JWT_CLOCK_TOLERANCE_SECONDS * 1000,
+    bindNodes: BIND_NODES
   })
   app.decorateRequest('caller', null)
   app.addHook('onRoute', (route) => {
     route.config = { ...route.config, access: accessOf(route) }
   })
-  app.addHook('onRequest', async (request) => {
-    if (request.is404) return
-    const access = request.routeOptions.config.access
-    if (access === 'public') return
-    if (access === undefined) throw new ServiceError('forbidden', 'This path is open to nobody.')
-    authorize(await callerFrom(request), access, request)
+  // Not async: a caller that is remembered waits for nothing.
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (request.is404) return done()
+    const { access } = request.routeOptions.config
+    if (access === 'public') return done()
+    if (access === undefined) return done(new ServiceError('forbidden', 'This path is open to nobody.'))
+    const authorization = authorizationOf(request)
+    const caller = authorization && verifier.remembered(authorization)
+    if (caller) return done(refusal(caller, access, request))
+    verifier.verify(authorization ?? '').then(
+      (verified) => done(refusal(verified, access, request)),
+      (cause: unknown) => done(new ServiceError('unauthorized', 'A valid bearer token is needed.', { cause }))
+    )
   })
 }, { name: 'auth', dependencies: ['config', 'errors'] })
+
+/** Whose tokens are accepted: the web console's and the switch's, and those of the identity provider where there is one. */
+function issuersOf (app: FastifyInstance, secret: string, publicKeys: VerificationKey[]): Issuer[] {
+  const { config, log } = app
+  const secrets = [secret, config.JWT_SECRET_PREVIOUS].filter((one) => one !== undefined).map(secretKey)
+  const keys: KeySource[] = [() => publicKeys]
+  if (config.JWT_JWKS_URL !== undefined) {
+    const jwks = new Jwks(config.JWT_JWKS_URL, (outcome) => {
+      if ('usable' in outcome) log.info(outcome, 'the keys of the identity provider were read')
+      else log.warn({ err: outcome.error }, 'the keys of the identity provider could not be read; those read before hold')
+    })
+    app.addHook('onReady', async () => jwks.start())
+    app.addHook('onClose', () => jwks.stop())
+    keys.push(async (header) => await jwks.keysFor(header))
+  }
+  return [
+    { name: config.JWT_ISSUER, audience: config.JWT_AUDIENCE, keys: [() => secrets] },
+    { name: config.JWT_PROVIDER_ISSUER, audience: config.JWT_PROVIDER_AUDIENCE, keys }
+  ]
+}
 
 /** What a route needs. @throws TypeError for a route that the table does not name: denied by default, at the start */
 function accessOf (route: RouteOptions): Access {
   const given = (route.config as { access?: Access } | undefined)?.access
   if (given !== undefined) return given
-  if (route.url === '/docs' || route.url.startsWith('/docs/')) return 'public'
-  const method = route.method === 'HEAD' ? 'GET' : String(route.method)
-  const access = ACCESS[`${method} ${route.url}`]
-  if (access === undefined) throw new TypeError(`${method} ${route.url} is not in the access table`)
+  const methods = new Set([route.method].flat().map((method) => method === 'HEAD' ? 'GET' : method))
+  const name = `${[...methods].join()} ${route.url}`
+  const access = ACCESS[name]
+  if (access === undefined) throw new TypeError(`${name} is not in the access table`)
   return access
 }
 
-async function callerFrom (request: FastifyRequest): Promise<Caller> {
+/** The one `Authorization` header; undefined where there is none, or more than one. */
+function authorizationOf (request: FastifyRequest): string | undefined {
   // Node takes the first of several, a proxy in front may take the last: no two may disagree on who calls.
-  const named = request.raw.rawHeaders.filter((header, i) => i % 2 === 0 && header.toLowerCase() === 'authorization')
-  if (named.length > 1) throw new ServiceError('unauthorized', 'One Authorization header is needed, not several.')
-  try {
-    return (request.caller = callerOf(await request.jwtVerify()))
-  } catch (cause) {
-    throw new ServiceError('unauthorized', 'A valid bearer token is needed.', { cause })
+  const { rawHeaders } = request.raw
+  let found: string | undefined
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.toLowerCase() !== 'authorization') continue
+    if (found !== undefined) return undefined
+    found = rawHeaders[i + 1]
   }
+  return found
 }
 
-function authorize (caller: Caller, access: Exclude<Access, 'public'>, request: FastifyRequest): void {
+function refusal (caller: Caller, access: Exclude<Access, 'public'>, request: FastifyRequest): ServiceError | undefined {
+  request.caller = caller
   if (caller.permissions.has(access.permission)) return
   const { username } = (access.ownData === undefined ? {} : request[access.ownData]) as { username?: unknown }
   if (caller.username !== undefined && caller.username === username) return
-  throw new ServiceError('forbidden', `This needs the permission ${access.permission}.`)
+  return new ServiceError('forbidden', `This needs the permission ${access.permission}.`)
 }

@@ -24,8 +24,8 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(AdmissionRequestSchema),
       response: { 200: ref(AdmissionSchema), 201: ref(AdmissionSchema), ...problems(400, 401, 403, 409, 410, 413, 415, 429, 503) }
     }
-  }, async ({ body, log }, reply) => {
-    const { username, session_id: sessionId, ttl = DEFAULT_TTL_SECONDS, node, dry_run: dryRun = false, ...details } = body
+  }, async ({ body, caller, log }, reply) => {
+    const { username, session_id: sessionId, ttl = DEFAULT_TTL_SECONDS, node = caller?.node, dry_run: dryRun = false, ...details } = body
     const result = await app.admission.acquire({ username, sessionId, ttlMs: ttl * 1000, node, details, dryRun }, log)
     return await reply.code(result.created ? 201 : 200).send(result.answer)
   })
@@ -39,8 +39,8 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(RenewalRequestSchema),
       response: { 200: ref(RenewalSchema), ...problems(400, 401, 403, 409, 410, 413, 415, 429, 503) }
     }
-  }, async ({ params: { session_id: sessionId }, body: { username, ttl = DEFAULT_TTL_SECONDS } }) =>
-    await app.admission.renew({ sessionId, username }, ttl * 1000))
+  }, async ({ params: { session_id: sessionId }, body: { username, ttl = DEFAULT_TTL_SECONDS }, caller }) =>
+    await app.admission.renew({ sessionId, username, node: caller?.node }, ttl * 1000))
 
   app.post('/api/sessions/renew', {
     bodyLimit: BATCH_BODY_BYTES,
@@ -51,7 +51,8 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(BatchRenewalRequestSchema),
       response: { 200: ref(BatchRenewalSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
     }
-  }, async ({ body: { sessions, ttl = DEFAULT_TTL_SECONDS } }) => await app.admission.renewMany(sessions, ttl * 1000))
+  }, async ({ body: { sessions, ttl = DEFAULT_TTL_SECONDS }, caller }) =>
+    await app.admission.renewMany(sessions, ttl * 1000, caller?.node))
 
   app.delete('/api/sessions/:session_id', {
     preValidation: async (request) => { request.body ??= {} },

@@ -14,7 +14,9 @@ const flag = (description: string, value: boolean) => Type.Boolean({ description
 const optional = <T extends TSchema>(schema: T) => Type.Optional(schema)
 
 export const SettingsSchema = Type.Object({
-  NODE_ENV: text('`production` refuses to start without a JWT_SECRET of at least 32 bytes.', { default: 'development' }),
+  NODE_ENV: text('`production` refuses to start without a JWT_SECRET of at least 32 bytes, or keys of an identity provider.', {
+    default: 'development'
+  }),
   HOST: text('Address to listen on.', { default: '0.0.0.0' }),
   PORT: Type.Integer({ description: 'Port to listen on; 0 takes a free one.', minimum: 0, maximum: 65535, default: 3001 }),
   LOG_LEVEL: stringEnum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
@@ -96,8 +98,20 @@ export const SettingsSchema = Type.Object({
 
   JWT_SECRET: optional(text('Secret that tokens are signed with (HS256), at least 32 bytes, the one the web console and the switch use. ' +
     'Outside production, without one, a secret is made for the run.')),
-  JWT_ISSUER: optional(text('Issuer (`iss`) that tokens must name.')),
-  JWT_AUDIENCE: optional(text('Audience (`aud`) that tokens must name.')),
+  JWT_SECRET_PREVIOUS: optional(text('The secret before JWT_SECRET, accepted as well while it is being changed.')),
+  JWT_ISSUER: optional(text('Issuer (`iss`) that tokens signed with JWT_SECRET must name.')),
+  JWT_AUDIENCE: optional(text('Audience (`aud`) that tokens signed with JWT_SECRET must name.')),
+  JWT_PUBLIC_KEYS: optional(text('PEM file: public keys of the identity provider (RSA for RS256 and PS256, P-256 for ES256, ' +
+    'Ed25519 for EdDSA).')),
+  JWT_JWKS_URL: optional(text('Where the identity provider publishes its keys as a JWK Set; `https://` in production.', {
+    pattern: '^https?://'
+  })),
+  JWT_PROVIDER_ISSUER: optional(text('Issuer (`iss`) that tokens of the identity provider must name.')),
+  JWT_PROVIDER_AUDIENCE: optional(text('Audience (`aud`) that tokens of the identity provider must name.')),
+  JWT_CLOCK_TOLERANCE_SECONDS: Type.Integer({
+    description: 'How far the clock of an issuer may be off, in seconds.', minimum: 0, maximum: 60, default: 5
+  }),
+  BIND_NODES: flag('Whether a token with a `node` claim may change sessions of that switch node only.', false),
   ADMIN_USERNAME: optional(text('Who may log in by password; needs ADMIN_PASSWORD_HASH.')),
   ADMIN_PASSWORD_HASH: optional(text('scrypt hash as `npm run hash-password` prints it.', { pattern: '^\\$scrypt\\$' })),
   LOGIN_TOKEN_SECONDS: Type.Integer({

@@ -63,7 +63,7 @@ async function demonstrate () {
   })
   await until('the service', async () => (await fetch(`${url}/healthz/ready`)).ok)
   const authorization = `Bearer ${token(secret, { sub: 'demo', role: 'admin' })}`
-  console.log(`$ export URL=${url} TOKEN=<signed with JWT_SECRET: {"sub":"demo","role":"admin"}>`)
+  console.log(`$ export URL=${url} TOKEN=<signed with JWT_SECRET: {"sub":"demo","role":"admin","exp":…}>`)
   /** Sends a request in sight, and checks its answer: the status and the whole body, or what `promised` says of it. */
   const curl = async (method, route, body, promise, promised, status = 200) => {
     const headers = { authorization, ...(body && { 'content-type': 'application/json' }) }
@@ -169,7 +169,8 @@ async function freePort () {
 /** A token as the web console signs it: HS256 (RFC 7515). */
 function token (secret, claims) {
   const encode = (part) => Buffer.from(JSON.stringify(part)).toString('base64url')
-  const signed = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode({ iat: Math.floor(Date.now() / 1000), ...claims })}`
+  const now = Math.floor(Date.now() / 1000)
+  const signed = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode({ iat: now, exp: now + 3600, ...claims })}`
   return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`
 }
 

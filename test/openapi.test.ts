@@ -11,6 +11,7 @@ import t, { type Test } from 'tap'
 import { buildApp, VERSION } from '../app.ts'
 import { loadConfig } from '../config.ts'
 import { openapiText } from '../scripts/write-openapi.ts'
+import { tokenFor } from './helpers/app.ts'
 
 interface Media { schema: Record<string, unknown>, example?: unknown }
 interface Parameter { name: string, in: string, example?: string, schema: Record<string, unknown> }
@@ -109,7 +110,7 @@ t.test('named schemas are named once and used', async (t) => {
 
 t.test('what the service answers is declared', async (t) => {
   const app = await service(t)
-  const token = (claims: Record<string, unknown>) => ({ authorization: `Bearer ${app.jwt.sign(claims)}` })
+  const token = (claims: Record<string, unknown>) => ({ authorization: `Bearer ${tokenFor(app, claims)}` })
   const admin = token({ sub: 'root', role: 'admin' })
   const json = { 'content-type': 'application/json' }
   for (const { method, path, security, parameters = [], requestBody, responses, operationId } of operations) {
@@ -200,7 +201,7 @@ t.test('a typed client is made from it, compiles strictly, and works', async (t)
   const app = await service(t)
   const baseUrl = await app.listen({ host: '127.0.0.1', port: 0 })
   const { run } = await import(pathToFileURL(join(folder, 'client.js')).href) as { run: (url: string, token: string) => Promise<unknown[]> }
-  t.strictSame(await run(baseUrl, app.jwt.sign({ sub: 'root', role: 'admin' })), [
+  t.strictSame(await run(baseUrl, tokenFor(app, { sub: 'root', role: 'admin' })), [
     'Session limit for user alice set to 25', 25, 'user', 25, true,
     400, 'invalid_input', 401, 'unauthorized'
   ])

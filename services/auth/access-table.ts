@@ -3,14 +3,19 @@ import type { Permission } from './permissions.ts'
 
 /**
  * What a route needs: nothing at all (`public`), a permission, or a permission that a caller can do without where the
- * `username` that the path or the query names is its own.
+ * `username` that the path or the query names is its own. What changes sessions also says which: those that the request
+ * names, by `session_id` or `node`, or any at all, which is nothing for a caller that is bound to a switch node.
  */
-export type Access = 'public' | { permission: Permission, ownData?: 'params' | 'query' }
+export type Access =
+  | 'public'
+  | { permission: Exclude<Permission, 'sessions:write'>, ownData?: 'params' | 'query' }
+  | { permission: 'sessions:write', changes: 'named' | 'any', ownData?: never }
 
 const limitsRead: Access = { permission: 'limits:read' }
 const limitsWrite: Access = { permission: 'limits:write' }
 const sessionsRead: Access = { permission: 'sessions:read' }
-const sessionsWrite: Access = { permission: 'sessions:write' }
+const namedSessions: Access = { permission: 'sessions:write', changes: 'named' }
+const anySessions: Access = { permission: 'sessions:write', changes: 'any' }
 
 /** By method and route pattern. A HEAD needs what its GET needs. */
 export const ACCESS: Record<string, Access> = {
@@ -21,6 +26,13 @@ export const ACCESS: Record<string, Access> = {
   'GET /healthz/ready': 'public',
   'GET /healthz/startup': 'public',
   'GET /openapi.json': 'public',
+  'GET /docs': 'public',
+  'GET /docs/': 'public',
+  'GET /docs/json': 'public',
+  'GET /docs/yaml': 'public',
+  'GET /docs/static/*': 'public',
+  'GET /docs/static/index.html': 'public',
+  'GET /docs/static/swagger-initializer.js': 'public',
   'POST /api/auth/login': 'public',
 
   'GET /api/sessions/limits': limitsRead,
@@ -34,14 +46,14 @@ export const ACCESS: Record<string, Access> = {
 
   'GET /api/sessions/counts': sessionsRead,
   'GET /api/sessions/counts/:username': { permission: 'sessions:read', ownData: 'params' },
-  'POST /api/sessions/sweep': sessionsWrite,
+  'POST /api/sessions/sweep': anySessions,
 
-  'POST /api/sessions': sessionsWrite,
-  'POST /api/sessions/renew': sessionsWrite,
-  'POST /api/sessions/:session_id/renew': sessionsWrite,
-  'DELETE /api/sessions/:session_id': sessionsWrite,
-  'PUT /api/sessions/nodes/:node': sessionsWrite,
-  'DELETE /api/sessions/users/:username/sessions': sessionsWrite,
+  'POST /api/sessions': namedSessions,
+  'POST /api/sessions/renew': namedSessions,
+  'POST /api/sessions/:session_id/renew': namedSessions,
+  'DELETE /api/sessions/:session_id': namedSessions,
+  'PUT /api/sessions/nodes/:node': namedSessions,
+  'DELETE /api/sessions/users/:username/sessions': anySessions,
   'GET /api/sessions/:session_id': sessionsRead,
   'GET /api/sessions/active': { permission: 'sessions:read', ownData: 'query' },
   'GET /api/sessions/nodes': sessionsRead,

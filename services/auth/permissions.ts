@@ -5,7 +5,8 @@ export const PERMISSIONS = ['limits:read', 'limits:write', 'sessions:read', 'ses
 
 export type Permission = typeof PERMISSIONS[number]
 
-const roles = new Map<string, readonly Permission[]>([
+/** The roles, and what each may do. */
+export const ROLES = new Map<string, readonly Permission[]>([
   ['admin', PERMISSIONS],
   ['operator', ['limits:read', 'limits:write', 'sessions:read', 'sessions:write']],
   ['switch', ['sessions:read', 'sessions:write', 'limits:read']],
@@ -17,18 +18,22 @@ export interface Caller {
   /** Whose own data the caller may read; undefined when the token names nobody. */
   username: string | undefined
   permissions: ReadonlySet<Permission>
+  /** The switch node whose sessions are the only ones that the caller may touch; undefined for any, '' for none. */
+  node: string | undefined
 }
 
 /**
  * Reads a verified token's claims: `sub` or `username`; `role` or `roles`; `permissions`; `scope` (RFC 8693, 4.2).
  * What is unknown or of another type grants nothing.
+ * @param bindNodes - whether a `node` claim binds; one that names no node then binds to none
  */
-export function callerOf (claims: Record<string, unknown>): Caller {
-  const granted = [...texts(claims.role), ...texts(claims.roles)].flatMap((role) => roles.get(role) ?? [])
+export function callerOf (claims: Record<string, unknown>, bindNodes = false): Caller {
+  const granted = [...texts(claims.role), ...texts(claims.roles)].flatMap((role) => ROLES.get(role) ?? [])
   const named = [...texts(claims.permissions), ...(typeof claims.scope === 'string' ? claims.scope.split(' ') : [])]
   return {
     username: [claims.sub, claims.username].find((name) => typeof name === 'string'),
-    permissions: new Set([...granted, ...PERMISSIONS.filter((permission) => named.includes(permission))])
+    permissions: new Set([...granted, ...PERMISSIONS.filter((permission) => named.includes(permission))]),
+    node: !bindNodes || claims.node === undefined ? undefined : typeof claims.node === 'string' ? claims.node : ''
   }
 }
 

@@ -59,9 +59,13 @@ export class Admission {
     return { session: result.session, reregistered: result.outcome === 'reregistered', degraded: result.degraded ?? false }
   }
 
-  /** Renews many leases; none of them can make the others fail. @throws ServiceError `store_unavailable` */
-  async renewMany (sessions: Array<{ session_id: string, username: string }>, ttlMs: number) {
-    const results = await this.#store.renew(sessions.map(({ session_id: sessionId, username }) => ({ sessionId, username })), ttlMs)
+  /**
+   * Renews many leases; none of them can make the others fail.
+   * @param node - where all of them are, if that is known
+   * @throws ServiceError `store_unavailable`
+   */
+  async renewMany (sessions: Array<{ session_id: string, username: string }>, ttlMs: number, node?: string) {
+    const results = await this.#store.renew(sessions.map(({ session_id: sessionId, username }) => ({ sessionId, username, node })), ttlMs)
     return {
       results: sessions.map((session, i) => ({ ...session, ...renewalOutcome(results[i]) })),
       degraded: results[0]?.degraded ?? false

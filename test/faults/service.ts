@@ -28,7 +28,7 @@ export async function serveHere (t: Teardown, env: NodeJS.ProcessEnv): Promise<S
 export async function serveApart (t: Teardown, env: Record<string, string>, port?: number): Promise<ServiceProcess> {
   build()
   const url = `http://127.0.0.1:${port ??= await freePort()}`
-  const token = createSigner({ key: TEST_SECRET })(ADMIN)
+  const token = createSigner({ key: TEST_SECRET, expiresIn: 3600_000 })(ADMIN)
   const client = httpClient(url, token, 1)
   const settings = { HOST: '127.0.0.1', PORT: String(port), LOG_LEVEL: 'fatal', JWT_SECRET: TEST_SECRET, ...env }
   const words = [`PATH=${process.env['PATH'] ?? ''}`, ...Object.entries(settings).map(([name, value]) => `${name}=${value}`)]

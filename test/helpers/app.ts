@@ -46,9 +46,9 @@ export async function listen (app: FastifyInstance): Promise<string> {
   return await app.listen({ host: '127.0.0.1', port: 0 })
 }
 
-/** A token with these claims. */
+/** A token with these claims, valid for an hour unless they say otherwise. */
 export function tokenFor (app: FastifyInstance, claims: Claims): string {
-  return app.jwt.sign(claims)
+  return app.jwt.sign({ exp: Math.floor(Date.now() / 1000) + 3600, ...claims })
 }
 
 /** Sends requests with a token of these claims, or without a token for null. */
