@@ -12,7 +12,7 @@ export default fp(async (app) => {
     const { access } = request.routeOptions.config
     if (node === undefined || typeof access !== 'object' || !('changes' in access)) return
     const named = [request.params, request.body ?? {}] as Named[]
-    if (access.changes === 'any' || named.some((part) => part.node !== undefined && part.node !== node)) throw boundTo(node)
+    if (node === '' || access.changes === 'any' || named.some((part) => part.node !== undefined && part.node !== node)) throw boundTo(node)
     const ids = named.flatMap(({ session_id: id, sessions = [] }) => [id, ...sessions.map((session) => session.session_id)])
     await requireOwnSessions(app.sessionStore, node, ids.filter((id) => id !== undefined))
   })

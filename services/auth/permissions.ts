@@ -1,5 +1,9 @@
 /** Who may do what: permissions, the roles that bundle them, and what a token says of its bearer. */
 
+import { NodeNameSchema } from '../../schemas/sessions.ts'
+
+const NODE_NAME = new RegExp(NodeNameSchema.pattern ?? '', 'u')
+
 /** Every permission there is. */
 export const PERMISSIONS = ['limits:read', 'limits:write', 'sessions:read', 'sessions:write', 'policy:write'] as const
 
@@ -33,8 +37,12 @@ export function callerOf (claims: Record<string, unknown>, bindNodes = false): C
   return {
     username: [claims.sub, claims.username].find((name) => typeof name === 'string'),
     permissions: new Set([...granted, ...PERMISSIONS.filter((permission) => named.includes(permission))]),
-    node: !bindNodes || claims.node === undefined ? undefined : typeof claims.node === 'string' ? claims.node : ''
+    node: bindNodes && 'node' in claims ? nodeOf(claims.node) : undefined
   }
+}
+
+function nodeOf (claim: unknown): string {
+  return typeof claim === 'string' && NODE_NAME.test(claim) ? claim : ''
 }
 
 function texts (claim: unknown): string[] {
