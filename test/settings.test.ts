@@ -114,14 +114,16 @@ t.test('a first start: it listens, and what it prints works as printed', async (
   t.equal(stderr, '')
 })
 
-t.test('production prints no token', async (t) => {
-  const service = run(t, { PORT: '0', HOST: '127.0.0.1', NODE_ENV: 'production', JWT_SECRET: SECRET })
-  await waitFor(() => service.output.stdout.includes('Server listening'), { what: 'the start', deadlineMs: 60_000 })
-  service.child.kill('SIGTERM')
-  const { code, stdout } = await service.ended
-  t.equal(code, 0)
-  t.notMatch(stdout, /TOKEN|eyJ/)
-  t.notMatch(stdout, SECRET)
+t.test('production prints no token, and starts without its identity provider', async (t) => {
+  await Promise.all([{ JWT_SECRET: SECRET }, { JWT_JWKS_URL: 'https://127.0.0.1:1/jwks.json' }].map(async (keys) => {
+    const service = run(t, { PORT: '0', HOST: '127.0.0.1', NODE_ENV: 'production', ...keys })
+    await waitFor(() => service.output.stdout.includes('Server listening'), { what: 'the start', deadlineMs: 60_000 })
+    service.child.kill('SIGTERM')
+    const { code, stdout } = await service.ended
+    t.equal(code, 0)
+    t.notMatch(stdout, /TOKEN|eyJ/)
+    t.notMatch(stdout, SECRET)
+  }))
 })
 
 /** Starts what the build made, with nothing in its environment but what is given, in a folder of its own. */

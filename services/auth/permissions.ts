@@ -1,5 +1,4 @@
 /** Who may do what: permissions, the roles that bundle them, and what a token says of its bearer. */
-
 import { NodeNameSchema } from '../../schemas/sessions.ts'
 
 const NODE_NAME = new RegExp(NodeNameSchema.pattern ?? '', 'u')
