@@ -101,7 +101,7 @@ t.test('no token chooses its key', async (t) => {
 })
 
 t.test('two issuers are kept apart', async (t) => {
-  const env = { JWT_PUBLIC_KEYS: pemFile(t, rsa), JWT_SECRET_PREVIOUS: 'the secret before the one of today', JWT_PROVIDER_ISSUER: 'https://idp', JWT_PROVIDER_AUDIENCE: 'limits' }
+  const env = { JWT_SECRET: TEST_SECRET, JWT_PUBLIC_KEYS: pemFile(t, rsa), JWT_SECRET_PREVIOUS: 'the secret before the one of today', JWT_PROVIDER_ISSUER: 'https://idp', JWT_PROVIDER_AUDIENCE: 'limits' }
   const open = await startApp(t, env)
   const named = await startApp(t, { ...env, JWT_ISSUER: 'console', JWT_AUDIENCE: 'switch' })
   const byRsa = (claims: object) => signToken({ alg: 'RS256' }, { ...ADMIN, ...claims }, rsa.privateKey)
