@@ -73,17 +73,17 @@ export class RedisSessionStore implements SessionStore {
       this.#keys.user('user-limit', username),
       this.#keys.user('user-temporary-limit', username)
     ]
-    if (node !== '' && !this.#keys.cluster) keys.push(this.#keys.nodeLeases(node))
+    if (!this.#keys.cluster) keys.push(this.#keys.generation, ...(node === '' ? [] : [this.#keys.nodeLeases(node)]))
     const [code, count, limit, ...rest] = await this.#gate.ask(this.#gate.scripts.acquire(keys, [
-      username, sessionId, ttlMs, RECORD_GRACE_MS, node, encodeDetails(details),
+      username, sessionId, ttlMs, ttlMs + RECORD_GRACE_MS, node, encodeDetails(details),
       policy.max_sessions_per_user, limitMode(policy, details.emergency ?? false), dryRun ? '1' : '', ENDED_MEMORY_MS,
       this.#keys.leasePrefix(username), this.#keys.nodeLeasesPrefix, this.#keys.sessionPrefix,
-      this.#keys.cluster ? '' : this.generation ?? '', this.#keys.generation, again ? '1' : ''
+      this.#keys.cluster ? '' : this.generation ?? '', again ? '1' : ''
     ])) as [number, number, number, ...Array<string | number>]
     if (code === ACQUIRED.admitted) {
-      const [startedMs, expiresMs, observed, ...terminated] = rest as [number, number, string, ...string[]]
-      const session = leaseToSession(sessionId, { username, node, details, startedMs }, expiresMs)
-      return { outcome: 'admitted', session, count, limit, terminated, observed: observed === '1' }
+      const [startedMs, observed, ...terminated] = rest as [number, number, ...string[]]
+      const session = leaseToSession(sessionId, { username, node, details, startedMs }, startedMs + ttlMs)
+      return { outcome: 'admitted', session, count, limit, terminated, observed: observed === 1 }
     }
     if (code === ACQUIRED.refreshed) {
       const [expiresMs, record] = rest as [number, string]

@@ -1,26 +1,30 @@
 -- Takes a slot for a session, or refreshes the one it holds. Decides first and writes after, so that a full Redis
 -- refuses the whole of it.
 -- KEYS  1 session-lease of the id, 2 user-leases, 3 user-sessions, 4 user-limit, 5 user-temporary-limit of the user,
---       6 node-leases of the node (only where a node is named)
--- ARGV  1 user, 2 id, 3 time to live in ms, 4 how much longer the record is kept in ms, 5 node or '', 6 details,
+--       6 what tells the generation of the data, 7 node-leases of the node (only where a node is named); in a cluster,
+--       where they lie in other slots, neither of the last two
+-- ARGV  1 user, 2 id, 3 time to live in ms, 4 how long the record is kept in ms, 5 node or '', 6 details,
 --       7 the policy's limit, 8 at the limit: reject | terminate_oldest | observe | admit, 9 '1' for a dry run,
 --       10 how long an ended id is remembered in ms, 11 what session-lease keys of the user begin with,
 --       12 what node-leases keys begin with, 13 what the switch's session keys begin with ('' where out of reach),
---       14 the generation of data that is expected ('' for any), 15 the key that tells it, 16 '1' when asked again for
---       want of an answer: a lease that only the first try has touched stays as it is, so that it can still be told apart
--- Returns  { 1 admitted, count, limit, started ms, expires ms, '1' if only observed, terminated id ... }
+--       14 the generation of data that is expected ('' for any), 15 '1' when asked again for want of an answer: a lease
+--       that only the first try has touched stays as it is, so that it can still be told apart
+-- Returns  { 1 admitted, count, limit, started ms, 1 if only observed, terminated id ... }
 --          { 2 refreshed, count, limit, expires ms, record }
 --          { 3 limit reached, count, limit, external } | { 4 another user holds the id } | { 5 the id has ended }
 --          { 7 another generation of data }
 local user, id = ARGV[1], ARGV[2]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local expires = now + ARGV[3]
-if (ARGV[14] or '') ~= '' and redis.pcall('GET', ARGV[15]) ~= ARGV[14] then return { 7 } end
+-- As text, for a number costs redis.call three times as much.
+local expires = tostring(now + ARGV[3])
 
-local function limit_of (text)
-  return text and string.find(text, '^%-?%d%d?%d?%d?%d?%d?%d?%d?%d?$') and tonumber(text)
-end
+local held = redis.call('MGET', KEYS[1], KEYS[4], KEYS[5], KEYS[6] or KEYS[1])
+local record, own, temporary = held[1], held[2], held[3]
+if ARGV[14] ~= '' and held[4] ~= ARGV[14] then return { 7 } end
+temporary = temporary and string.match(temporary, '^(%d+) %d+ ')
+own = own and string.find(own, '^%-?%d%d?%d?%d?%d?%d?%d?%d?%d?$') and own
+local limit = tonumber(temporary or own or ARGV[7])
 
 -- How many external sessions there are, one that is a live lease too being counted as the lease; and whether, 1 or 0,
 -- the one that asks is among them: its slot is the one it has.
@@ -40,49 +44,46 @@ local function count_external (leases)
   return external, itself
 end
 
--- Notes the lease in the index of its node. A key of another type, which nobody could read, is replaced.
-local function note (node)
-  if node == '' or ARGV[12] == '' then return end
-  local key, member = ARGV[12] .. node, user .. ' ' .. id
-  if type(redis.pcall('ZADD', key, expires, member)) == 'table' then
-    redis.call('DEL', key)
-    redis.call('ZADD', key, expires, member)
+-- Most who ask have no session yet: one look at both keys spares a look into each.
+local leases, external, itself = 0, 0, 0
+if redis.call('EXISTS', KEYS[2], KEYS[3]) > 0 then
+  leases = redis.pcall('ZCOUNT', KEYS[2], '(' .. now, '+inf')
+  if type(leases) ~= 'number' then
+    redis.call('DEL', KEYS[2])
+    leases = 0
+  end
+  external, itself = count_external(leases)
+end
+local count = leases + external
+
+-- Notes the lease in the index of a node. A key of another type, which nobody could read, is replaced.
+local function note (index)
+  local member = user .. ' ' .. id
+  if type(redis.pcall('ZADD', index, expires, member)) == 'table' then
+    redis.call('DEL', index)
+    redis.call('ZADD', index, expires, member)
   end
 end
-
-local held = redis.call('MGET', KEYS[1], KEYS[4], KEYS[5])
-local record = held[1]
-local temporary = held[3] and string.match(held[3], '^(%d+) %d+ ')
-local limit = tonumber(temporary) or limit_of(held[2]) or tonumber(ARGV[7])
-local leases = redis.pcall('ZCOUNT', KEYS[2], '(' .. now, '+inf')
-if type(leases) ~= 'number' then
-  redis.call('DEL', KEYS[2])
-  leases = 0
-end
-local external, itself = count_external(leases)
-local count = leases + external
 
 if record then
   if string.sub(record, 1, 1) == '-' then
     if ARGV[9] ~= '1' then redis.call('PEXPIRE', KEYS[1], ARGV[10], 'GT') end
     return { 5 }
   end
-  local holder, node = string.match(record, '^%+(%S+) %d+ (%S*) ')
+  local holder, started, node = string.match(record, '^%+(%S+) (%d+) (%S*) ')
   if holder and holder ~= user then
-    if redis.call('PTTL', KEYS[1]) > tonumber(ARGV[4]) then return { 4 } end
+    if redis.call('PTTL', KEYS[1]) > ARGV[4] - ARGV[3] then return { 4 } end
   elseif holder then
     local score = redis.call('ZSCORE', KEYS[2], id)
     if score and tonumber(score) > now then
-      local started = string.match(record, '^%+%S* (%d+)')
-      local first_try = ARGV[16] == '1' and started and score - started == tonumber(ARGV[3])
-      if first_try then
-        expires = tonumber(score)
+      if ARGV[15] == '1' and score - started == tonumber(ARGV[3]) then
+        expires = score
       elseif ARGV[9] ~= '1' then
-        redis.call('PEXPIRE', KEYS[1], ARGV[3] + ARGV[4])
+        redis.call('PEXPIRE', KEYS[1], ARGV[4])
         redis.call('ZADD', KEYS[2], expires, id)
-        note(node)
+        if node ~= '' and ARGV[12] ~= '' then note(ARGV[12] .. node) end
       end
-      return { 2, count, limit, expires, record }
+      return { 2, count, limit, tonumber(expires), record }
     end
   end
 end
@@ -90,7 +91,7 @@ end
 local after = count + 1 - itself
 local over = limit > 0 and after > limit
 if over and ARGV[8] == 'reject' then return { 3, count, limit, external } end
-local observed = over and ARGV[8] == 'observe' and '1' or ''
+local observed = over and ARGV[8] == 'observe' and 1 or 0
 
 -- All other sessions in the order in which they would have to end: ghosts, which nobody would miss, leases by their
 -- start, then what the switch recorded itself.
@@ -124,12 +125,12 @@ local ending = over and ARGV[8] == 'terminate_oldest' and oldest_first() or {}
 local writes = ARGV[9] ~= '1'
 -- The first write is the one that a full Redis refuses; after it nothing is refused any more.
 if writes then
-  redis.call('SET', KEYS[1], '+' .. user .. ' ' .. now .. ' ' .. ARGV[5] .. ' ' .. ARGV[6], 'PX', ARGV[3] + ARGV[4])
+  redis.call('SET', KEYS[1], '+' .. user .. ' ' .. now .. ' ' .. ARGV[5] .. ' ' .. ARGV[6], 'PX', ARGV[4])
   redis.call('ZADD', KEYS[2], expires, id)
-  note(ARGV[5])
+  if KEYS[7] then note(KEYS[7]) end
 end
 
-local reply = { 1, after, limit, now, expires, observed }
+local reply = { 1, after, limit, now, observed }
 for i = 1, math.min(after - limit, #ending) do
   local session = ending[i]
   reply[2] = reply[2] - 1

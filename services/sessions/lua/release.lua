@@ -4,7 +4,8 @@
 --       ('' where out of reach), 6 how much longer than its lease a record is kept in ms,
 --       7 only when the session is of this node ('' for any), 8 only when it started at or before, in ms,
 --       9 '1' to remember an unknown id as well, 10 only when the lease was taken for so many ms and never renewed ('' for any)
--- Returns  { 1 released, record } | { 0 unknown } | { 4 another user holds the id } | { 6 not as 7, 8 or 10 say }
+-- Returns  { 1 released } | { 0 unknown } | { 4 another user holds the id } | { 6 not as 7, 8 or 10 say }; with the
+--          record after a 1 or 0 where 5 is out of reach, and so whoever asked has to see to it
 local user, id = ARGV[1], ARGV[2]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -27,7 +28,9 @@ local external = redis.pcall('SREM', KEYS[3], id)
 if node and node ~= '' and ARGV[5] ~= '' then redis.pcall('ZREM', ARGV[5] .. node, user .. ' ' .. id) end
 
 if not live and external ~= 1 and ARGV[9] ~= '1' then return { 0 } end
-local remembered = tonumber(ARGV[4])
-if live then remembered = math.max(remembered, tonumber(score) - now) end
+local remembered = ARGV[4]
+if live and score - now > tonumber(remembered) then remembered = score - now end
 redis.call('SET', KEYS[1], '-' .. user .. ' ' .. ARGV[3], 'PX', remembered)
-return { (live or external == 1) and 1 or 0, record }
+local released = (live or external == 1) and 1 or 0
+if ARGV[5] ~= '' then return { released } end
+return { released, record }
