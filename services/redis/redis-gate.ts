@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, ReplyError, type Redis } from 'ioredis'
 import { storeUnavailable } from '../errors.ts'
+import { Deadlines } from './deadlines.ts'
 import { loadScripts, type Scripts } from './redis-scripts.ts'
 
 /** How long one question may take before the store counts as unavailable, in milliseconds. */
@@ -17,6 +18,7 @@ export class RedisGate {
   readonly scripts: Scripts
   readonly deadlineMs: number
   readonly isCluster: boolean
+  #deadlines: Deadlines
   #connecting: Promise<boolean> | undefined
 
   constructor (client: Redis, deadlineMs = DEFAULT_DEADLINE_MS) {
@@ -24,25 +26,26 @@ export class RedisGate {
     this.isCluster = (client as unknown) instanceof Cluster
     this.scripts = loadScripts(client)
     this.deadlineMs = deadlineMs
+    this.#deadlines = new Deadlines(deadlineMs)
   }
 
   /**
    * Waits for a reply, but not longer than the deadline.
    * @throws ServiceError `store_unavailable` when Redis is away, hangs or says that it cannot serve
    */
-  async ask<T> (reply: Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined
-    const deadline = new Promise<never>((_resolve, reject) => {
-      // A process that was held up itself reads what has arrived meanwhile before it calls Redis late.
-      timer = setTimeout(() => setImmediate(reject, new Error(`Redis did not answer within ${this.deadlineMs} ms`)), this.deadlineMs)
+  ask<T> (reply: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const question = this.#deadlines.begin(() => {
+        reject(storeUnavailable(new Error(`Redis did not answer within ${this.deadlineMs} ms`)))
+      })
+      reply.then((value) => {
+        this.#deadlines.end(question)
+        resolve(value)
+      }, (error: unknown) => {
+        this.#deadlines.end(question)
+        reject(isRefusal(error) ? error as Error : storeUnavailable(error))
+      })
     })
-    try {
-      return await Promise.race([reply, deadline])
-    } catch (error) {
-      throw isRefusal(error) ? error : storeUnavailable(error)
-    } finally {
-      clearTimeout(timer)
-    }
   }
 
   /** Whether the connection is there, after waiting a little for one that was cut. */

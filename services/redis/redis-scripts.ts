@@ -1,6 +1,8 @@
 /** The Lua scripts: read once at the start, one file a verb, callable by name. */
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
+import { ScriptCommand } from './script-command.ts'
 
 /** Runs a script in one round trip; Redis is sent its text only where it does not know it yet. */
 export type Script = (keys: string[], args: Array<string | number>) => Promise<unknown>
@@ -26,12 +28,16 @@ export type Scripts = Record<keyof typeof files, Script>
 const texts = Object.entries(files).map(([name, path]) =>
   [name, readFileSync(new URL(path, import.meta.url), 'utf8')] as const)
 
-/** Makes every script known to a client. */
+/** Makes every script callable on a client. */
 export function loadScripts (client: Redis): Scripts {
-  return Object.fromEntries(texts.map(([name, lua]) => {
-    client.defineCommand(name, { lua })
-    const command = (client as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>)[name]
-    if (command === undefined) throw new Error(`script ${name} was not defined`)
-    return [name, (keys: string[], args: Array<string | number>) => command.call(client, keys.length, ...keys, ...args)]
-  })) as Scripts
+  return Object.fromEntries(texts.map(([name, lua]) => [name, scriptOn(client, lua)])) as Scripts
+}
+
+function scriptOn (client: Redis, lua: string): Script {
+  const sha = createHash('sha1').update(lua).digest('hex')
+  const send = (command: ScriptCommand) => client.sendCommand(command) as Promise<unknown>
+  return (keys, args) => send(new ScriptCommand('evalsha', sha, keys, args)).catch(async (error: Error) => {
+    if (!error.message.startsWith('NOSCRIPT')) throw error
+    return await send(new ScriptCommand('eval', lua, keys, args))
+  })
 }
