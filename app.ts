@@ -11,6 +11,7 @@ import jsonBody from './plugins/json-body.ts'
 import loginThrottle from './plugins/login-throttle.ts'
 import methodNotAllowed from './plugins/method-not-allowed.ts'
 import nodeBinding from './plugins/node-binding.ts'
+import oneHost from './plugins/one-host.ts'
 import openapi from './plugins/openapi.ts'
 import redis from './plugins/redis.ts'
 import schemas, { schemaController } from './plugins/schemas.ts'
@@ -46,7 +47,8 @@ export async function buildApp (settings: Settings, jwtSecret: string, overrides
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: 64 * 1024,
     // A request that does not come to its end is cut within ten seconds, the time between two looks included.
-    http: { headersTimeout: 6_000, connectionsCheckingInterval: 1_000 },
+    // A request without a host is told so by us, in the form of every other problem.
+    http: { headersTimeout: 6_000, connectionsCheckingInterval: 1_000, requireHostHeader: false },
     requestTimeout: 8_000,
     connectionTimeout: 60_000,
     keepAliveTimeout: 72_000,
@@ -60,6 +62,7 @@ export async function buildApp (settings: Settings, jwtSecret: string, overrides
 
   await app.register(config, { config: settings })
   await app.register(errors)
+  await app.register(oneHost)
   await app.register(schemas)
   await app.register(jsonBody)
   const routes = collectRoutes(app)

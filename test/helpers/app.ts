@@ -30,8 +30,10 @@ export async function startApp (t: Teardown, env: NodeJS.ProcessEnv = {}, overri
 }
 
 /** The same on a Redis, connected to it. Redis has longer to answer than in production: a busy machine is no outage. */
-export async function startAppOn (t: Teardown, redis: { url: string }, env: NodeJS.ProcessEnv = {}): Promise<FastifyInstance> {
-  const app = await startApp(t, { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '5000', ...env })
+export async function startAppOn (
+  t: Teardown, redis: { url: string }, env: NodeJS.ProcessEnv = {}, overrides: Overrides = {}
+): Promise<FastifyInstance> {
+  const app = await startApp(t, { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '5000', ...env }, overrides)
   await connected(app)
   return app
 }
