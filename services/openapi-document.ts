@@ -17,7 +17,11 @@ export interface ExampleSchema {
 
 interface Media { schema?: ExampleSchema, example?: unknown }
 interface Answer { description: string, content?: Record<string, Media> }
-interface Operation { requestBody?: { content: Record<string, Media> }, responses: Record<string, Answer> }
+interface Operation {
+  parameters?: Array<{ required?: boolean, schema: ExampleSchema }>
+  requestBody?: { required?: boolean, content: Record<string, Media> }
+  responses: Record<string, Answer>
+}
 
 /** An OpenAPI document, as far as it is completed. */
 export interface ApiDocument {
@@ -47,7 +51,10 @@ const ANYTHING_ELSE: Answer = {
 
 /** The document with what the framework leaves out filled in; an example that a route gives is left as it is. */
 export function completeDocument<D extends ApiDocument> (document: D): D {
-  for (const { requestBody, responses } of Object.values(document.paths).flatMap((path) => Object.values(path))) {
+  const operations = Object.values(document.paths).flatMap((path) => Object.entries(path))
+  for (const [method, { parameters = [], requestBody, responses }] of operations) {
+    for (const one of parameters) if (one.schema.default !== undefined) one.required = false
+    if (requestBody !== undefined && method === 'delete') requestBody.required = false
     for (const [status, answer] of Object.entries(responses)) {
       if (answer.description === 'Default Response') answer.description = STATUS_CODES[status] ?? status
     }

@@ -1,0 +1,6 @@
+import t from 'tap'
+import { checkService } from './fuzz/check-service.ts'
+
+t.setTimeout(180_000)
+
+await checkService(t, 10_000, 120)
