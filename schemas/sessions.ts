@@ -44,7 +44,8 @@ const details = {
   // Not a Record: the pattern that a Record makes of names lets one with a line break in it hold anything.
   metadata: Type.Optional(Type.Unsafe<Record<string, Static<typeof metadataValue>>>({
     type: 'object',
-    propertyNames: { maxLength: 64 },
+    // Bodies that reach for a prototype are refused.
+    propertyNames: { maxLength: 64, pattern: '^(?!__proto__$)' },
     additionalProperties: metadataValue,
     maxProperties: 16,
     description: 'Up to 16 values, shown as they were given.',

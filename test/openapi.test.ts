@@ -11,33 +11,13 @@ import t, { type Test } from 'tap'
 import { buildApp, VERSION } from '../app.ts'
 import { loadConfig } from '../config.ts'
 import { openapiText } from '../scripts/write-openapi.ts'
+import { type ApiDocument, type Media, forAjv, routesOf } from './helpers/api-document.ts'
 import { tokenFor } from './helpers/app.ts'
-
-interface Media { schema: Record<string, unknown>, example?: unknown }
-interface Parameter { name: string, in: string, example?: string, schema: Record<string, unknown> }
-interface Operation {
-  operationId: string
-  tags: string[]
-  summary: string
-  description?: string
-  security?: unknown[]
-  parameters?: Parameter[]
-  requestBody?: { content: Record<string, Media> }
-  responses: Record<string, { description: string, content: Record<string, Media> }>
-}
-interface Document {
-  openapi: string
-  info: { version: string }
-  tags: Array<{ name: string }>
-  components: { schemas: Record<string, Record<string, unknown>> }
-  paths: Record<string, Record<string, Operation>>
-}
 
 const root = new URL('..', import.meta.url)
 const written = await openapiText()
-const document = JSON.parse(written) as Document
-const operations = Object.entries(document.paths).flatMap(([path, item]) =>
-  Object.entries(item).map(([method, operation]) => ({ path, method: method.toUpperCase(), ...operation })))
+const document = JSON.parse(written) as ApiDocument
+const operations = routesOf(document)
 const medias = operations.flatMap(({ operationId, requestBody, responses }) =>
   [['body', requestBody], ...Object.entries(responses)].flatMap(([part, holder]) =>
     Object.entries((holder as { content?: Record<string, Media> } | undefined)?.content ?? {})
@@ -257,9 +237,4 @@ function walk (value: unknown, visit: (value: object) => void): void {
   if (typeof value !== 'object' || value === null) return
   visit(value)
   for (const inner of Object.values(value)) walk(inner, visit)
-}
-
-/** A schema of the document with references as Ajv finds them. */
-function forAjv (schema: object): Record<string, unknown> {
-  return JSON.parse(JSON.stringify(schema).replaceAll('#/components/schemas/', '')) as Record<string, unknown>
 }

@@ -1,12 +1,15 @@
 /** Sends the cases of a theme to the service, as it listens on loopback with a Redis of its own, and looks at what they did. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import type { Test } from 'tap'
 import { TEST_SECRET, listen, startAppOn } from '../helpers/app.ts'
+import { temporaryFolder } from '../helpers/process.ts'
 import { type RawAnswer, sendRaw } from '../helpers/raw-http.ts'
 import { isBackground, monitorRedis, quiet } from '../helpers/redis-monitor.ts'
 import { startRedis } from '../helpers/servers.ts'
 import { type Case, bytesOf, tokenOf } from './case.ts'
-import { AUDIENCE, ISSUER } from './forge.ts'
+import { AUDIENCE, ISSUER, PROVIDER, PROVIDER_PEM } from './forge.ts'
 import { changes, prototypes } from './prototypes.ts'
 
 const PREFIX = 'voice-ferry-c4:'
@@ -32,13 +35,20 @@ function secrets (cases: Case[]): string[] {
   return [TEST_SECRET, ...new Set(tokens.flatMap((token) => [token, token.split('.')[2] ?? '']))].filter((text) => text.length >= 20)
 }
 
-export async function checkTheme (t: Test, cases: Case[], env: NodeJS.ProcessEnv = {}): Promise<void> {
+export async function checkTheme (t: Test, cases: Case[]): Promise<void> {
   const before = prototypes()
   const redis = await startRedis(t)
   let log = ''
   const stream = new Writable({ write (chunk: Buffer, _encoding, done) { log += chunk.toString(); done() } })
+  const keys = join(temporaryFolder(t), 'provider.pem')
+  writeFileSync(keys, PROVIDER_PEM)
   const app = await startAppOn(t, redis, {
-    JWT_ISSUER: ISSUER, JWT_AUDIENCE: AUDIENCE, GHOST_SWEEP_INTERVAL_SECONDS: '0', ...env
+    JWT_ISSUER: ISSUER,
+    JWT_AUDIENCE: AUDIENCE,
+    JWT_PUBLIC_KEYS: keys,
+    JWT_PROVIDER_ISSUER: PROVIDER,
+    JWT_PROVIDER_AUDIENCE: AUDIENCE,
+    GHOST_SWEEP_INTERVAL_SECONDS: '0'
   }, { logger: { level: 'trace', stream } })
   const port = Number(new URL(await listen(app)).port)
   const monitor = await monitorRedis(t, redis)

@@ -2,22 +2,35 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { TEST_SECRET } from '../helpers/app.ts'
 import { type Case, get } from './case.ts'
-import { NOW, claims, forged, part, validToken } from './forge.ts'
+import { NOW, PROVIDER, PROVIDER_PEM, claims, forged, part, providerKey, signed, validToken } from './forge.ts'
 
 const PATH = '/api/sessions/limits/alice'
 const ADMIN = claims({ sub: 'admin', role: 'admin' })
-const HS256 = { alg: 'HS256', typ: 'JWT' }
+const BY_PROVIDER = { ...ADMIN, iss: PROVIDER }
+const [HS256, RS256] = [{ alg: 'HS256', typ: 'JWT' }, { alg: 'RS256', typ: 'JWT' }]
 const [header = '', payload = '', signature = ''] = forged(HS256, ADMIN).split('.')
 
-/** A key of the attacker's own, and one whose public half the service trusts. */
-const own = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-export const trusted = generateKeyPairSync('rsa', { modulusLength: 2048 })
-/** The file of the keys that the service trusts. */
-export const TRUSTED_PEM = trusted.publicKey.export({ type: 'spki', format: 'pem' }).toString()
+/** A key of the attacker's own. */
+const own = generateKeyPairSync('rsa', { modulusLength: 2048 })
 
 const withHeader = (more: object, secret?: string | Buffer) => forged({ ...HS256, ...more }, ADMIN, secret)
 const withClaims = (more: object) => forged(HS256, { ...ADMIN, ...more })
 const unsigned = (alg: unknown) => `${part({ alg, typ: 'JWT' })}.${payload}.`
+
+/** Signed by the attacker's own key, which the header offers. */
+const signedByOwn = (more: object) => signed({ ...RS256, ...more }, BY_PROVIDER, own.privateKey)
+
+/** HS256 with the provider's public key for a secret, however it may be read from its file. */
+const overPublicKey = Object.fromEntries(Object.entries({
+  PEM: PROVIDER_PEM,
+  'PEM without its last line break': PROVIDER_PEM.trimEnd(),
+  DER: providerKey.publicKey.export({ type: 'spki', format: 'der' }),
+  'PKCS #1': providerKey.publicKey.export({ type: 'pkcs1', format: 'pem' }),
+  JWK: JSON.stringify(providerKey.publicKey.export({ format: 'jwk' }))
+}).flatMap(([form, key]) => [
+  [`HS256 over the public key (${form})`, forged(HS256, ADMIN, key)],
+  [`HS256 over the public key (${form}), in the provider's name`, forged(HS256, BY_PROVIDER, key)]
+]))
 
 const tokens: Record<string, string> = {
   garbage: 'garbage',
@@ -52,11 +65,14 @@ const tokens: Record<string, string> = {
   'a wrong secret': forged(HS256, ADMIN, `${TEST_SECRET}!`),
   'an empty secret': forged(HS256, ADMIN, ''),
   'a secret that is known': forged(HS256, ADMIN, 'your-secret-key-change-in-production'),
-  'HS256 over the public key (PEM)': forged(HS256, ADMIN, TRUSTED_PEM),
-  'HS256 over the public key (PEM, no line break at its end)': forged(HS256, ADMIN, TRUSTED_PEM.trimEnd()),
-  'HS256 over the public key (DER)': forged(HS256, ADMIN, trusted.publicKey.export({ type: 'spki', format: 'der' })),
-  'HS256 over the public key (PKCS #1)': forged(HS256, ADMIN, trusted.publicKey.export({ type: 'pkcs1', format: 'pem' }).toString()),
-  'HS256 over the public key (JWK)': forged(HS256, ADMIN, JSON.stringify(trusted.publicKey.export({ format: 'jwk' }))),
+  ...overPublicKey,
+  'RS256 by another key': signed(RS256, BY_PROVIDER, own.privateKey),
+  'RS256 by the provider, in the name of the console': signed(RS256, ADMIN),
+  'RS256 by the provider, in no name': signed(RS256, { ...BY_PROVIDER, iss: undefined }),
+  'RS256 by the provider, for another audience': signed(RS256, { ...BY_PROVIDER, aud: 'other' }),
+  'RS256 by the provider, without an end': signed(RS256, { ...BY_PROVIDER, exp: undefined }),
+  'PS256 by the provider, signed as RS256': signed({ alg: 'PS256' }, BY_PROVIDER),
+  'HS256 in the name of the provider': forged(HS256, BY_PROVIDER),
 
   'a secret of its own as jwk': withHeader({ jwk: { kty: 'oct', k: part('x') } }, 'x'),
   'a key of its own as jwk': signedByOwn({ jwk: own.publicKey.export({ format: 'jwk' }) }),
@@ -93,11 +109,6 @@ const tokens: Record<string, string> = {
   'an audience that is an object': withClaims({ aud: { toString: 'session-limits' } })
 }
 
-/** Signed by the attacker's own key, under the algorithm of the service, too. */
-function signedByOwn (more: object): string {
-  return forged({ ...HS256, ...more }, ADMIN, own.publicKey.export({ type: 'spki', format: 'pem' }).toString())
-}
-
 const good = validToken({ sub: 'admin', role: 'admin' })
 const bearer = `Authorization: Bearer ${good}`
 const without = (what: string, headers: string[], path = PATH): Case => ({ what, ...get(path, { token: null, headers }), status: 401 })
@@ -123,5 +134,7 @@ export const tokenCases: Case[] = [
   { what: 'a bad token on a probe', ...get('/healthz/live', { token: 'garbage' }), status: 200 },
   { what: 'the scheme in another case', ...get(PATH, { token: null, headers: [`Authorization: bEaReR ${good}`] }), status: 200, leaves: [] },
   { what: 'several audiences, one of them ours', ...get(PATH, { token: withClaims({ aud: ['other', 'session-limits'] }) }), status: 200, leaves: [] },
-  { what: 'a good token', ...get(PATH), status: 200, leaves: [] }
+  { what: 'a good token', ...get(PATH), status: 200, leaves: [] },
+  { what: 'a good token of the provider', ...get(PATH, { token: signed(RS256, BY_PROVIDER) }), status: 200, leaves: [] },
+  { what: 'one with a key of its own that is not looked at', ...get(PATH, { token: signed({ ...RS256, jwk: own.publicKey.export({ format: 'jwk' }) }, BY_PROVIDER) }), status: 200, leaves: [] }
 ]
