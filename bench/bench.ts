@@ -28,8 +28,8 @@ export interface Comparison {
 export interface Thoroughness { rounds: number, warmupMs: number, durationMs: number }
 
 /** What a run may cost. */
-export const THOROUGH: Thoroughness = { rounds: 5, warmupMs: 1500, durationMs: 4000 }
-export const QUICK: Thoroughness = { rounds: 3, warmupMs: 800, durationMs: 1500 }
+export const THOROUGH: Thoroughness = { rounds: 5, warmupMs: 1000, durationMs: 4000 }
+export const QUICK: Thoroughness = { rounds: 3, warmupMs: 400, durationMs: 1000 }
 
 /** Starts what one comparison needs, and ends all of it. */
 export class Bench {
@@ -57,17 +57,15 @@ export class Bench {
     return this.#own(await startRedis(this.programs, this.#cwd))
   }
 
-  /** The service on that Redis. */
-  async service (redis: BenchRedis, options: Pick<HttpServerOptions, 'env' | 'watchLoop'> = {}): Promise<HttpServer> {
-    const profileTo = this.#profileTo === undefined ? undefined : join(this.#profileTo, 'service')
-    const env = { REDIS_URL: redis.url, ...options.env }
-    return this.#own(await startHttpServer({ file: 'server.js', cwd: this.#cwd, ...options, env, profileTo }))
+  /** The service on that Redis; on its in-memory store without one. */
+  async service (redis: BenchRedis | null, options: Pick<HttpServerOptions, 'env' | 'watchLoop'> = {}): Promise<HttpServer> {
+    const env = { ...(redis === null ? { MOCK_SESSION_LIMITS: 'true' } : { REDIS_URL: redis.url }), ...options.env }
+    return await this.#start({ file: 'server.js', ...options, env }, 'service')
   }
 
-  /** The bare twin. */
-  async twin (): Promise<HttpServer> {
-    const profileTo = this.#profileTo === undefined ? undefined : join(this.#profileTo, 'twin')
-    return this.#own(await startHttpServer({ file: 'bench/bare-twin.js', cwd: this.#cwd, profileTo }))
+  /** A twin: the bare one, or one of the others in twins/, on that Redis. */
+  async twin (name = 'bare', redis?: BenchRedis, env: Record<string, string> = {}): Promise<HttpServer> {
+    return await this.#start({ file: `bench/twins/${name}.js`, env: { ...(redis && { REDIS_URL: redis.url }), ...env } }, name)
   }
 
   /** The last that its processes wrote, for a comparison that failed. */
@@ -79,6 +77,11 @@ export class Bench {
   async end (): Promise<void> {
     for (const started of this.#started.reverse()) await started.stop()
     this.#started = []
+  }
+
+  async #start (options: Omit<HttpServerOptions, 'cwd' | 'profileTo'>, name: string): Promise<HttpServer> {
+    const profileTo = this.#profileTo === undefined ? undefined : join(this.#profileTo, name)
+    return this.#own(await startHttpServer({ ...options, cwd: this.#cwd, profileTo }))
   }
 
   #own<S extends Started> (started: S): S {

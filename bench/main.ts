@@ -6,6 +6,7 @@ import { Bench, type Comparison } from './bench.ts'
 import { COMPARISONS } from './comparisons/all.ts'
 import { killAll } from './harness/processes.ts'
 import type { Programs } from './harness/redis.ts'
+import { checkTwin } from './harness/same-plugins.ts'
 import { machine, restlessness } from './machine.ts'
 import { topFunctions } from './profile.ts'
 import { asMarkdown, asText, verdict, type Outcome } from './report.ts'
@@ -17,30 +18,47 @@ const DEADLINE_MS = 5 * 60_000
 /** @returns the exit code: 1 when a comparison failed; a goal that is missed is a figure, not a failure */
 export async function main (args: string[], programs: Programs): Promise<number> {
   const { values } = parseArgs({
-    args, options: { quick: { type: 'boolean' }, only: { type: 'string' }, list: { type: 'boolean' }, profile: { type: 'boolean' } }
+    args,
+    options: {
+      quick: { type: 'boolean' },
+      only: { type: 'string', multiple: true },
+      list: { type: 'boolean' },
+      profile: { type: 'boolean' }
+    }
   })
-  const chosen = COMPARISONS.filter(({ name }) => values.only === undefined || name === values.only)
-  if (values.list === true || chosen.length === 0) {
+  const { only } = values
+  const unknown = only?.find((asked) => !COMPARISONS.some(({ name }) => name === asked))
+  if (values.list === true || unknown !== undefined) {
+    if (unknown !== undefined) console.error(`There is no comparison ${unknown}, but these:`)
     console.log(COMPARISONS.map(({ name, title }) => `${name.padEnd(20)} ${title}`).join('\n'))
-    return chosen.length === 0 ? 1 : 0
+    return unknown === undefined ? 0 : 1
   }
+  const chosen = COMPARISONS.filter(({ name }) => only?.includes(name) ?? true)
   const cwd = resolve('.cache/bench/run')
   mkdirSync(cwd, { recursive: true })
 
   const remark = restlessness()
   if (remark !== undefined) console.warn(`${remark}\n`)
+  await checkTwin(new Bench(programs, cwd, true))
   const outcomes: Outcome[] = []
+  const failed: string[] = []
   for (const comparison of chosen) {
     const profileTo = values.profile === true ? resolve('.cache/bench/profiles', comparison.name) : undefined
     if (profileTo !== undefined) rmSync(profileTo, { recursive: true, force: true })
     const outcome = await runOne(comparison, new Bench(programs, cwd, values.quick ?? false, profileTo))
-    if (outcome === undefined) continue
+    if (outcome === undefined) {
+      failed.push(comparison.name)
+      continue
+    }
     outcomes.push(outcome)
     console.log(`${asText(outcome)}\n`)
     if (profileTo !== undefined) printProfiles(profileTo)
   }
-  if (outcomes.length < chosen.length) return 1
-  if (values.quick !== true && values.only === undefined && values.profile !== true) {
+  if (failed.length > 0) {
+    console.error(`Failed: ${failed.join(', ')}. Nothing was written.`)
+    return 1
+  }
+  if (values.quick !== true && only === undefined && values.profile !== true) {
     mkdirSync('docs', { recursive: true })
     writeFileSync(DOCUMENT, asMarkdown(outcomes, [...machine(programs.redisServer), ...(remark === undefined ? [] : [remark])], new Date()))
     console.log(`Written to ${DOCUMENT}.`)
@@ -65,6 +83,8 @@ async function runOne (comparison: Comparison, bench: Bench): Promise<Outcome | 
   } finally {
     clearTimeout(deadline)
     await bench.end()
+    // What a comparison that failed has left: it would keep this process waiting.
+    killAll()
   }
 }
 

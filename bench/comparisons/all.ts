@@ -7,5 +7,8 @@ import limitsList from './limits-list.ts'
 import limitsRead from './limits-read.ts'
 import memory from './memory.ts'
 import nodeReport from './node-report.ts'
+import renewal from './renewal.ts'
 
-export const COMPARISONS: Comparison[] = [limitsRead, limitsList, admission, acquireScript, nodeReport, admissionScale, memory]
+export const COMPARISONS: Comparison[] = [
+  limitsRead, admission, renewal, acquireScript, limitsList, nodeReport, admissionScale, memory
+]

@@ -1,7 +1,7 @@
-/** The service and its bare twin, each as a process of its own, with the settings it is shipped with. */
+/** The service and its twins, each as a process of its own, with the settings it is shipped with. */
 import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { freePort, isListening } from './ports.ts'
+import { freePort } from './ports.ts'
 import { start, type Started } from './processes.ts'
 import { SECRET, TOKEN } from './token.ts'
 
@@ -17,7 +17,7 @@ export interface HttpServer extends Started {
 /** How to start one. */
 export interface HttpServerOptions {
   /** The compiled file, seen from the bench's folder. */
-  file: 'server.js' | 'bench/bare-twin.js'
+  file: 'server.js' | `bench/twins/${string}.js`
   cwd: string
   /** Settings beside the usual ones. */
   env?: Record<string, string>
@@ -41,8 +41,17 @@ export async function startHttpServer ({ file, cwd, env, watchLoop, profileTo }:
       fileURLToPath(new URL(`../../${file}`, import.meta.url))
     ],
     cwd,
-    env: { NODE_ENV: 'production', LOG_LEVEL: 'warn', HOST: '127.0.0.1', PORT: String(port), JWT_SECRET: SECRET, ...env },
-    ready: async () => file === 'server.js' ? (await fetch(`http://127.0.0.1:${port}/healthz/ready`)).ok : await isListening(port)
+    env: {
+      NODE_ENV: 'production',
+      LOG_LEVEL: 'warn',
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      JWT_SECRET: SECRET,
+      // The bench waits for nobody to go elsewhere.
+      SHUTDOWN_DRAIN_SECONDS: '0',
+      ...env
+    },
+    ready: async () => (await fetch(`http://127.0.0.1:${port}/healthz/${file === 'server.js' ? 'ready' : 'live'}`)).ok
   })
   return {
     ...started,

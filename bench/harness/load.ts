@@ -5,12 +5,16 @@ import { runLoadProcess } from './load-process.ts'
 /** Above this share of a core the load process itself may be what was measured. */
 const BUSY_SHARE = 0.9
 
-let numbers = 0
+/** How many numbers a load may use. */
+const NUMBERS = 10_000_000
+let next = 0
 
 /** What a comparison says of a load; the rest has defaults. */
 export type LoadRequest = Pick<LoadOptions, 'port' | 'templates'> & Partial<LoadOptions> & {
   /** The only statuses that may come back. */
   expect: number[]
+  /** What the first answer to each template must have in it, as a check that the work was done. */
+  answers?: string[]
 }
 
 /** What came back, with figures that the comparisons need. */
@@ -23,7 +27,7 @@ export interface Load extends LoadResult {
 }
 
 /** Runs one load. @throws Error when an answer has another status, or the connection breaks */
-export async function load ({ expect, ...request }: LoadRequest): Promise<Load> {
+export async function load ({ expect, answers = [], ...request }: LoadRequest): Promise<Load> {
   const options: LoadOptions = {
     connections: 64,
     pipelining: 1,
@@ -33,6 +37,7 @@ export async function load ({ expect, ...request }: LoadRequest): Promise<Load> 
     users: 1000,
     pids: {},
     firstNumber: nextNumbers(),
+    numbers: NUMBERS,
     ...request
   }
   const deadlineMs = options.warmupMs + options.durationMs + 30_000
@@ -41,11 +46,16 @@ export async function load ({ expect, ...request }: LoadRequest): Promise<Load> 
   if (odd.length > 0) {
     throw new Error(`unexpected answers: ${odd.map(([status, n]) => `${n} × ${status}`).join(', ')}; such as ${result.oddAnswer ?? ''}`)
   }
+  if (result.requests === 0) throw new Error('no request was answered while answers were counted')
+  for (const [template, text] of answers.entries()) {
+    const sample = result.samples[template] ?? ''
+    if (!sample.includes(text)) throw new Error(`an answer without ${text}: ${sample}`)
+  }
   const cpuUs = Object.fromEntries(Object.entries(result.cpuMs).map(([name, ms]) => [name, ms * 1000 / result.requests]))
   return { ...result, perSecond: result.requests / result.seconds, cpuUs, loadBound: result.loadCpuMs / 1000 / result.seconds > BUSY_SHARE }
 }
 
-/** The first of ten million numbers that no other load of this run uses: session ids never come twice. */
+/** The first of some numbers that no other load of this run uses: session ids never come twice. */
 export function nextNumbers (): number {
-  return (numbers += 10_000_000)
+  return (next += NUMBERS)
 }

@@ -3,16 +3,46 @@ import type { Bench } from '../bench.ts'
 import { captureScriptCall, SAMPLE } from './captured-script.ts'
 import type { HttpServer } from './http-server.ts'
 import type { BenchRedis } from './redis.ts'
+import { load, nextNumbers, type Load, type LoadRequest } from './load.ts'
 import { request } from './token.ts'
 
 /** Long enough for every comparison. */
 export const TTL_SECONDS = 3600
 
+/** Releases take less time than the admissions before them. */
+const [RELEASE_WARMUP_MS, RELEASE_DEADLINE_MS] = [200, 30_000]
+
 /** A session of the numbered user, with a numbered id. */
 export const SESSION = { username: 'user-{u}', session_id: 'call-{n}', node: 'pbx-1', ttl: TTL_SECONDS }
 
+/** So many users that each load, and each session in it, has users of its own. */
+export const EVER_NEW_USERS = 99_999_999
+
 /** An admission, and the release of what it took. */
-export const ADMIT_AND_RELEASE = [request('POST', '/api/sessions', SESSION), request('DELETE', '/api/sessions/call-{n}?username=user-{u}')]
+export const ADMIT = request('POST', '/api/sessions', SESSION)
+export const RELEASE = request('DELETE', '/api/sessions/call-{n}?username=user-{u}')
+export const ADMIT_AND_RELEASE = [ADMIT, RELEASE]
+
+/** Parts of an answer that was no empty one. */
+const [ADMITTED, RELEASED] = ['"allowed":true,', '"released":true,']
+
+/** Admissions only, as fast as they are answered, and then the releases of exactly those sessions: each kind by itself. */
+export async function admitThenRelease (
+  bench: Bench, server: Pick<LoadRequest, 'port' | 'pids'>
+): Promise<{ admission: Load, release: Load }> {
+  const common = { ...server, users: EVER_NEW_USERS, firstNumber: nextNumbers() }
+  const admission = await load({ ...common, ...bench.pace, templates: [ADMIT], expect: [201], answers: [ADMITTED] })
+  const release = await load({
+    ...common,
+    templates: [RELEASE],
+    numbers: admission.numbers,
+    warmupMs: RELEASE_WARMUP_MS,
+    durationMs: RELEASE_DEADLINE_MS,
+    expect: [200],
+    answers: [RELEASED]
+  })
+  return { admission, release }
+}
 
 /** The script call by which the service admits. */
 export async function captureAcquire (bench: Bench, redis: BenchRedis, service: HttpServer): Promise<string[]> {

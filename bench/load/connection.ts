@@ -27,9 +27,9 @@ export class Connection {
     return this.#sentAtMs.length
   }
 
-  /** Sends a request. */
-  send (request: string): void {
-    this.#sentAtMs.push(performance.now())
+  /** Sends a request; its answer will be told together with the time given here. */
+  send (request: string, atMs: number): void {
+    this.#sentAtMs.push(atMs)
     this.#socket.write(request, 'latin1')
   }
 

@@ -3,43 +3,54 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { cpuMs } from '../harness/proc.ts'
 import { Connection } from './connection.ts'
 import type { LoadOptions, LoadResult } from './load-types.ts'
+import { startPacer } from './pacer.ts'
 import { Tally } from './tally.ts'
-import { requestMaker } from './templates.ts'
+import { RequestMaker } from './templates.ts'
 
 process.once('message', (options: LoadOptions) => {
   run(options).catch((error: unknown) => ({ error: error instanceof Error ? error.message : String(error) }))
     .then((answer) => process.send?.(answer, () => process.disconnect()))
 })
 
+/** What a load has in hand. */
+interface Underway { options: LoadOptions, tally: Tally, maker: RequestMaker, broken: (reason: Error) => void, usedUp: () => void }
+
 async function run (options: LoadOptions): Promise<LoadResult> {
   const tally = new Tally(options.templates.length)
+  const maker = new RequestMaker(options.templates, options)
   let close = () => {}
-  const broken = new Promise<never>((_resolve, reject) => {
-    close = options.perSecond > 0 ? atFixedRate(options, tally, reject) : asFastAsAnswered(options, tally, reject)
+  const ended = new Promise<void>((resolve, reject) => {
+    const underway = { options, tally, maker, broken: reject, usedUp: resolve }
+    close = options.perSecond > 0 ? atFixedRate(underway) : asFastAsAnswered(underway)
   })
   try {
-    return await Promise.race([broken, measure(options, tally)])
+    return await measure(options, tally, maker, ended)
   } finally {
     close()
   }
 }
 
-async function measure ({ warmupMs, durationMs, pids }: LoadOptions, tally: Tally): Promise<LoadResult> {
+/** Counts until the time is over, or the numbers are used up and answered. */
+async function measure (
+  { warmupMs, durationMs, pids }: LoadOptions, tally: Tally, maker: RequestMaker, ended: Promise<void>
+): Promise<LoadResult> {
   const cpuOfAll = () => Object.entries(pids).map(([name, pid]) => [name, cpuMs(pid)] as const)
-  await sleep(warmupMs)
+  await Promise.race([ended, sleep(warmupMs)])
   const before = cpuOfAll()
   const own = process.cpuUsage()
   const startedMs = performance.now()
   tally.counting = true
-  await sleep(durationMs)
+  await Promise.race([ended, sleep(durationMs)])
   tally.counting = false
   const seconds = (performance.now() - startedMs) / 1000
   const { user, system } = process.cpuUsage(own)
   const after = Object.fromEntries(cpuOfAll())
   return {
     requests: tally.requests,
+    numbers: maker.begun,
     seconds,
     statuses: tally.statuses,
+    samples: tally.samples,
     ...(tally.oddAnswer !== undefined && { oddAnswer: tally.oddAnswer }),
     ...tally.latencies(),
     cpuMs: Object.fromEntries(before.map(([name, ms]) => [name, (after[name] ?? NaN) - ms])),
@@ -48,46 +59,50 @@ async function measure ({ warmupMs, durationMs, pids }: LoadOptions, tally: Tall
 }
 
 /** Closed loop: every answer brings the next request. */
-function asFastAsAnswered (options: LoadOptions, tally: Tally, broken: (reason: Error) => void): () => void {
-  const maker = requestMaker(options)
+function asFastAsAnswered ({ options, tally, maker, broken, usedUp }: Underway): () => void {
+  let idle = 0
   const connections = Array.from({ length: options.connections }, () => {
-    const requests = maker()
+    const requests = maker.passes()
     let answered = 0
+    const sendNext = () => {
+      const { value } = requests.next()
+      if (value !== undefined) connection.send(value, performance.now())
+      else if (connection.underWay === 0 && ++idle === options.connections) usedUp()
+    }
     const connection = new Connection(options.port, {
       answer: (status, sentAtMs, text) => {
         tally.note(answered++ % options.templates.length, status, performance.now() - sentAtMs, text)
-        connection.send(requests.next().value)
+        sendNext()
       },
       broken
     })
-    for (let i = 0; i < options.pipelining; i++) connection.send(requests.next().value)
+    for (let i = 0; i < options.pipelining; i++) sendNext()
     return connection
   })
   return () => { for (const connection of connections) connection.close() }
 }
 
-/** Open loop: requests go out by the clock, whether or not the earlier ones are answered. */
-function atFixedRate (options: LoadOptions, tally: Tally, broken: (reason: Error) => void): () => void {
-  const maker = requestMaker(options)
+/**
+ * Open loop: requests go out by the clock, whether or not earlier ones are answered. Each counts from when it was due, not
+ * from when it got out, so that a server that stands still is not spared the requests that were to come meanwhile.
+ */
+function atFixedRate ({ options, tally, maker, broken }: Underway): () => void {
   const lines = Array.from({ length: options.connections }, () => {
     let answered = 0
     const connection = new Connection(options.port, {
-      answer: (status, sentAtMs, text) => tally.note(answered++ % options.templates.length, status, performance.now() - sentAtMs, text),
+      answer: (status, dueAtMs, text) => tally.note(answered++ % options.templates.length, status, performance.now() - dueAtMs, text),
       broken
     })
-    return { connection, requests: maker() }
+    return { connection, requests: maker.passes() }
   })
-  const startedMs = performance.now()
   let sent = 0
-  const timer = setInterval(() => {
-    const due = Math.floor((performance.now() - startedMs) * options.perSecond / 1000)
-    for (; sent < due; sent++) {
-      const line = lines[sent % lines.length]
-      line?.connection.send(line.requests.next().value)
-    }
-  }, 1)
+  const stopPacer = startPacer(options.perSecond, (dueAtMs) => {
+    const line = lines[sent++ % lines.length]
+    const { value } = line?.requests.next() ?? {}
+    if (value !== undefined) line?.connection.send(value, dueAtMs)
+  })
   return () => {
-    clearInterval(timer)
+    stopPacer()
     for (const { connection } of lines) connection.close()
   }
 }

@@ -10,10 +10,12 @@ export interface LoadOptions {
   templates: string[]
   users: number
   firstNumber: number
+  /** After so many passes through the templates the load ends, if not before. */
+  numbers: number
   connections: number
   /** Requests that each connection has under way at a time. */
   pipelining: number
-  /** Requests sent per second, answered or not; 0: as fast as they are answered. */
+  /** Requests that are due per second, whether or not others are answered; 0: as fast as they are answered. */
   perSecond: number
   /** Not counted, in milliseconds. */
   warmupMs: number
@@ -25,9 +27,12 @@ export interface LoadOptions {
 /** What the load process saw. */
 export interface LoadResult {
   requests: number
+  /** Passes through the templates that were begun, those during the warm-up included. */
+  numbers: number
   seconds: number
   statuses: Record<string, number>
-  /** An answer that is no success, for the message. */
+  /** The first answer to each template, and one that is no success, for the message. */
+  samples: string[]
   oddAnswer?: string
   /** Latency in microseconds: of all requests, and of each template. */
   latency: Latency
@@ -37,4 +42,4 @@ export interface LoadResult {
 }
 
 /** Percentiles in microseconds. */
-export interface Latency { p50: number, p99: number, max: number }
+export interface Latency { p50: number, p99: number, p999: number, max: number }

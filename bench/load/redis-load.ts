@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { cpuMs } from '../harness/proc.ts'
 import { resp } from '../harness/redis.ts'
 import type { RedisLoadOptions, RedisLoadResult } from './redis-load-types.ts'
-import { requestMaker } from './templates.ts'
+import { RequestMaker } from './templates.ts'
 
 const BATCH = 100
 const BATCHES_UNDER_WAY = 8
@@ -24,7 +24,7 @@ async function run (options: RedisLoadOptions): Promise<RedisLoadResult> {
 }
 
 function makeBatches ({ words, commands, users, firstNumber }: RedisLoadOptions): Buffer[] {
-  const requests = requestMaker({ templates: [respTemplate(words)], users, firstNumber })()
+  const requests = new RequestMaker([respTemplate(words)], { users, firstNumber, numbers: commands }).passes()
   const end = resp('ECHO', MARK)
   return Array.from({ length: Math.ceil(commands / BATCH) }, (_, batch) => {
     const count = Math.min(BATCH, commands - batch * BATCH)

@@ -7,6 +7,7 @@ export class Tally {
   counting = false
   requests = 0
   statuses: Record<string, number> = {}
+  samples: string[] = []
   oddAnswer: string | undefined
   #all = createHistogram()
   #each: RecordableHistogram[]
@@ -20,6 +21,7 @@ export class Tally {
     if (!this.counting) return
     this.requests++
     this.statuses[status] = (this.statuses[status] ?? 0) + 1
+    this.samples[template] ??= text()
     if (status >= 300) this.oddAnswer ??= text().slice(0, 500)
     const latencyUs = Math.max(1, Math.round(latencyMs * 1000))
     this.#all.record(latencyUs)
@@ -33,5 +35,5 @@ export class Tally {
 }
 
 function latencyOf (histogram: RecordableHistogram): Latency {
-  return { p50: histogram.percentile(50), p99: histogram.percentile(99), max: histogram.max }
+  return { p50: histogram.percentile(50), p99: histogram.percentile(99), p999: histogram.percentile(99.9), max: histogram.max }
 }

@@ -5,18 +5,33 @@ type Part = string | typeof NUMBER | typeof USER
 const NUMBER = Symbol('number')
 const USER = Symbol('user')
 
-/** One pass through the templates after another; every caller gets passes of its own. */
-export function requestMaker (
-  { templates, users, firstNumber }: Pick<LoadOptions, 'templates' | 'users' | 'firstNumber'>
-): () => Iterator<string, never> {
-  const cut = templates.map(parts)
-  let next = firstNumber
-  return function * () {
-    for (;;) {
-      const n = next++
+/** Which numbers and users are put in, and after how many passes there is nothing more. */
+export type Numbering = Pick<LoadOptions, 'users' | 'firstNumber' | 'numbers'>
+
+/** Makes requests: one pass through the templates after another, shared out among all who ask. */
+export class RequestMaker {
+  #templates: Part[][]
+  #numbering: Numbering
+  #begun = 0
+
+  constructor (templates: string[], numbering: Numbering) {
+    this.#templates = templates.map(parts)
+    this.#numbering = numbering
+  }
+
+  /** Passes begun so far. */
+  get begun (): number {
+    return this.#begun
+  }
+
+  /** Whole passes, each with a number of its own. */
+  * passes (): Generator<string, undefined> {
+    const { users, firstNumber, numbers } = this.#numbering
+    while (this.#begun < numbers) {
+      const n = firstNumber + this.#begun++
       const number = String(n).padStart(10, '0')
       const user = String(n % users).padStart(8, '0')
-      for (const template of cut) {
+      for (const template of this.#templates) {
         let request = ''
         for (const part of template) request += part === NUMBER ? number : part === USER ? user : part as string
         yield request

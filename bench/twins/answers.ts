@@ -1,4 +1,4 @@
-/** What the bare twin answers: constants of the very shape that the service answers with. */
+/** What twins answer: constants of the very shape that the service answers with. */
 
 const session = {
   session_id: 'call-0000000001',
@@ -22,6 +22,9 @@ export const ANSWERS: Record<string, { status: number, body: unknown }> = {
   },
   'POST /api/sessions': {
     status: 201, body: { allowed: true, session, count: 1, limit: 5, terminated: [], degraded: false }
+  },
+  'POST /api/sessions/:session_id/renew': {
+    status: 200, body: { session, reregistered: false, degraded: false }
   },
   'DELETE /api/sessions/:session_id': {
     status: 200, body: { success: true, session_id: 'call-0000000001', released: true, degraded: false }
