@@ -1,7 +1,7 @@
 /** The service under a load, against the bare twin under the same. */
 import type { Bench, Figure } from '../bench.ts'
 import type { HttpServer } from './http-server.ts'
-import { interleave, loadRemark, middle, ratio, type Pairs } from './interleave.ts'
+import { both, interleave, loadRemark, middle, ratio, type Pairs } from './interleave.ts'
 import { load, type Load, type LoadRequest } from './load.ts'
 import type { BenchRedis } from './redis.ts'
 
@@ -32,21 +32,19 @@ export function twinFigures (pairs: Pairs<Load>, goals: TwinGoals, of = ''): Fig
   const httpCpu = ({ cpuUs }: Load) => cpuUs.http ?? NaN
   const rate = ratio(pairs, (s) => s.perSecond, (s) => s.perSecond)
   const cpu = ratio(pairs, httpCpu, httpCpu)
-  const both = (of: (sample: Load) => number, decimals: number, unit: string) =>
-    [pairs.a, pairs.b].map((side) => `${middle(side, of).toFixed(decimals)} ${unit}`).join(' : ')
   const busy = middle([...pairs.a, ...pairs.b], (s) => s.loadCpuMs / s.seconds / 10).toFixed(0)
   return [
     {
       what: `${of}requests per second`,
       value: rate.value,
       ...(goals.rate !== undefined && { goal: { atLeast: goals.rate } }),
-      note: `${both((s) => s.perSecond, 0, '/s')}; rounds ${rate.spread}; load process ${busy} % of a core. ${loadRemark(pairs.a, pairs.b)}`
+      note: `${both(pairs, (s) => s.perSecond)} /s; rounds ${rate.spread}; load process at ${busy} %. ${loadRemark(pairs.a, pairs.b)}`
     },
     {
       what: `${of}CPU per request, without Redis' own`,
       value: cpu.value,
       ...(goals.cpu !== undefined && { goal: { atMost: goals.cpu } }),
-      note: `${both(httpCpu, 1, 'µs')}; rounds ${cpu.spread}`
+      note: `${both(pairs, httpCpu, 1)} µs; rounds ${cpu.spread}`
     },
     { what: `${of}CPU of Redis per request`, value: middle(pairs.a, (s) => s.cpuUs.redis ?? NaN), unit: 'µs' }
   ]

@@ -17,3 +17,11 @@ export function * fillKeyspace (): Generator<string> {
     yield resp(...words)
   }
 }
+
+/** So many keys of others alone. */
+export function * fillOtherKeys (keys: number): Generator<string> {
+  const atOnce = 1000
+  for (let first = 0; first < keys; first += atOnce) {
+    yield resp('MSET', ...Array.from({ length: atOnce }, (_, i) => [`other:${first + i}`, 'x']).flat())
+  }
+}

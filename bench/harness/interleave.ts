@@ -23,6 +23,11 @@ export function ratio<A, B> (
   return { value: median(ratios), spread: spread(ratios) }
 }
 
+/** The medians of both sides as text: `120 : 100`. */
+export function both<S> ({ a, b }: Pairs<S>, of: (sample: S) => number, decimals = 0): string {
+  return [a, b].map((side) => middle(side, of).toFixed(decimals)).join(' : ')
+}
+
 /** The median of one side. */
 export function middle<S> (samples: S[], of: (sample: S) => number): number {
   return median(samples.map(of))
