@@ -1,14 +1,21 @@
 /** 100,000 limits among 1,000,000 other keys: the whole list as a stream, and in pages, beside other requests. */
 import type { Bench, Comparison, Figure } from '../bench.ts'
 import type { HttpServer } from '../harness/http-server.ts'
-import { load } from '../harness/load.ts'
+import { both, interleave, ratio } from '../harness/interleave.ts'
+import { load, type Load } from '../harness/load.ts'
+import { runLoadProcess } from '../harness/load-process.ts'
+import type { BareListResult } from '../load/bare-list.ts'
 import { median } from '../harness/median.ts'
 import { rssBytes, watchPeakRss } from '../harness/proc.ts'
+import type { BenchRedis } from '../harness/redis.ts'
+import { ADMIT_AND_RELEASE } from '../harness/sessions.ts'
 import { request } from '../harness/token.ts'
 import { fillKeyspace, LIMITS } from '../harness/fill.ts'
 
 const MIB = 1024 * 1024
-const PROBES_PER_SECOND = 200
+/** What is asked meanwhile. */
+const LIVENESS = { templates: [request('GET', '/healthz/live')], perSecond: 200 }
+const ADMISSIONS = { templates: ADMIT_AND_RELEASE, perSecond: 1000 }
 
 export default {
   name: 'limits-list',
@@ -25,9 +32,30 @@ export default {
     const streams = await beside(bench, service, async () => await readStream(service))
     const grown = (peak() - before) / MIB
     const pages = await beside(bench, service, async () => await readPages(service))
+    const againstLoop = await interleave(bench.quick ? 2 : bench.pace.rounds,
+      async () => await readStream(service), async () => await bareLoop(redis))
+    const admissions = await interleave(bench.quick ? 2 : bench.pace.rounds,
+      async () => await beside(bench, service, async () => await readStream(service), ADMISSIONS),
+      async () => await load({ ...probesOf(service, ADMISSIONS), durationMs: bench.pace.durationMs }))
+    const slower = ratio(againstLoop, (ms) => ms, (ms) => ms)
+    const delayed = ratio(admissions, ({ probes }) => probes.latencies[0]?.p99 ?? NaN, ({ latencies }) => latencies[0]?.p99 ?? NaN)
 
     const took = (times: number[]) => `${times.length} times, ${median(times).toFixed(0)} ms each`
     return [
+      {
+        what: 'the whole list : a bare loop of SCAN and MGET',
+        value: slower.value,
+        goal: { atMost: 1.3 },
+        note: `${both(againstLoop, (ms) => ms)} ms; rounds ${slower.spread}`
+      },
+      {
+        what: 'p99 of an admission meanwhile : without',
+        value: delayed.value,
+        goal: { atMost: 2 },
+        note: `${median(admissions.a.map(({ probes }) => p99Ms(probes))).toFixed(1)} : ` +
+          `${median(admissions.b.map(p99Ms)).toFixed(1)} ms; ${ADMISSIONS.perSecond / 2} admissions and as many releases a second; ` +
+          `rounds ${delayed.spread}`
+      },
       {
         what: 'growth of the service\'s memory while streaming',
         value: grown,
@@ -41,45 +69,52 @@ export default {
   }
 } satisfies Comparison
 
-function delayFigure (when: string, { loop, probeMs }: Beside, note = ''): Figure {
+function p99Ms ({ latencies }: Load): number {
+  return (latencies[0]?.p99 ?? NaN) / 1000
+}
+
+function delayFigure (when: string, { loop, probes }: Beside, note = ''): Figure {
   return {
     what: `event-loop delay ${when}, p99`,
     value: loop.p99Ms,
     unit: 'ms',
     goal: { atMost: 50 },
-    note: `${note}worst ${loop.maxMs.toFixed(1)} ms; a probe of /healthz/live took p99 ${probeMs.toFixed(1)} ms`
+    note: `${note}worst ${loop.maxMs.toFixed(1)} ms; a probe of /healthz/live took p99 ${p99Ms(probes).toFixed(1)} ms`
   }
 }
 
-interface Beside { times: number[], probeMs: number, loop: { p99Ms: number, maxMs: number } }
+interface Beside { times: number[], probes: Load, loop: { p99Ms: number, maxMs: number } }
 
-/** Does something again and again while liveness is probed by the clock from another process. */
-async function beside (bench: Bench, service: HttpServer, work: () => Promise<number>): Promise<Beside> {
+/** Does something again and again while requests come by the clock from another process. */
+async function beside (bench: Bench, service: HttpServer, work: () => Promise<number>, requests = LIVENESS): Promise<Beside> {
   await service.loopDelay()
   const { durationMs } = bench.pace
   const until = performance.now() + durationMs
-  const probes = load({
-    port: service.port,
-    templates: [request('GET', '/healthz/live')],
-    perSecond: PROBES_PER_SECOND,
-    connections: 8,
-    expect: [200],
-    warmupMs: 0,
-    durationMs
-  })
+  const probes = load({ ...probesOf(service, requests), durationMs })
   const times: number[] = []
   do times.push(await work())
   while (performance.now() < until)
-  const { latency } = await probes
-  return { times, probeMs: latency.p99 / 1000, loop: await service.loopDelay() }
+  return { times, probes: await probes, loop: await service.loopDelay() }
+}
+
+function probesOf ({ port }: HttpServer, { templates, perSecond }: typeof LIVENESS) {
+  return { port, templates, perSecond, connections: 8, users: 10_000, expect: [200, 201], warmupMs: 0 }
 }
 
 async function readStream (service: HttpServer): Promise<number> {
   const startedMs = performance.now()
-  const { user_limits: limits } = await (await service.fetch('/api/sessions/limits')).json() as { user_limits: object }
+  const text = await (await service.fetch('/api/sessions/limits')).text()
   const took = performance.now() - startedMs
+  const { user_limits: limits } = JSON.parse(text) as { user_limits: object }
   check(Object.keys(limits).length - 1)
   return took
+}
+
+/** The same straight from Redis, in a process of its own. */
+async function bareLoop ({ url }: BenchRedis): Promise<number> {
+  const { limits, tookMs } = await runLoadProcess<BareListResult>('bare-list.js', { url }, 60_000)
+  check(limits)
+  return tookMs
 }
 
 async function readPages (service: HttpServer): Promise<number> {

@@ -20,7 +20,7 @@ export default {
         what: 'a user with one session',
         value: await bytesPerSession(bench, {}),
         unit: 'bytes',
-        goal: { atMost: 400 },
+        goal: { atMost: 320 },
         note: `MEMORY USAGE of all keys that ${USERS} such users brought, over ${USERS}`
       },
       { what: 'the same with call_id, from, to and direction', value: await bytesPerSession(bench, details), unit: 'bytes' }

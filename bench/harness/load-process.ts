@@ -8,7 +8,7 @@ import { adopt } from './processes.ts'
  * @throws Error when the load failed, the process ended without an answer, or the deadline passed
  */
 export async function runLoadProcess<R extends object> (
-  file: 'http-load.js' | 'redis-load.js', options: object, deadlineMs: number
+  file: 'http-load.js' | 'redis-load.js' | 'bare-list.js', options: object, deadlineMs: number
 ): Promise<R> {
   const child = fork(new URL(`../load/${file}`, import.meta.url), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   adopt(child)

@@ -1,0 +1,50 @@
+/**
+ * How long requests take at half of the rate that the service can do: not at saturation, where all time is waiting. They are
+ * sent by the clock, and each counts from when it was due, so that no stall hides the requests that it held up.
+ */
+import type { Comparison, Figure } from '../bench.ts'
+import { interleave } from '../harness/interleave.ts'
+import { load, type Load } from '../harness/load.ts'
+import { median, spread } from '../harness/median.ts'
+import { ADMIT_AND_RELEASE } from '../harness/sessions.ts'
+
+export default {
+  name: 'latency',
+  title: 'Take and release at a fixed rate, half of that at saturation',
+  async run (bench) {
+    const [service, twin] = [await bench.service(await bench.redis()), await bench.twin()]
+    const common = { ...bench.pace, templates: ADMIT_AND_RELEASE, users: 10_000, expect: [200, 201] }
+    const atSaturation: Load[] = []
+    for (let round = 0; round < bench.pace.rounds; round++) atSaturation.push(await load({ ...common, port: service.port }))
+    const saturation = median(atSaturation.map(({ perSecond }) => perSecond))
+    const perSecond = Math.round(saturation / 2)
+    const pairs = await interleave(bench.pace.rounds,
+      async () => checkPace(await load({ ...common, port: service.port, perSecond }), perSecond),
+      async () => checkPace(await load({ ...common, port: twin.port, perSecond }), perSecond))
+    return [
+      { ...ratioOf('the service', pairs.a, `${perSecond} of ${saturation.toFixed(0)} requests/s`), goal: { atMost: 5 } },
+      ratioOf('the bare twin at the same rate', pairs.b, 'what the machine makes of it')
+    ]
+  }
+} satisfies Comparison
+
+/** How far the rate may be off: what a stall before the counted time held up is answered within it. */
+const SLACK = 0.2
+
+/** @throws Error when what was answered is not what was to be sent: the figures would be of another load */
+function checkPace (sample: Load, perSecond: number): Load {
+  const answered = sample.perSecond
+  if (Math.abs(answered / perSecond - 1) > SLACK) throw new Error(`${answered.toFixed(0)} /s were answered, not ${perSecond}`)
+  return sample
+}
+
+/** The 99th percentile against the median, with all percentiles behind it. */
+function ratioOf (who: string, samples: Load[], note: string): Figure {
+  const ratios = samples.map(({ latency }) => latency.p99 / latency.p50)
+  const ms = (name: 'p50' | 'p99' | 'p999') => (median(samples.map(({ latency }) => latency[name])) / 1000).toFixed(2)
+  return {
+    what: `${who}: p99 : p50`,
+    value: median(ratios),
+    note: `${note}; p50 ${ms('p50')} ms, p99 ${ms('p99')} ms, p99.9 ${ms('p999')} ms; rounds ${spread(ratios)}`
+  }
+}

@@ -1,0 +1,43 @@
+/** From the start of the process to the first answer, and the memory of one that has nothing to do. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Comparison } from '../bench.ts'
+import type { HttpServer } from '../harness/http-server.ts'
+import { both, interleave, ratio } from '../harness/interleave.ts'
+import { rssBytes } from '../harness/proc.ts'
+
+/** How long a process is left alone before its memory is read. */
+const IDLE_MS = 3000
+const MIB = 1024 * 1024
+
+export default {
+  name: 'start',
+  title: 'Start and idle memory: the service on Redis : bare twin',
+  async run (bench) {
+    const redis = await bench.redis()
+    const pairs = await interleave(bench.pace.rounds,
+      async () => await startOnce(async () => await bench.service(redis)), async () => await startOnce(async () => await bench.twin()))
+    const [ms, mib] = [(s: Sample) => s.readyMs, (s: Sample) => s.rssMib]
+    const [start, memory] = [ratio(pairs, ms, ms), ratio(pairs, mib, mib)]
+    return [
+      { what: 'start to ready', value: start.value, goal: { atMost: 1.3 }, note: `${both(pairs, ms)} ms; rounds ${start.spread}` },
+      {
+        what: 'idle memory (RSS)',
+        value: memory.value,
+        goal: { atMost: 1.2 },
+        note: `${both(pairs, mib)} MiB after ${IDLE_MS / 1000} s; rounds ${memory.spread}`
+      }
+    ]
+  }
+} satisfies Comparison
+
+interface Sample { readyMs: number, rssMib: number }
+
+async function startOnce (start: () => Promise<HttpServer>): Promise<Sample> {
+  const startedMs = performance.now()
+  const server = await start()
+  const readyMs = performance.now() - startedMs
+  await sleep(IDLE_MS)
+  const rssMib = rssBytes(server.pid) / MIB
+  await server.stop()
+  return { readyMs, rssMib }
+}
