@@ -21,9 +21,9 @@ function versionOf (name: string): string {
   return (JSON.parse(readFileSync(`${folder}/package.json`, 'utf8')) as { version: string }).version
 }
 
-/** A remark where others use this machine too: what they do is in the figures, and ratios do not take all of it out. */
-export function restlessness (): string | undefined {
+/** How busy the machine was before the run: what others do is in the figures, and ratios do not take all of it out. */
+export function loadBefore (): string {
   const [load = 0] = loadavg()
-  if (load < cpus().length / 4) return undefined
-  return `The machine was not quiet: a load of ${load.toFixed(1)} on ${cpus().length} cores before the first comparison.`
+  const quiet = load < cpus().length / 4
+  return `Load before the first comparison: ${load.toFixed(1)} on ${cpus().length} cores${quiet ? '.' : '; the machine was not quiet.'}`
 }

@@ -1,5 +1,5 @@
 /** Runs the comparisons that were asked for, prints their figures and, after a full run without a failure, writes docs/performance.md. */
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Bench, type Comparison } from './bench.ts'
@@ -7,7 +7,7 @@ import { COMPARISONS } from './comparisons/all.ts'
 import { killAll } from './harness/processes.ts'
 import type { Programs } from './harness/redis.ts'
 import { checkTwin } from './harness/same-plugins.ts'
-import { machine, restlessness } from './machine.ts'
+import { loadBefore, machine } from './machine.ts'
 import { topFunctions } from './profile.ts'
 import { asMarkdown, asText, verdict, type Outcome } from './report.ts'
 
@@ -37,8 +37,8 @@ export async function main (args: string[], programs: Programs): Promise<number>
   const cwd = resolve('.cache/bench/run')
   mkdirSync(cwd, { recursive: true })
 
-  const remark = restlessness()
-  if (remark !== undefined) console.warn(`${remark}\n`)
+  const conditions = [...machine(programs.redisServer), loadBefore()]
+  console.log(`${conditions.join('\n')}\n`)
   await checkTwin(new Bench(programs, cwd, true))
   const outcomes: Outcome[] = []
   const failed: string[] = []
@@ -60,7 +60,7 @@ export async function main (args: string[], programs: Programs): Promise<number>
   }
   if (values.quick !== true && only === undefined && values.profile !== true) {
     mkdirSync('docs', { recursive: true })
-    writeFileSync(DOCUMENT, asMarkdown(outcomes, [...machine(programs.redisServer), ...(remark === undefined ? [] : [remark])], new Date()))
+    writeFileSync(DOCUMENT, asMarkdown(outcomes, conditions, new Date()))
     console.log(`Written to ${DOCUMENT}.`)
   }
   const short = outcomes.flatMap(({ figures }) => figures).filter((figure) => verdict(figure) === 'short').length
@@ -75,8 +75,10 @@ async function runOne (comparison: Comparison, bench: Bench): Promise<Outcome | 
     killAll()
     process.exit(1)
   }, DEADLINE_MS)
+  const startedMs = performance.now()
   try {
-    return { comparison, figures: await comparison.run(bench) }
+    const figures = await comparison.run(bench)
+    return { comparison, figures, tookS: (performance.now() - startedMs) / 1000 }
   } catch (error) {
     console.error(`${comparison.name} failed:`, error, `\n${bench.outputs()}\n`)
     return undefined
@@ -88,8 +90,11 @@ async function runOne (comparison: Comparison, bench: Bench): Promise<Outcome | 
   }
 }
 
+/** Prints what the profiles of each process say, and leaves it as text beside them. */
 function printProfiles (folder: string): void {
-  for (const side of ['service', 'twin']) {
-    if (existsSync(`${folder}/${side}`)) console.log(`${side}: functions by their own CPU time\n${topFunctions(`${folder}/${side}`)}\n`)
+  for (const side of readdirSync(folder)) {
+    const functions = topFunctions(`${folder}/${side}`)
+    writeFileSync(`${folder}/${side}.txt`, `${functions}\n`)
+    console.log(`${side}: functions by their own CPU time, also in ${folder}/${side}.txt\n${functions}\n`)
   }
 }

@@ -7,7 +7,7 @@ import type { Comparison } from '../bench.ts'
 import { againstTwin, besideTwin, twinFigures } from '../harness/against-twin.ts'
 import type { Load } from '../harness/load.ts'
 import type { Pairs } from '../harness/interleave.ts'
-import { ADMIT_AND_RELEASE, admitThenRelease } from '../harness/sessions.ts'
+import { TAKE_AND_RELEASE, admitThenRelease } from '../harness/sessions.ts'
 
 export default {
   name: 'admission',
@@ -17,7 +17,7 @@ export default {
     const service = await bench.service(redis)
     const pairs = await besideTwin(bench, service, redis, async (server) => await admitThenRelease(bench, server))
     const kind = (of: (both: { admission: Load, release: Load }) => Load): Pairs<Load> => ({ a: pairs.a.map(of), b: pairs.b.map(of) })
-    const inTurn = await againstTwin(bench, service, redis, { templates: ADMIT_AND_RELEASE, users: 10_000, expect: [200, 201] }, {})
+    const inTurn = await againstTwin(bench, service, redis, TAKE_AND_RELEASE, {})
     return [
       ...twinFigures(kind(({ admission }) => admission), { rate: 0.95, cpu: 1.08 }, 'admission: '),
       ...twinFigures(kind(({ release }) => release), {}, 'release: '),

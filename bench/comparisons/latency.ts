@@ -6,14 +6,14 @@ import type { Comparison, Figure } from '../bench.ts'
 import { interleave } from '../harness/interleave.ts'
 import { load, type Load } from '../harness/load.ts'
 import { median, spread } from '../harness/median.ts'
-import { ADMIT_AND_RELEASE } from '../harness/sessions.ts'
+import { TAKE_AND_RELEASE } from '../harness/sessions.ts'
 
 export default {
   name: 'latency',
   title: 'Take and release at a fixed rate, half of that at saturation',
   async run (bench) {
     const [service, twin] = [await bench.service(await bench.redis()), await bench.twin()]
-    const common = { ...bench.pace, templates: ADMIT_AND_RELEASE, users: 10_000, expect: [200, 201] }
+    const common = { ...bench.pace, ...TAKE_AND_RELEASE }
     const atSaturation: Load[] = []
     for (let round = 0; round < bench.pace.rounds; round++) atSaturation.push(await load({ ...common, port: service.port }))
     const saturation = median(atSaturation.map(({ perSecond }) => perSecond))
@@ -41,10 +41,12 @@ function checkPace (sample: Load, perSecond: number): Load {
 /** The 99th percentile against the median, with all percentiles behind it. */
 function ratioOf (who: string, samples: Load[], note: string): Figure {
   const ratios = samples.map(({ latency }) => latency.p99 / latency.p50)
-  const ms = (name: 'p50' | 'p99' | 'p999') => (median(samples.map(({ latency }) => latency[name])) / 1000).toFixed(2)
+  const ms = (name: 'p50' | 'p99' | 'p999', of: 'latency' | 'late' = 'latency') =>
+    (median(samples.map((sample) => sample[of][name])) / 1000).toFixed(2)
   return {
     what: `${who}: p99 : p50`,
     value: median(ratios),
-    note: `${note}; p50 ${ms('p50')} ms, p99 ${ms('p99')} ms, p99.9 ${ms('p999')} ms; rounds ${spread(ratios)}`
+    note: `${note}; p50 ${ms('p50')} ms, p99 ${ms('p99')} ms, p99.9 ${ms('p999')} ms, ` +
+      `of which sent late: p50 ${ms('p50', 'late')} ms, p99 ${ms('p99', 'late')} ms; rounds ${spread(ratios)}`
   }
 }

@@ -2,20 +2,21 @@
 import type { Bench, Comparison, Figure } from '../bench.ts'
 import type { HttpServer } from '../harness/http-server.ts'
 import { both, interleave, ratio } from '../harness/interleave.ts'
-import { load, type Load } from '../harness/load.ts'
+import { load, type Load, type LoadRequest } from '../harness/load.ts'
 import { runLoadProcess } from '../harness/load-process.ts'
 import type { BareListResult } from '../load/bare-list.ts'
 import { median } from '../harness/median.ts'
 import { rssBytes, watchPeakRss } from '../harness/proc.ts'
 import type { BenchRedis } from '../harness/redis.ts'
-import { ADMIT_AND_RELEASE } from '../harness/sessions.ts'
+import { TAKE_AND_RELEASE } from '../harness/sessions.ts'
 import { request } from '../harness/token.ts'
 import { fillKeyspace, LIMITS } from '../harness/fill.ts'
 
 const MIB = 1024 * 1024
 /** What is asked meanwhile. */
-const LIVENESS = { templates: [request('GET', '/healthz/live')], perSecond: 200 }
-const ADMISSIONS = { templates: ADMIT_AND_RELEASE, perSecond: 1000 }
+type Requests = Omit<LoadRequest, 'port'>
+const LIVENESS: Requests = { templates: [request('GET', '/healthz/live')], expect: [200], perSecond: 200 }
+const ADMISSIONS = { ...TAKE_AND_RELEASE, perSecond: 1000 }
 
 export default {
   name: 'limits-list',
@@ -97,8 +98,8 @@ async function beside (bench: Bench, service: HttpServer, work: () => Promise<nu
   return { times, probes: await probes, loop: await service.loopDelay() }
 }
 
-function probesOf ({ port }: HttpServer, { templates, perSecond }: typeof LIVENESS) {
-  return { port, templates, perSecond, connections: 8, users: 10_000, expect: [200, 201], warmupMs: 0 }
+function probesOf ({ port }: HttpServer, requests: Requests): LoadRequest {
+  return { ...requests, port, connections: 8, warmupMs: 0 }
 }
 
 async function readStream (service: HttpServer): Promise<number> {

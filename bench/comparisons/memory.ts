@@ -38,6 +38,7 @@ async function bytesPerSession (bench: Bench, given: object): Promise<number> {
     await admit(service, { username: `user-${number}`, session_id: `call-00${number}`, node: 'pbx-1', ttl: TTL_SECONDS, ...given })
   }
   const added = (await keys()).filter((key) => !before.has(key))
+  if (added.length < USERS) throw new Error(`${USERS} sessions have brought ${added.length} keys`)
   const sizes = (await redis.cli(...added.map((key) => `MEMORY USAGE "${key}" SAMPLES 0`))).split('\n')
   return sizes.reduce((sum, size) => sum + Number(size), 0) / USERS
 }

@@ -10,7 +10,7 @@ const CALLS = 5000
 const NODES = 4
 const REPORT = report('call-{u}', 'pbx-{u}')
 const FIRST_REPORT = report('call-{n}', 'pbx-{u}')
-const ALL_RENEWED = `"renewed":${CALLS}`
+const ALL_RENEWED = `"renewed":${CALLS},"registered":0,"released":0,"ended":[],"conflicts":[],"degraded":false`
 
 export default {
   name: 'node-report',

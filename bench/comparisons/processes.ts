@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import type { Comparison } from '../bench.ts'
 import { both, interleave, ratio } from '../harness/interleave.ts'
 import { load } from '../harness/load.ts'
-import { ADMIT_AND_RELEASE } from '../harness/sessions.ts'
+import { TAKE_AND_RELEASE } from '../harness/sessions.ts'
 
 export default {
   name: 'processes',
@@ -13,7 +13,7 @@ export default {
     const [one, other] = [await bench.service(redis), await bench.service(redis)]
     const perSecond = async (...ports: number[]) => {
       const loads = await Promise.all(ports.map(async (port) => await load({
-        ...bench.pace, port, templates: ADMIT_AND_RELEASE, users: 10_000, connections: 32, expect: [200, 201]
+        ...bench.pace, ...TAKE_AND_RELEASE, port, connections: 32
       })))
       return loads.reduce((sum, { perSecond }) => sum + perSecond, 0)
     }

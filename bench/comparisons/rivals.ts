@@ -2,7 +2,7 @@
 import type { Comparison } from '../bench.ts'
 import { load, type Load } from '../harness/load.ts'
 import { median, spread } from '../harness/median.ts'
-import { ADMIT_AND_RELEASE } from '../harness/sessions.ts'
+import { TAKE_AND_RELEASE } from '../harness/sessions.ts'
 
 const RIVALS = ['redis-semaphore', 'rate-limiter-flexible']
 
@@ -20,7 +20,7 @@ export default {
       const loads: Load[] = []
       for (const [i, { port, pid }] of servers.entries()) {
         const pids = { http: pid, redis: redises[i]?.pid ?? 0 }
-        loads.push(await load({ ...bench.pace, port, pids, templates: ADMIT_AND_RELEASE, users: 10_000, expect: [200, 201] }))
+        loads.push(await load({ ...bench.pace, port, pids, ...TAKE_AND_RELEASE }))
       }
       rounds.push(loads)
     }

@@ -2,14 +2,14 @@
 import type { Comparison } from '../bench.ts'
 import { both, interleave, ratio } from '../harness/interleave.ts'
 import { load, type Load } from '../harness/load.ts'
-import { ADMIT_AND_RELEASE } from '../harness/sessions.ts'
+import { TAKE_AND_RELEASE } from '../harness/sessions.ts'
 
 export default {
   name: 'stores',
   title: 'Take and release: on Redis : in memory',
   async run (bench) {
     const [onRedis, inMemory] = [await bench.service(await bench.redis()), await bench.service(null)]
-    const common = { ...bench.pace, templates: ADMIT_AND_RELEASE, users: 10_000, expect: [200, 201] }
+    const common = { ...bench.pace, ...TAKE_AND_RELEASE }
     const pairs = await interleave(bench.pace.rounds,
       async () => await load({ ...common, port: onRedis.port, pids: { http: onRedis.pid } }),
       async () => await load({ ...common, port: inMemory.port, pids: { http: inMemory.pid } }))

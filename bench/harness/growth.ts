@@ -5,7 +5,7 @@ import { load, nextNumbers } from './load.ts'
 import { median, spread } from './median.ts'
 import { redisLoad } from './redis-load.ts'
 import type { BenchRedis } from './redis.ts'
-import { ADMIT_AND_RELEASE, captureAcquire } from './sessions.ts'
+import { captureAcquire, TAKE_AND_RELEASE } from './sessions.ts'
 
 /** One size: a service on a Redis of its own, with what is in there. */
 export interface Size {
@@ -37,9 +37,9 @@ export async function growth (bench: Bench, sizes: Size[]): Promise<Figure[]> {
       // Each size comes first in some rounds, and last in others.
       const i = (place + round) % sizes.length
       const { users, one } = sizes[i] as Size
-      const templates = ADMIT_AND_RELEASE.map((text) => forUser(text, one))
+      const templates = TAKE_AND_RELEASE.templates.map((text) => forUser(text, one))
       const { latencies } = await load({
-        port: ports[i] ?? 0, templates, users, connections: 1, expect: [200, 201], warmupMs: WARMUP_MS, durationMs
+        ...TAKE_AND_RELEASE, port: ports[i] ?? 0, templates, users, connections: 1, warmupMs: WARMUP_MS, durationMs
       })
       times[i] = latencies[0]?.p50 ?? NaN
     }

@@ -20,11 +20,14 @@ export const EVER_NEW_USERS = 99_999_999
 
 /** An admission, and the release of what it took. */
 export const ADMIT = request('POST', '/api/sessions', SESSION)
-export const RELEASE = request('DELETE', '/api/sessions/call-{n}?username=user-{u}')
-export const ADMIT_AND_RELEASE = [ADMIT, RELEASE]
+const RELEASE = request('DELETE', '/api/sessions/call-{n}?username=user-{u}')
+const ADMIT_AND_RELEASE = [ADMIT, RELEASE]
 
-/** Parts of an answer that was no empty one. */
-const [ADMITTED, RELEASED] = ['"allowed":true,', '"released":true,']
+/** What answers have in them where Redis has taken a slot, and given it back. */
+const [ADMITTED, RELEASED] = ['"terminated":[],"degraded":false', '"released":true,"degraded":false']
+
+/** Admissions and releases in turn, each of a session of one of some users. */
+export const TAKE_AND_RELEASE = { templates: ADMIT_AND_RELEASE, users: 10_000, expect: [200, 201], answers: [ADMITTED, RELEASED] }
 
 /** Admissions only, as fast as they are answered, and then the releases of exactly those sessions: each kind by itself. */
 export async function admitThenRelease (

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 
 /** What a connection tells of. */
 export interface ConnectionEvents {
-  answer: (status: number, sentAtMs: number, text: () => string) => void
+  answer: (status: number, sentAtMs: number, answer: Buffer) => void
   broken: (reason: Error) => void
 }
 
@@ -47,7 +47,7 @@ export class Connection {
       if (end === undefined) break
       const answer = data
       data = data.subarray(end)
-      this.#events.answer(Number(answer.toString('latin1', 9, 12)), this.#sentAtMs.shift() ?? NaN, () => answer.toString('latin1', 0, end))
+      this.#events.answer(Number(answer.toString('latin1', 9, 12)), this.#sentAtMs.shift() ?? NaN, answer.subarray(0, end))
     }
     this.#rest = data.length === 0 ? undefined : data
   }

@@ -16,7 +16,7 @@ process.once('message', (options: LoadOptions) => {
 interface Underway { options: LoadOptions, tally: Tally, maker: RequestMaker, broken: (reason: Error) => void, usedUp: () => void }
 
 async function run (options: LoadOptions): Promise<LoadResult> {
-  const tally = new Tally(options.templates.length)
+  const tally = new Tally(options.templates.length, options.answers)
   const maker = new RequestMaker(options.templates, options)
   let close = () => {}
   const ended = new Promise<void>((resolve, reject) => {
@@ -51,6 +51,7 @@ async function measure (
     seconds,
     statuses: tally.statuses,
     samples: tally.samples,
+    others: tally.others,
     ...(tally.oddAnswer !== undefined && { oddAnswer: tally.oddAnswer }),
     ...tally.latencies(),
     cpuMs: Object.fromEntries(before.map(([name, ms]) => [name, (after[name] ?? NaN) - ms])),
@@ -70,8 +71,8 @@ function asFastAsAnswered ({ options, tally, maker, broken, usedUp }: Underway):
       else if (connection.underWay === 0 && ++idle === options.connections) usedUp()
     }
     const connection = new Connection(options.port, {
-      answer: (status, sentAtMs, text) => {
-        tally.note(answered++ % options.templates.length, status, performance.now() - sentAtMs, text)
+      answer: (status, sentAtMs, answer) => {
+        tally.note(answered++ % options.templates.length, status, performance.now() - sentAtMs, answer)
         sendNext()
       },
       broken
@@ -90,7 +91,7 @@ function atFixedRate ({ options, tally, maker, broken }: Underway): () => void {
   const lines = Array.from({ length: options.connections }, () => {
     let answered = 0
     const connection = new Connection(options.port, {
-      answer: (status, dueAtMs, text) => tally.note(answered++ % options.templates.length, status, performance.now() - dueAtMs, text),
+      answer: (status, dueAtMs, answer) => tally.note(answered++ % options.templates.length, status, performance.now() - dueAtMs, answer),
       broken
     })
     return { connection, requests: maker.passes() }
@@ -99,7 +100,9 @@ function atFixedRate ({ options, tally, maker, broken }: Underway): () => void {
   const stopPacer = startPacer(options.perSecond, (dueAtMs) => {
     const line = lines[sent++ % lines.length]
     const { value } = line?.requests.next() ?? {}
-    if (value !== undefined) line?.connection.send(value, dueAtMs)
+    if (value === undefined) return
+    line?.connection.send(value, dueAtMs)
+    tally.noteSent(performance.now() - dueAtMs)
   })
   return () => {
     stopPacer()

@@ -8,6 +8,8 @@ export interface LoadOptions {
    * digits, the same in one pass through the templates and a new one in each; `{u}` one of `users` numbers of eight digits.
    */
   templates: string[]
+  /** What the answers to each template should have in them, so that work which was not done is not measured. */
+  answers: string[]
   users: number
   firstNumber: number
   /** After so many passes through the templates the load ends, if not before. */
@@ -31,12 +33,16 @@ export interface LoadResult {
   numbers: number
   seconds: number
   statuses: Record<string, number>
-  /** The first answer to each template, and one that is no success, for the message. */
+  /** The first answer to each template. */
   samples: string[]
+  /** How many answers had not in them what they should, and one such, or one that is no success, for the message. */
+  others: number
   oddAnswer?: string
   /** Latency in microseconds: of all requests, and of each template. */
   latency: Latency
   latencies: Latency[]
+  /** How much later than they were due requests were sent, at a fixed rate: the load's own share of the latency. */
+  late: Latency
   cpuMs: Record<string, number>
   loadCpuMs: number
 }

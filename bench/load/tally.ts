@@ -8,29 +8,43 @@ export class Tally {
   requests = 0
   statuses: Record<string, number> = {}
   samples: string[] = []
+  /** Answers without what they should have in them. */
+  others = 0
   oddAnswer: string | undefined
+  #marks: Buffer[]
+  #late = createHistogram()
   #all = createHistogram()
   #each: RecordableHistogram[]
 
-  constructor (templates: number) {
+  /** @param marks - what answers to each template should have in them */
+  constructor (templates: number, marks: string[]) {
+    this.#marks = marks.map((mark) => Buffer.from(mark))
     this.#each = Array.from({ length: templates }, () => createHistogram())
   }
 
   /** Notes an answer to the given template. */
-  note (template: number, status: number, latencyMs: number, text: () => string): void {
+  note (template: number, status: number, latencyMs: number, answer: Buffer): void {
     if (!this.counting) return
     this.requests++
     this.statuses[status] = (this.statuses[status] ?? 0) + 1
-    this.samples[template] ??= text()
-    if (status >= 300) this.oddAnswer ??= text().slice(0, 500)
+    this.samples[template] ??= answer.toString('latin1')
+    const mark = this.#marks[template]
+    const isOther = mark !== undefined && !answer.includes(mark)
+    if (isOther) this.others++
+    if (status >= 300 || isOther) this.oddAnswer ??= answer.toString('latin1', 0, 700)
     const latencyUs = Math.max(1, Math.round(latencyMs * 1000))
     this.#all.record(latencyUs)
     this.#each[template]?.record(latencyUs)
   }
 
+  /** Notes how much later than it was due a request was sent. */
+  noteSent (lateMs: number): void {
+    if (this.counting) this.#late.record(Math.max(1, Math.round(lateMs * 1000)))
+  }
+
   /** Percentiles of all, and of each template. */
-  latencies (): { latency: Latency, latencies: Latency[] } {
-    return { latency: latencyOf(this.#all), latencies: this.#each.map(latencyOf) }
+  latencies (): { latency: Latency, latencies: Latency[], late: Latency } {
+    return { latency: latencyOf(this.#all), latencies: this.#each.map(latencyOf), late: latencyOf(this.#late) }
   }
 }
 
