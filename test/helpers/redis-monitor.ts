@@ -53,7 +53,7 @@ export async function monitorRedis (t: Teardown, redis: Pick<RedisServer, 'host'
 
 /** What the service sends of its own accord, whether anybody asks it or not: commands on no key but those of its housekeeping. */
 export function isBackground ([name, ...args]: Seen): boolean {
-  return name === 'PING' || name === 'INFO' || args.some((arg) => /:session-(?:policy|sweep-lock|generation)$/.test(arg))
+  return ['PING', 'INFO', 'TIME'].includes(name) || args.some((arg) => /:session-(?:policy|sweep-lock|generation)$/.test(arg))
 }
 
 /** Waits until the service has started: until it has sent nothing but what it always sends for a while. */
