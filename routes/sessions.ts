@@ -85,8 +85,10 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       body: ref(ReasonSchema),
       response: { 200: ref(TerminatedSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
     }
-  }, async ({ params: { username }, body: { reason = 'terminated' } }) =>
-    ({ success: true, terminated: await app.sessionStore.terminateUser(username, reason) }))
+  }, async ({ params: { username }, body: { reason = 'terminated' } }) => {
+    const { terminated, degraded = false } = await app.sessionStore.terminateUser(username, reason)
+    return { success: true, terminated, degraded }
+  })
 }
 
 export default routes

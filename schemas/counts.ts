@@ -1,6 +1,6 @@
 /** How many sessions are up: one user's, a page or all of them. */
 import { Type, type Static } from '@sinclair/typebox'
-import { StaleSchema } from './names.ts'
+import { DegradedSchema, StaleSchema } from './names.ts'
 
 export const CountSchema = Type.Object({
   username: Type.String({ examples: ['alice'] }),
@@ -9,6 +9,7 @@ export const CountSchema = Type.Object({
   available: Type.Union([Type.Integer(), Type.Null()], { description: 'Null when unlimited; never negative.', examples: [8] }),
   leases: Type.Integer({ description: 'Sessions that this service admitted.', examples: [2] }),
   external: Type.Integer({ description: 'Sessions that the switch itself recorded.', examples: [0] }),
+  degraded: Type.Optional(DegradedSchema),
   stale_ms: Type.Optional(StaleSchema)
 }, { $id: 'Count' })
 

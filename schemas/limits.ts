@@ -1,6 +1,8 @@
 /** Limits on the wire: one user's, a page or all of them, bulk changes and temporary limits. */
 import { Type, type Static } from '@sinclair/typebox'
-import { LimitValueSchema, RESERVED_USERNAMES, StaleSchema, TimestampSchema, UsernameSchema, stringEnum } from './names.ts'
+import {
+  DegradedSchema, LimitValueSchema, RESERVED_USERNAMES, StaleSchema, TimestampSchema, UsernameSchema, stringEnum
+} from './names.ts'
 import { PolicySchema } from './policy.ts'
 
 /** The longest temporary limit, in seconds: 30 days. */
@@ -19,6 +21,7 @@ export const LimitSchema = Type.Object({
   unlimited: Type.Boolean({ examples: [false] }),
   expires_at: Type.Optional(TimestampSchema),
   reason: Type.Optional(Type.String({ description: 'Why the temporary limit was set.' })),
+  degraded: Type.Optional(DegradedSchema),
   stale_ms: Type.Optional(StaleSchema)
 }, { $id: 'Limit' })
 

@@ -34,6 +34,11 @@ export const LimitValueSchema = Type.Integer({
 /** An instant on the wire: RFC 3339, in UTC. */
 export const TimestampSchema = Type.String({ format: 'date-time', examples: ['2026-11-22T10:00:00.000Z'] })
 
+/** Whether an answer was given without the store. */
+export const DegradedSchema = Type.Boolean({
+  description: 'True when answered without the store, by what this replica knows.', examples: [false]
+})
+
 /** How old an answer is that was given without the store. */
 export const StaleSchema = Type.Integer({
   minimum: 0, description: 'Present when the store is away: this was known so many milliseconds ago.', examples: [1500]

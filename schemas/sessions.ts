@@ -1,7 +1,7 @@
 /** Sessions on the wire: admission, renewal, release, what switch nodes report, and lists. */
 import { Type, type Static } from '@sinclair/typebox'
 import { ref } from './components.ts'
-import { SessionIdSchema, TimestampSchema, UsernameSchema, stringEnum } from './names.ts'
+import { DegradedSchema, SessionIdSchema, TimestampSchema, UsernameSchema, stringEnum } from './names.ts'
 
 /** How long a lease lasts without a renewal, in seconds. */
 export const DEFAULT_TTL_SECONDS = 90
@@ -69,7 +69,8 @@ export const SessionSchema = Type.Object({
   metadata: Type.Unsafe<Record<string, string | number | boolean>>({
     type: 'object', additionalProperties: { type: ['string', 'number', 'boolean'] }
   }),
-  source: stringEnum(['lease', 'external'], { description: '`external` sessions were recorded by the switch itself.' })
+  source: stringEnum(['lease', 'external'], { description: '`external` sessions were recorded by the switch itself.' }),
+  degraded: Type.Optional(DegradedSchema)
 }, { $id: 'Session' })
 
 const session = ref(SessionSchema)
@@ -90,7 +91,7 @@ export const AdmissionSchema = Type.Object({
   count: Type.Integer({ description: 'Sessions of the user that are up, this one included.', examples: [2] }),
   limit: Type.Integer({ examples: [10] }),
   terminated: Type.Array(sessionId, { description: 'Sessions that were ended to make room: hang these up.', examples: [[]] }),
-  degraded: Type.Boolean({ description: 'True when decided without the store.', examples: [false] })
+  degraded: DegradedSchema
 }, { $id: 'Admission' })
 
 export const RenewalRequestSchema = Type.Object({
@@ -100,7 +101,7 @@ export const RenewalRequestSchema = Type.Object({
 export const RenewalSchema = Type.Object({
   session,
   reregistered: Type.Boolean({ description: 'True when the session was unknown and is registered again.' }),
-  degraded: Type.Boolean()
+  degraded: DegradedSchema
 }, { $id: 'Renewal' })
 
 export const BatchRenewalRequestSchema = Type.Object({
@@ -119,7 +120,7 @@ export const BatchRenewalSchema = Type.Object({
     }),
     expires_at: Type.Union([TimestampSchema, Type.Null()])
   }), { description: 'One result per item, in order.' }),
-  degraded: Type.Boolean()
+  degraded: DegradedSchema
 }, { $id: 'BatchRenewal' })
 
 export const NodeReportSchema = Type.Object({
@@ -148,7 +149,7 @@ export const NodeReportResultSchema = Type.Object({
     description: 'Reported sessions that were released or terminated before: hang these up.', examples: [[]]
   }),
   conflicts: Type.Array(sessionId, { description: 'Reported sessions whose id another user holds.', examples: [[]] }),
-  degraded: Type.Boolean()
+  degraded: DegradedSchema
 }, { $id: 'NodeReportResult' })
 
 export const NodeListSchema = Type.Object({
@@ -169,7 +170,7 @@ export const ReleasedSchema = Type.Object({
   success: Type.Boolean({ examples: [true] }),
   session_id: sessionId,
   released: Type.Boolean({ description: 'False when it was not up.' }),
-  degraded: Type.Boolean()
+  degraded: DegradedSchema
 }, { $id: 'Released' })
 
 export const SessionListSchema = Type.Object({
@@ -196,7 +197,8 @@ export const UserSessionsSchema = Type.Object({
 
 export const TerminatedSchema = Type.Object({
   success: Type.Boolean({ examples: [true] }),
-  terminated: Type.Array(sessionId, { description: 'Sessions that were ended: hang these up.' })
+  terminated: Type.Array(sessionId, { description: 'Sessions that were ended: hang these up.' }),
+  degraded: DegradedSchema
 }, { $id: 'Terminated' })
 
 export type Session = Static<typeof SessionSchema>

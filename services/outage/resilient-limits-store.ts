@@ -27,7 +27,7 @@ export class ResilientLimitsStore implements LimitsStore {
     } catch (error) {
       const stale_ms = this.#known.ageMs(username)
       if (!isUnavailable(error) || stale_ms === undefined) throw error
-      return { ...this.#known.mirror.limitNow(username), stale_ms }
+      return { ...this.#known.mirror.limitNow(username), degraded: true, stale_ms }
     }
   }
 

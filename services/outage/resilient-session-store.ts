@@ -8,7 +8,8 @@ import type { PageRequest } from '../limits/limits-store.ts'
 import type { MemorySessionStore } from '../sessions/memory-session-store.ts'
 import type { RedisSessionStore } from '../sessions/redis-session-store.ts'
 import type {
-  AcquireRequest, AcquireResult, Admitted, NodeReconciliation, ReconcileResult, ReleaseResult, RenewRequest, RenewResult, SessionStore
+  AcquireRequest, AcquireResult, Admitted, NodeReconciliation, ReconcileResult, ReleaseResult, RenewRequest, RenewResult, SessionStore,
+  TerminateResult
 } from '../sessions/session-store.ts'
 import type { Breaker } from './breaker.ts'
 import type { KnownLimits } from './known-limits.ts'
@@ -105,17 +106,17 @@ export class ResilientSessionStore implements SessionStore {
     }
   }
 
-  async terminateUser (username: string, reason: string): Promise<string[]> {
+  async terminateUser (username: string, reason: string): Promise<TerminateResult> {
     const { store, mirror, outbox } = this.#parts
     try {
-      const ids = await this.#ask(async () => await store.terminateUser(username, reason))
-      for (const id of ids) mirror.forget(id, username)
-      return ids
+      const result = await this.#ask(async () => await store.terminateUser(username, reason))
+      for (const id of result.terminated) mirror.forget(id, username)
+      return result
     } catch (error) {
       if (!isUnavailable(error)) throw error
-      const ids = await mirror.terminateUser(username)
-      for (const id of ids) outbox.put(id, { kind: 'ended', username, reason })
-      return ids
+      const { terminated } = await mirror.terminateUser(username)
+      for (const id of terminated) outbox.put(id, { kind: 'ended', username, reason })
+      return { terminated, degraded: true }
     }
   }
 
@@ -127,7 +128,7 @@ export class ResilientSessionStore implements SessionStore {
     } catch (error) {
       const ageMs = known.ageMs(username)
       if (!isUnavailable(error) || ageMs === undefined) throw error
-      return { ...await mirror.getCount(username), stale_ms: Math.max(ageMs, Math.round(breaker.openForMs)) }
+      return { ...await mirror.getCount(username), degraded: true, stale_ms: Math.max(ageMs, Math.round(breaker.openForMs)) }
     }
   }
 
@@ -137,7 +138,7 @@ export class ResilientSessionStore implements SessionStore {
     } catch (error) {
       const known = isUnavailable(error) ? await this.#parts.mirror.getSession(sessionId) : null
       if (known === null) throw error
-      return known
+      return { ...known, degraded: true }
     }
   }
 

@@ -188,11 +188,11 @@ export class MemorySessionStore implements SessionStore {
     return { sessionId, lease: entry, remainingMs: entry.expiresMs - now }
   }
 
-  async terminateUser (username: string): Promise<string[]> {
+  async terminateUser (username: string) {
     const now = this.#now()
-    const ids = this.#liveOf(username, now).map(([id]) => id)
-    for (const id of ids) this.#end(id, now)
-    return ids
+    const terminated = this.#liveOf(username, now).map(([id]) => id)
+    for (const id of terminated) this.#end(id, now)
+    return { terminated }
   }
 
   async getSession (sessionId: string) {

@@ -157,13 +157,13 @@ export class RedisSessionStore implements SessionStore {
     return await this.#nodes.reconcile(report)
   }
 
-  async terminateUser (username: string, reason: string): Promise<string[]> {
+  async terminateUser (username: string, reason: string) {
     const terminated: string[] = []
     for await (const batch of this.#lists.sessionIds(username)) {
       const results = await Promise.all(batch.map(async (id) => await this.releaseFrom(username, id, reason)))
       terminated.push(...batch.filter((_id, i) => results[i]?.outcome === 'released'))
     }
-    return terminated
+    return { terminated }
   }
 
   /** @param username - whose session it is, where that is known and needed to find it */

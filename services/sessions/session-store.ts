@@ -57,6 +57,9 @@ export type RenewResult = Degradable & (
 
 export type ReleaseResult = Degradable & { outcome: 'released' | 'unknown' | 'conflict' }
 
+/** Which sessions were ended; without the store, those that are known here. */
+export type TerminateResult = Degradable & { terminated: string[] }
+
 /** The full list of calls up on one switch node. */
 export interface NodeReconciliation {
   node: string
@@ -104,8 +107,8 @@ export interface SessionStore {
   release (sessionId: string, username: string | undefined, reason: string): Promise<ReleaseResult>
   /** Takes a switch node's list for the truth about that node: renews, registers, releases. */
   reconcileNode (report: NodeReconciliation): Promise<ReconcileResult>
-  /** Ends all sessions of a user; returns their ids. */
-  terminateUser (username: string, reason: string): Promise<string[]>
+  /** Ends all sessions of a user. */
+  terminateUser (username: string, reason: string): Promise<TerminateResult>
 
   getSession (sessionId: string): Promise<Session | null>
   /** One page of sessions that are up, of one user, one node, or all. */

@@ -46,7 +46,7 @@ class Driver {
         return
       }
       case 'terminate':
-        return this.#equal((await sessions.terminateUser(command.user, 'by an operator')).sort(), model.terminate(command))
+        return this.#equal((await sessions.terminateUser(command.user, 'by an operator')).terminated.sort(), model.terminate(command))
       case 'limit':
         return this.#equal(
           command.limit === null ? await limits.removeLimit(command.user) : await limits.setLimit(command.user, command.limit),
