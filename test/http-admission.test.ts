@@ -591,7 +591,7 @@ for (const [store, app] of Object.entries(apps)) {
       t.strictSame([status, { ...body, terminated: body.terminated.sort() }], [
         200, { success: true, terminated: [`${user}-1`, `${user}-2`], degraded: false }
       ])
-      t.equal((await send('DELETE', `/api/sessions/users/${user}/sessions`)).text, '{"success":true,"terminated":[]}')
+      t.equal((await send('DELETE', `/api/sessions/users/${user}/sessions`)).text, '{"success":true,"terminated":[],"degraded":false}')
       t.equal((await acquire(user, `${user}-1`)).status, 410)
       for (const body of [{ reason: 5 }, { x: 1 }, '[]']) {
         t.equal(
