@@ -5,8 +5,8 @@ import { loadConfig } from '../../config.ts'
 import type { Bench } from '../bench.ts'
 import { SECRET } from './token.ts'
 
-/** What makes the service the service: a twin goes without. */
-const WITHOUT = ['redis', 'etcd', 'stores', 'ghost-sweep', 'health']
+/** What makes the service the service: a twin goes without. Node binding asks the stores, and adds nothing unless it is set. */
+const WITHOUT = ['redis', 'etcd', 'stores', 'node-binding', 'ghost-sweep', 'health']
 
 /** How an instance of Fastify was put together. */
 export interface Makeup { plugins: string, options: object }

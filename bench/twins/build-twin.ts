@@ -10,6 +10,7 @@ import errors, { handleClientError, handleError } from '../../plugins/errors.ts'
 import jsonBody from '../../plugins/json-body.ts'
 import loginThrottle from '../../plugins/login-throttle.ts'
 import methodNotAllowed from '../../plugins/method-not-allowed.ts'
+import oneHost from '../../plugins/one-host.ts'
 import openapi from '../../plugins/openapi.ts'
 import schemas, { schemaController } from '../../plugins/schemas.ts'
 import admissionRoutes from '../../routes/admission.ts'
@@ -33,7 +34,7 @@ export async function startTwin (handlers: Handlers, onClose = async () => {}): 
     logger: { level: settings.LOG_LEVEL },
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: 64 * 1024,
-    http: { headersTimeout: 6_000, connectionsCheckingInterval: 1_000 },
+    http: { headersTimeout: 6_000, connectionsCheckingInterval: 1_000, requireHostHeader: false },
     requestTimeout: 8_000,
     connectionTimeout: 60_000,
     keepAliveTimeout: 72_000,
@@ -46,6 +47,7 @@ export async function startTwin (handlers: Handlers, onClose = async () => {}): 
   })
   await app.register(config, { config: settings })
   await app.register(errors)
+  await app.register(oneHost)
   await app.register(schemas)
   await app.register(jsonBody)
   const routes = collectRoutes(app)
