@@ -7,7 +7,6 @@ import { redisLoad } from '../harness/redis-load.ts'
 import type { BenchRedis } from '../harness/redis.ts'
 import { ADMIT, admitThenRelease, captureAcquire, EVER_NEW_USERS } from '../harness/sessions.ts'
 
-const GENERATION_KEY = 'voice-ferry-c4:session-generation'
 const [COMMANDS, COMMANDS_QUICK] = [200_000, 50_000]
 
 export default {
@@ -26,12 +25,9 @@ export default {
 
 /** Many calls under way on one connection, from a load process that makes them beforehand. */
 async function pipelined (bench: Bench, redis: BenchRedis, acquire: string[], nothing: string[]): Promise<Figure[]> {
-  const generation = (await redis.cli(`GET ${GENERATION_KEY}`)).trim()
   const size = { commands: bench.quick ? COMMANDS_QUICK : COMMANDS, users: 100_000 }
   const pairs = await interleave(bench.pace.rounds, async () => {
-    // The script looks at which data it meets, so that one which was emptied is not taken for the same.
-    await redis.cli('FLUSHALL')
-    await redis.cli(`SET ${GENERATION_KEY} ${generation}`)
+    await redis.empty()
     const sample = await redisLoad(redis, acquire, size)
     if (Number(await redis.cli('DBSIZE')) < size.commands / 2) throw new Error('the script took too few leases to be measured by')
     return sample

@@ -1,10 +1,13 @@
-/** A Redis of the bench's own: without persistence, on loopback. */
+/** A Redis of the bench's own: without persistence, on loopback, as one that has been in use for long. */
 import { spawn } from 'node:child_process'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { freePort, isListening } from './ports.ts'
 import { adopt, start, type Started } from './processes.ts'
+
+/** The key that tells one generation of data from the next, with one that began long ago. */
+const GENERATION = 'voice-ferry-c4:session-generation "of-the-bench 1"'
 
 /** Programs, as scripts/servers.mjs finds them. */
 export interface Programs { redisServer: string, redisCli: string }
@@ -15,6 +18,8 @@ export interface BenchRedis extends Started {
   url: string
   /** Runs commands, one a line; returns what redis-cli prints. */
   cli: (...lines: string[]) => Promise<string>
+  /** Empties it: nothing is left but that its data are old, so that the service takes it for one in use, not for one that lost all. */
+  empty: () => Promise<void>
   /** Sends pieces in Redis protocol, as fast as Redis takes them. @throws Error when any command is refused */
   load: (resp: Iterable<string>) => Promise<void>
 }
@@ -33,11 +38,19 @@ export async function startRedis ({ redisServer, redisCli }: Programs, cwd: stri
     if (complaint !== '') throw new Error(`redis-cli: ${complaint}`)
     return printed
   }
+  const cli = async (...lines: string[]) => {
+    const printed = (await pipe([], [lines.join('\n') + '\n'])).trimEnd()
+    if (/^ERR /m.test(printed)) throw new Error(`redis-cli: ${printed.slice(0, 500)}`)
+    return printed
+  }
+  const empty = async () => { await cli('FLUSHALL', `SET ${GENERATION}`) }
+  await empty()
   return {
     ...started,
     port,
     url: `redis://127.0.0.1:${port}`,
-    cli: async (...lines) => (await pipe([], [lines.join('\n') + '\n'])).trimEnd(),
+    cli,
+    empty,
     load: async (resp) => {
       const printed = await pipe(['--pipe'], resp)
       if (!printed.includes('errors: 0,')) throw new Error(`redis-cli --pipe: ${printed}`)
