@@ -92,14 +92,18 @@ async function beside (bench: Bench, service: HttpServer, work: () => Promise<nu
   const { durationMs } = bench.pace
   const until = performance.now() + durationMs
   const probes = load({ ...probesOf(service, requests), durationMs })
-  const times: number[] = []
-  do times.push(await work())
-  while (performance.now() < until)
-  return { times, probes: await probes, loop: await service.loopDelay() }
+  const repeat = async () => {
+    const times: number[] = []
+    do times.push(await work())
+    while (performance.now() < until)
+    return times
+  }
+  const [probed, times] = await Promise.all([probes, repeat()])
+  return { times, probes: probed, loop: await service.loopDelay() }
 }
 
 function probesOf ({ port }: HttpServer, requests: Requests): LoadRequest {
-  return { ...requests, port, connections: 8, warmupMs: 0 }
+  return { ...requests, port, connections: 32, warmupMs: 0 }
 }
 
 async function readStream (service: HttpServer): Promise<number> {

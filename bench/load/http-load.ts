@@ -84,28 +84,43 @@ function asFastAsAnswered ({ options, tally, maker, broken, usedUp }: Underway):
 }
 
 /**
- * Open loop: requests go out by the clock, whether or not earlier ones are answered. Each counts from when it was due, not
- * from when it got out, so that a server that stands still is not spared the requests that were to come meanwhile.
+ * Open loop: requests are due by the clock, whether or not earlier ones are answered. One that is due while its connection
+ * waits for an answer goes out after that, as a release must after its admission. Each counts from when it was due, not from
+ * when it got out, so that a server that stands still is not spared the requests that were to come meanwhile.
  */
 function atFixedRate ({ options, tally, maker, broken }: Underway): () => void {
   const lines = Array.from({ length: options.connections }, () => {
+    const requests = maker.passes()
+    const dueAtMs: number[] = []
     let answered = 0
+    const sendDue = () => {
+      const [first] = dueAtMs
+      if (first === undefined || connection.underWay > 0) return
+      dueAtMs.shift()
+      const { value } = requests.next()
+      if (value === undefined) return
+      tally.noteSent(performance.now() - first)
+      connection.send(value, first)
+    }
     const connection = new Connection(options.port, {
-      answer: (status, dueAtMs, answer) => tally.note(answered++ % options.templates.length, status, performance.now() - dueAtMs, answer),
+      answer: (status, atMs, answer) => {
+        tally.note(answered++ % options.templates.length, status, performance.now() - atMs, answer)
+        sendDue()
+      },
       broken
     })
-    return { connection, requests: maker.passes() }
+    return {
+      close: () => connection.close(),
+      due: (atMs: number) => {
+        dueAtMs.push(atMs)
+        sendDue()
+      }
+    }
   })
-  let sent = 0
-  const stopPacer = startPacer(options.perSecond, (dueAtMs) => {
-    const line = lines[sent++ % lines.length]
-    const { value } = line?.requests.next() ?? {}
-    if (value === undefined) return
-    line?.connection.send(value, dueAtMs)
-    tally.noteSent(performance.now() - dueAtMs)
-  })
+  let next = 0
+  const stopPacer = startPacer(options.perSecond, (atMs) => lines[next++ % lines.length]?.due(atMs))
   return () => {
     stopPacer()
-    for (const { connection } of lines) connection.close()
+    for (const line of lines) line.close()
   }
 }
