@@ -8,7 +8,7 @@ import type { BareListResult } from '../load/bare-list.ts'
 import { median } from '../harness/median.ts'
 import { rssBytes, watchPeakRss } from '../harness/proc.ts'
 import type { BenchRedis } from '../harness/redis.ts'
-import { TAKE_AND_RELEASE } from '../harness/sessions.ts'
+import { EVER_NEW_USERS, TAKE_AND_RELEASE } from '../harness/sessions.ts'
 import { request } from '../harness/token.ts'
 import { fillKeyspace, LIMITS } from '../harness/fill.ts'
 
@@ -16,7 +16,7 @@ const MIB = 1024 * 1024
 /** What is asked meanwhile. */
 type Requests = Omit<LoadRequest, 'port'>
 const LIVENESS: Requests = { templates: [request('GET', '/healthz/live')], expect: [200], perSecond: 200 }
-const ADMISSIONS = { ...TAKE_AND_RELEASE, perSecond: 1000 }
+const ADMISSIONS = { ...TAKE_AND_RELEASE, users: EVER_NEW_USERS, perSecond: 1000 }
 
 export default {
   name: 'limits-list',

@@ -41,7 +41,7 @@ export interface LoadResult {
   /** Latency in microseconds: of all requests, and of each template. */
   latency: Latency
   latencies: Latency[]
-  /** How much later than they were due requests were sent, at a fixed rate: the load's own share of the latency. */
+  /** How much later than they were due requests were sent, at a fixed rate: a busy load process, or a connection that waited. */
   late: Latency
   cpuMs: Record<string, number>
   loadCpuMs: number
