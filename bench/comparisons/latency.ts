@@ -28,13 +28,13 @@ export default {
   }
 } satisfies Comparison
 
-/** How far the rate may be off: what a stall before the counted time held up is answered within it. */
-const SLACK = 0.2
+/** The least share of the rate that is answered while answers are counted. */
+const LEAST_ANSWERED = 0.9
 
-/** @throws Error when what was answered is not what was to be sent: the figures would be of another load */
+/** @throws Error when less was answered than was due: a rate that cannot be kept up has no latency */
 function checkPace (sample: Load, perSecond: number): Load {
   const answered = sample.perSecond
-  if (Math.abs(answered / perSecond - 1) > SLACK) throw new Error(`${answered.toFixed(0)} /s were answered, not ${perSecond}`)
+  if (answered < perSecond * LEAST_ANSWERED) throw new Error(`${answered.toFixed(0)} /s were answered, not ${perSecond}`)
   return sample
 }
 

@@ -103,7 +103,7 @@ async function beside (bench: Bench, service: HttpServer, work: () => Promise<nu
 }
 
 function probesOf ({ port }: HttpServer, requests: Requests): LoadRequest {
-  return { ...requests, port, connections: 32, warmupMs: 0 }
+  return { ...requests, port, connections: 32, warmupMs: 300 }
 }
 
 async function readStream (service: HttpServer): Promise<number> {
