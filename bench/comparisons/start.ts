@@ -6,7 +6,7 @@ import { both, interleave, ratio } from '../harness/interleave.ts'
 import { rssBytes } from '../harness/proc.ts'
 
 /** How long a process is left alone before its memory is read. */
-const IDLE_MS = 3000
+const [IDLE_MS, IDLE_MS_QUICK] = [3000, 1000]
 const MIB = 1024 * 1024
 
 export default {
@@ -14,8 +14,10 @@ export default {
   title: 'Start and idle memory: the service on Redis : bare twin',
   async run (bench) {
     const redis = await bench.redis()
+    const idleMs = bench.quick ? IDLE_MS_QUICK : IDLE_MS
     const pairs = await interleave(bench.pace.rounds,
-      async () => await startOnce(async () => await bench.service(redis)), async () => await startOnce(async () => await bench.twin()))
+      async () => await startOnce(async () => await bench.service(redis), idleMs),
+      async () => await startOnce(async () => await bench.twin(), idleMs))
     const [ms, mib] = [(s: Sample) => s.readyMs, (s: Sample) => s.rssMib]
     const [start, memory] = [ratio(pairs, ms, ms), ratio(pairs, mib, mib)]
     return [
@@ -24,7 +26,7 @@ export default {
         what: 'idle memory (RSS)',
         value: memory.value,
         goal: { atMost: 1.2 },
-        note: `${both(pairs, mib)} MiB after ${IDLE_MS / 1000} s; rounds ${memory.spread}`
+        note: `${both(pairs, mib)} MiB after ${idleMs / 1000} s; rounds ${memory.spread}`
       }
     ]
   }
@@ -32,11 +34,11 @@ export default {
 
 interface Sample { readyMs: number, rssMib: number }
 
-async function startOnce (start: () => Promise<HttpServer>): Promise<Sample> {
+async function startOnce (start: () => Promise<HttpServer>, idleMs: number): Promise<Sample> {
   const startedMs = performance.now()
   const server = await start()
   const readyMs = performance.now() - startedMs
-  await sleep(IDLE_MS)
+  await sleep(idleMs)
   const rssMib = rssBytes(server.pid) / MIB
   await server.stop()
   return { readyMs, rssMib }
