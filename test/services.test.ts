@@ -1,5 +1,6 @@
 /** The parts that need neither HTTP nor Redis: values, cursors, permissions, passwords, health, policy, oddities. */
 import { scryptSync } from 'node:crypto'
+import { MessageChannel } from 'node:worker_threads'
 import t from 'tap'
 import type { Policy } from '../schemas/policy.ts'
 import { hashPassword, isPasswordHash, verifyPassword } from '../services/auth/password.ts'
@@ -12,7 +13,9 @@ import { limitInForce, parseLimit, parseTemporaryLimit } from '../services/limit
 import { Oddities } from '../services/oddities.ts'
 import { memoryPolicySource } from '../services/policy/memory-policy-source.ts'
 import { PolicyCache, type PolicySource } from '../services/policy/policy.ts'
+import { Deadlines } from '../services/redis/deadlines.ts'
 import { RedisKeys, escapeGlob } from '../services/redis/redis-keys.ts'
+import { ScriptCommand } from '../services/redis/script-command.ts'
 import { sortedPage } from '../services/sorted-page.ts'
 import { waitFor } from './helpers/servers.ts'
 
@@ -147,6 +150,51 @@ t.test('keys', async (t) => {
   }
   t.equal(new RedisKeys('p:', true).usernameOf('user-limit', 'p:user-limit:alice'), undefined, 'no hash tag, not ours')
   t.equal(escapeGlob('a*b?c[d]^e\\f'), 'a\\*b\\?c\\[d\\]\\^e\\\\f')
+})
+
+t.test('a script call counts its words in bytes, and names the key that a Cluster finds its slot by', async (t) => {
+  const call = new ScriptCommand('evalsha', 'abc', ['a:{zoë}'], ['', 25, '"例"'])
+  t.equal(call.toWritable(), '*7\r\n$7\r\nevalsha\r\n$3\r\nabc\r\n$1\r\n1\r\n$8\r\na:{zoë}\r\n$0\r\n\r\n$2\r\n25\r\n$5\r\n"例"\r\n')
+  t.strictSame(call.getKeys(), ['a:{zoë}'])
+  t.strictSame(new ScriptCommand('eval', 'return 1', [], []).getKeys(), [])
+})
+
+t.test('deadlines', async (t) => {
+  t.test('whoever waits too long is told once, in the order in which they began, and nobody else', async (t) => {
+    const deadlines = new Deadlines(30)
+    const late: string[] = []
+    const begin = (name: string) => deadlines.begin(() => late.push(name))
+    const [, answered] = [begin('first'), begin('answered')]
+    deadlines.end(answered)
+    await new Promise((resolve) => setTimeout(resolve, 15))
+    const beganMs = performance.now()
+    begin('second')
+    await waitFor(() => late.length > 0, { what: 'the first to be late', everyMs: 1 })
+    await waitFor(() => late.length > 1, { what: 'the second to be late', everyMs: 1 })
+    t.ok(performance.now() - beganMs >= 29, 'each from its own beginning')
+    t.strictSame(late, ['first', 'second'])
+    begin('third')
+    await waitFor(() => late.length > 2, { what: 'one that began after all the others were over' })
+  })
+
+  t.test('an answer that came while the process was held up is in time', async (t) => {
+    const deadlines = new Deadlines(20)
+    const { port1, port2 } = new MessageChannel()
+    let late = false
+    const answered = new Promise<void>((resolve) => {
+      const question = deadlines.begin(() => { late = true })
+      port1.once('message', () => {
+        deadlines.end(question)
+        resolve()
+      })
+    })
+    port2.postMessage('answer')
+    const untilMs = performance.now() + 60
+    while (performance.now() < untilMs);
+    await answered
+    port1.close()
+    t.notOk(late)
+  })
 })
 
 t.test('health', async (t) => {

@@ -46,9 +46,9 @@ export class Breaker {
     return this.#openSinceMs === undefined ? 0 : performance.now() - this.#openSinceMs
   }
 
-  /** Resolves when it is decided whether Redis is asked: at once, but for the last moments of its return. */
-  async decided (): Promise<void> {
-    if (this.#closing !== undefined) await this.#closing.catch(() => {})
+  /** What to wait for until it is decided whether Redis is asked: nothing, but for the last moments of its return. */
+  decided (): Promise<void> | undefined {
+    return this.#closing?.catch(() => {})
   }
 
   /** Opens: a question to Redis failed. */

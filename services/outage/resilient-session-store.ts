@@ -48,7 +48,7 @@ export class ResilientSessionStore implements SessionStore {
     await breaker.decided()
     const asked = !breaker.open
     try {
-      const result = await this.#ask(async (again) => await store.acquire({ ...request, again }))
+      const result = await this.#ask((again) => store.acquire(again ? { ...request, again } : request))
       // An answer from before the outage: the mirror has decided without it meanwhile, and has to have room for it.
       if (breaker.open && mode === 'local' && isFresh(result, request.ttlMs)) return await this.#acquireLate(request, result)
       if (!request.dryRun) this.#noteAcquired(request, result)
@@ -62,7 +62,7 @@ export class ResilientSessionStore implements SessionStore {
   async renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
     const { store, mirror, outbox } = this.#parts
     try {
-      const results = await this.#ask(async () => await store.renew(requests, ttlMs))
+      const results = await this.#ask(() => store.renew(requests, ttlMs))
       requests.forEach((request, i) => { if (results[i] !== undefined) this.#noteRenewed(request, results[i], ttlMs) })
       return results
     } catch (error) {
@@ -76,7 +76,7 @@ export class ResilientSessionStore implements SessionStore {
   async release (sessionId: string, username: string | undefined, reason: string): Promise<ReleaseResult> {
     const { store, mirror, outbox } = this.#parts
     try {
-      const result = await this.#ask(async () => await store.release(sessionId, username, reason))
+      const result = await this.#ask(() => store.release(sessionId, username, reason))
       if (result.outcome !== 'conflict') mirror.forget(sessionId, username)
       return result
     } catch (error) {
