@@ -40,6 +40,11 @@ export class RedisKeys {
     return this.cluster ? `${this.prefix}${family}:{${username}}` : `${this.prefix}${family}:${username}`
   }
 
+  /** What stands before and behind the username in a family's keys, for scripts. */
+  aroundUser (family: UserFamily): [before: string, behind: string] {
+    return this.cluster ? [`${this.prefix}${family}:{`, '}'] : [`${this.prefix}${family}:`, '']
+  }
+
   /** String, the switch's: what it knows of a session. */
   session (sessionId: string): string {
     return `${this.prefix}session:${sessionId}`

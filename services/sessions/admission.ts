@@ -1,5 +1,6 @@
 /** Admission as the API answers it: what the store decided, said in the API's terms, and noted where it matters. */
 import type { NodeReport, Session } from '../../schemas/sessions.ts'
+import { toTimestamp } from '../clock.ts'
 import { ServiceError } from '../errors.ts'
 import type { AcquireRequest, RenewRequest, RenewResult, SessionStore } from './session-store.ts'
 
@@ -82,7 +83,8 @@ export class Admission {
       epoch,
       ttlMs,
       asOfMs: asOf === undefined ? Number.MAX_SAFE_INTEGER : Date.parse(asOf),
-      sessions: sessions.map(({ session_id: sessionId, username, ...details }) => ({ sessionId, username, details }))
+      // The item stands for its details, whose names it has: taking them out costs more than all else here.
+      sessions: sessions.map((item) => ({ sessionId: item.session_id, username: item.username, details: item }))
     })
     if (result.outcome === 'stale_epoch') {
       throw new ServiceError('stale_epoch', `Node ${node} has reported epoch ${result.epoch}, which is later than ${epoch}.`, {
@@ -96,7 +98,7 @@ export class Admission {
 
 function renewalOutcome (result: RenewResult | undefined) {
   if (result?.outcome === 'renewed' || result?.outcome === 'reregistered') {
-    return { result: result.outcome, expires_at: result.session.expires_at }
+    return { result: result.outcome, expires_at: toTimestamp(result.expiresMs) }
   }
   return { result: result?.outcome === 'conflict' ? 'session_id_conflict' as const : 'session_ended' as const, expires_at: null }
 }

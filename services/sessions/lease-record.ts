@@ -12,6 +12,8 @@ export interface Lease {
 
 /** Details as short JSON; the empty text when there are none. */
 export function encodeDetails ({ call_id: c, from: f, to: t, direction: d, emergency, metadata: m }: SessionDetails): string {
+  // Most have none.
+  if ((c ?? f ?? t ?? d ?? m) === undefined && emergency !== true) return ''
   const short = { c, f, t, d, ...(emergency === true && { e: 1 }), ...(m !== undefined && Object.keys(m).length > 0 && { m }) }
   const text = JSON.stringify(short)
   return text === '{}' ? '' : text

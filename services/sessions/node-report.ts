@@ -1,11 +1,11 @@
 /** What came of a switch node's report. */
 import type { Reconciled, RenewRequest, RenewResult } from './session-store.ts'
 
-/** Sums up the results of a report, in the order of its sessions. */
-export function tallyReport (sessions: RenewRequest[], results: RenewResult[], released: number): Reconciled {
+/** Sums up a report, given what became of each of its sessions, in their order. */
+export function tallyReport (sessions: RenewRequest[], outcomes: Array<RenewResult['outcome']>, released = 0): Reconciled {
   const tally = { outcome: 'reconciled' as const, renewed: 0, registered: 0, released, ended: [] as string[], conflicts: [] as string[] }
   sessions.forEach(({ sessionId }, i) => {
-    const outcome = results[i]?.outcome
+    const outcome = outcomes[i]
     if (outcome === 'renewed') tally.renewed++
     else if (outcome === 'reregistered') tally.registered++
     else if (outcome === 'ended') tally.ended.push(sessionId)

@@ -11,6 +11,7 @@ import type { RedisKeys } from '../redis/redis-keys.ts'
 import { ClusterIndex } from './cluster-index.ts'
 import { decodeLease } from './lease-record.ts'
 import type { Mirrored } from './memory-session-store.ts'
+import type { NodeRenewals } from './redis-renewals.ts'
 import { RedisSessionStore, type ReleaseConditions } from './redis-session-store.ts'
 import type { AcquireRequest, AcquireResult, ReleaseResult, RenewRequest, RenewResult } from './session-store.ts'
 
@@ -61,6 +62,16 @@ export class RedisClusterSessionStore extends RedisSessionStore {
       }))
     }))
     return results
+  }
+
+  override async renewOnNode (node: string, sessions: RenewRequest[], ttlMs: number): Promise<NodeRenewals> {
+    const results = await this.renew(sessions.map((session) => ({ ...session, node })), ttlMs)
+    const ends = results.flatMap((result) => 'expiresMs' in result ? result.expiresMs : [])
+    return {
+      outcomes: results.map(({ outcome }) => outcome),
+      earliestEndMs: ends.reduce((least, end) => Math.min(least, end), Infinity),
+      latestEndMs: ends.reduce((most, end) => Math.max(most, end), -Infinity)
+    }
   }
 
   override async release (sessionId: string, username: string | undefined, reason: string): Promise<ReleaseResult> {

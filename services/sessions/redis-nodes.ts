@@ -1,43 +1,81 @@
 /** Switch nodes on Redis: what each one reports is the truth about its calls. */
 import type { NodeSummary } from '../../schemas/sessions.ts'
 import { toTimestamp } from '../clock.ts'
+import { inTurns } from '../in-turns.ts'
 import type { PageRequest } from '../limits/limits-store.ts'
 import type { RedisGate } from '../redis/redis-gate.ts'
 import type { RedisKeys } from '../redis/redis-keys.ts'
 import { scanPage } from '../redis/redis-scan.ts'
-import type { RedisSessionStore } from './redis-session-store.ts'
 import { tallyReport } from './node-report.ts'
-import type { NodeReconciliation, ReconcileResult } from './session-store.ts'
+import type { NodeRenewals } from './redis-renewals.ts'
+import type { NodeReconciliation, ReconcileResult, ReleaseResult, RenewRequest } from './session-store.ts'
+
+/** How many sessions are released at once. */
+const RELEASES_AT_ONCE = 50
+
+/** The verbs that a report is made of. */
+export interface NodeVerbs {
+  /** Renews or registers sessions as those of a node. */
+  renewOnNode (node: string, sessions: RenewRequest[], ttlMs: number): Promise<NodeRenewals>
+  /** Ends a session if it is of this node and started at or before `startedByMs`. */
+  releaseFrom (
+    username: string, sessionId: string, reason: string, when: { node: string, startedByMs: number }
+  ): Promise<ReleaseResult>
+}
 
 /** Reconciles nodes, and lists them. */
 export class RedisNodes {
   #gate: RedisGate
   #keys: RedisKeys
-  #store: Pick<RedisSessionStore, 'renew' | 'releaseFrom'>
+  #verbs: NodeVerbs
 
-  constructor (gate: RedisGate, keys: RedisKeys, store: Pick<RedisSessionStore, 'renew' | 'releaseFrom'>) {
+  constructor (gate: RedisGate, keys: RedisKeys, verbs: NodeVerbs) {
     this.#gate = gate
     this.#keys = keys
-    this.#store = store
+    this.#verbs = verbs
   }
 
-  /** Renews what is known, registers what is missing, releases what the node no longer has: two round trips, pipelined. */
+  /** Renews what is known, registers what is missing, then releases what the node no longer has. */
   async reconcile ({ node, epoch, sessions, ttlMs, asOfMs }: NodeReconciliation): Promise<ReconcileResult> {
-    const index = this.#keys.nodeLeases(node)
-    const [[noted, value], held] = await Promise.all([
-      this.#gate.ask(this.#gate.scripts.reportNode([this.#keys.nodes], [node, epoch])) as Promise<[number, number | string]>,
-      this.#gate.ask(this.#gate.or<string[]>([], this.#gate.client.zrange(index, '0', '-1')))
-    ])
+    const [noted, value] = await this.#gate.ask(this.#gate.scripts.reportNode([this.#keys.nodes], [node, epoch])) as [number, number]
     if (noted === 0) return { outcome: 'stale_epoch', epoch: Number(value) }
+    const renewals = await this.#verbs.renewOnNode(node, sessions, ttlMs)
+    const tally = tallyReport(sessions, renewals.outcomes)
+    // What started since the report came in is not in it, whenever it was taken.
+    const when = { node, startedByMs: Math.min(asOfMs, value) }
+    const missing = await this.#missing(node, sessions, renewals, tally.renewed + tally.registered, value)
+    await inTurns(missing, RELEASES_AT_ONCE, async (member) => {
+      const [username = '', sessionId = ''] = member.split(' ')
+      const { outcome } = await this.#verbs.releaseFrom(username, sessionId, 'missing on its node', when)
+      if (outcome === 'released') tally.released++
+    })
+    return tally
+  }
+
+  /**
+   * The members of a node's index that its report does not list. Reading the whole index costs as much as a third of the
+   * renewals: it is left out where the index has just as many members as were renewed, and where those outside the time
+   * at which the renewed ones end are all that are too many.
+   */
+  async #missing (node: string, sessions: RenewRequest[], renewals: NodeRenewals, kept: number, nowMs: number): Promise<string[]> {
+    const { client } = this.#gate
+    const index = this.#keys.nodeLeases(node)
+    const ask = async (reply: Promise<string[]>) => await this.#gate.ask(this.#gate.or<string[]>([], reply))
+    // What the index names beyond its end is no lease any more.
+    const [, held] = await this.#gate.ask(Promise.all([
+      this.#gate.or(0, client.zremrangebyscore(index, '-inf', nowMs)), this.#gate.or(0, client.zcard(index))
+    ]))
+    const distinct = new Set(sessions.map(({ sessionId }) => sessionId)).size === sessions.length
+    if (distinct && held === kept) return []
     const listed = new Set(sessions.map(({ username, sessionId }) => `${username} ${sessionId}`))
-    const missing = held.filter((member) => !listed.has(member))
-    // What the index names beyond its end is no lease any more. What it names still, and no list does, may be too young to release.
-    const [renewals, releases] = await Promise.all([
-      this.#store.renew(sessions.map((session) => ({ ...session, node })), ttlMs),
-      Promise.all(missing.map(async (member) => await this.#release(node, member, asOfMs))),
-      this.#gate.ask(this.#gate.or(0, this.#gate.client.zremrangebyscore(index, '-inf', value)))
+    const isMissing = (member: string) => !listed.has(member)
+    const outside = await Promise.all([
+      ask(client.zrangebyscore(index, '-inf', `(${renewals.earliestEndMs}`)),
+      ask(client.zrangebyscore(index, `(${renewals.latestEndMs}`, '+inf'))
     ])
-    return tallyReport(sessions, renewals, releases.filter(({ outcome }) => outcome === 'released').length)
+    const missing = outside.flat().filter(isMissing)
+    if (distinct && kept + missing.length === held) return missing
+    return (await ask(client.zrange(index, '0', '-1'))).filter(isMissing)
   }
 
   /** One page of the nodes that have reported. */
@@ -63,10 +101,5 @@ export class RedisNodes {
       const [, epoch, seen] = /^(\d+) (\d+)$/.exec(values[i] ?? '') ?? []
       return seen === undefined ? [] : [{ node, epoch: Number(epoch), last_seen: toTimestamp(Number(seen)), sessions: counts[i] ?? 0 }]
     })
-  }
-
-  async #release (node: string, member: string, asOfMs: number) {
-    const [username = '', sessionId = ''] = member.split(' ')
-    return await this.#store.releaseFrom(username, sessionId, 'missing on its node', { node, startedByMs: asOfMs })
   }
 }

@@ -11,15 +11,13 @@ import { decodeLease, encodeDetails, leaseToSession } from './lease-record.ts'
 import type { Mirrored } from './memory-session-store.ts'
 import { limitMode } from './policy-mode.ts'
 import { RedisNodes } from './redis-nodes.ts'
+import { RedisRenewals, type NodeRenewals } from './redis-renewals.ts'
 import { RedisSessionLists } from './redis-session-lists.ts'
 import { RedisSweep } from './redis-sweep.ts'
 import type {
   AcquireRequest, AcquireResult, NodeReconciliation, ReleaseResult, RenewRequest, RenewResult, SessionStore
 } from './session-store.ts'
 import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from './timing.ts'
-
-/** The most sessions that one script call renews. */
-const RENEWALS_PER_CALL = 200
 
 /** What acquire.lua answers with. */
 const ACQUIRED = { admitted: 1, refreshed: 2, limitReached: 3, conflict: 4, lostData: 7 }
@@ -44,6 +42,7 @@ export class RedisSessionStore implements SessionStore {
   #keys: RedisKeys
   #policy: PolicyCache
   #lists: RedisSessionLists
+  #renewals: RedisRenewals
   #nodes: RedisNodes
   #sweep: RedisSweep
 
@@ -52,6 +51,7 @@ export class RedisSessionStore implements SessionStore {
     this.#keys = keys
     this.#policy = policy
     this.#lists = new RedisSessionLists(gate, keys, limits, oddities)
+    this.#renewals = new RedisRenewals(gate, keys)
     this.#nodes = new RedisNodes(gate, keys, this)
     this.#sweep = new RedisSweep(gate, keys)
   }
@@ -95,29 +95,12 @@ export class RedisSessionStore implements SessionStore {
   }
 
   async renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
-    const calls: Array<Promise<RenewResult[]>> = []
-    for (let i = 0; i < requests.length; i += RENEWALS_PER_CALL) {
-      calls.push(this.#renew(requests.slice(i, i + RENEWALS_PER_CALL), ttlMs))
-    }
-    return (await Promise.all(calls)).flat()
+    return await this.#renewals.renew(requests, ttlMs)
   }
 
-  async #renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
-    const keys: string[] = []
-    const args: Array<string | number> = [ttlMs, RECORD_GRACE_MS, ENDED_MEMORY_MS, this.#keys.nodeLeasesPrefix]
-    for (const { sessionId, username, node = '', details = {} } of requests) {
-      keys.push(this.#keys.lease(username, sessionId), this.#keys.user('user-leases', username))
-      args.push(username, sessionId, node, encodeDetails(details))
-    }
-    const [expiresMs, ...replies] = await this.#gate.ask(this.#gate.scripts.renew(keys, args)) as [number, ...Array<number | string>]
-    return requests.map(({ sessionId }, i): RenewResult => {
-      const [code, record] = [replies[2 * i], replies[2 * i + 1]]
-      if (code === 4) return { outcome: 'conflict' }
-      if (code === 5) return { outcome: 'ended' }
-      const toSession = () => this.#session(sessionId, String(record), expiresMs)
-      // Read only when it is asked for: a node's report of thousands is not interested.
-      return { outcome: code === 1 ? 'renewed' : 'reregistered', get session () { return toSession() } }
-    })
+  /** Renews sessions as those of a node. */
+  async renewOnNode (node: string, sessions: RenewRequest[], ttlMs: number): Promise<NodeRenewals> {
+    return await this.#renewals.renewOnNode(node, sessions, ttlMs)
   }
 
   async release (sessionId: string, username: string | undefined, reason: string): Promise<ReleaseResult> {

@@ -48,9 +48,9 @@ export type AcquireResult = Degradable & (
 /** A session that is said to be up still. */
 export interface RenewRequest { sessionId: string, username: string, node?: string | undefined, details?: SessionDetails }
 
-/** What became of a renewal; `session` and the end only where there is a lease now. */
+/** What became of a renewal; `session` and its end only where there is a lease now. */
 export type RenewResult = Degradable & (
-  | { outcome: 'renewed' | 'reregistered', session: Session }
+  | { outcome: 'renewed' | 'reregistered', session: Session, expiresMs: number }
   | { outcome: 'conflict' }
   | { outcome: 'ended' }
 )

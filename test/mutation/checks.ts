@@ -123,6 +123,7 @@ const leases: Record<string, Check> = {
     is(await store.acquire('ann', 's0'), 'conflict')
     await store.pass(64)
     is(await store.renew('ann', 's0'), 'reregistered')
+    is(await store.sessions('ann'), ['s0'])
   },
   'all sessions of a user end at once': async (store, is) => {
     await store.acquire('ann', 's0')
@@ -253,6 +254,23 @@ const nodes: Record<string, Check> = {
     is(await store.report('n1', 1, []), '0/0/0')
     is(await store.report('n2', 1, [['ann', 's0']]), '1/0/0')
     is(await store.nodes(), { n1: 0, n2: 1 })
+  },
+  'what has expired on its node is registered again, whether the node was told or not': async (store, is) => {
+    await store.acquire('ann', 's0', { node: 'n1' })
+    await store.pass(64)
+    is(await store.report('n1', 1, [['ann', 's0']]), '0/1/0')
+    await store.pass(64)
+    is(await store.report('n1', 1, []), '0/0/0')
+    is(await store.report('n1', 1, [['ann', 's0']]), '0/1/0')
+    is(await store.report('n1', 1, [['ann', 's0']]), '1/0/0')
+  },
+  'what its node no longer has goes, whenever its lease would have ended': async (store, is) => {
+    await store.acquire('ann', 's0', { node: 'n1', ttlMs: 96_000 })
+    await store.acquire('ann', 's1', { node: 'n1', ttlMs: 24_000 })
+    is(await store.report('n1', 1, [['bob', 's2']]), '0/1/2')
+    await store.acquire('bob', 's3', { node: 'n1' })
+    is(await store.report('n1', 1, [['bob', 's2'], ['bob', 's2']]), '2/0/1')
+    is(await store.nodes(), { n1: 1 })
   },
   'what began after the list was taken stays, until a later list': async (store, is) => {
     await store.acquire('ann', 's0', { node: 'n1' })

@@ -34,6 +34,12 @@ export const redisChecks: Record<string, Check> = {
     is(await store.acquire('ann', 'x0'), 'admitted 2/2')
     is(await store.count('ann'), '1+1/2')
   }),
+  'a node whose index still names what has moved on does not release it': onRedis(async (store, is, { keys, command }) => {
+    await store.acquire('ann', 's0', { node: 'n2' })
+    await command('ZADD', keys.nodeLeases('n1'), '9999999999999', 'ann s0')
+    is(await store.report('n1', 1, []), '0/0/0')
+    is(await store.sessions('ann'), ['s0'])
+  }),
   'a ghost takes no slot, and what is up stays': onRedis(async (store, is, raw) => {
     await external(raw, 'ann', 'x0', 1)
     await external(raw, 'ann', 'x1')

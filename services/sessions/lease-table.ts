@@ -1,0 +1,155 @@
+/** Leases in memory, found by id, user and node, and ids that have ended; what nobody needs to remember is forgotten by itself. */
+import type { Clock } from '../clock.ts'
+import { ExpiryQueue } from '../expiry-queue.ts'
+import type { Lease } from './lease-record.ts'
+import { RECORD_GRACE_MS } from './timing.ts'
+
+/**
+ * A lease, held until `expiresMs` and remembered a little longer; or an id that has ended, remembered until `expiresMs`,
+ * and whose it was, where that is known.
+ */
+export type Entry =
+  | (Lease & { ended: false, expiresMs: number })
+  | { ended: true, endedMs: number, expiresMs: number, username: string | undefined }
+export type Live = Extract<Entry, { ended: false }>
+
+/** The most entries that one look at the time forgets: after a long silence a call is not held up by all that was due. */
+const MOST_DUE = 1_000
+
+/** Holds entries; decides nothing. */
+export class LeaseTable {
+  #clock: Clock
+  #endedMemoryMs: number
+  #entries = new Map<string, Entry>()
+  #users = new Index()
+  #nodes = new Index()
+  #expiry = new ExpiryQueue<string>()
+
+  /** @param endedMemoryMs - how long an id that has ended is remembered */
+  constructor (clock: Clock, endedMemoryMs: number) {
+    this.#clock = clock
+    this.#endedMemoryMs = endedMemoryMs
+  }
+
+  /** The time; some of what nobody needs to remember any more by then is forgotten first. */
+  now (): number {
+    const now = this.#clock()
+    for (let i = 0; i < MOST_DUE; i++) {
+      const id = this.#expiry.popDue(now)
+      if (id === undefined) break
+      const entry = this.#entries.get(id)
+      if (entry === undefined) continue
+      const forgetMs = forgetAt(entry)
+      if (forgetMs > now) this.#expiry.push(forgetMs, id)
+      else this.#drop(id, entry)
+    }
+    return now
+  }
+
+  /** What is known of an id. One whose time to be forgotten has come may lie in the queue still. */
+  known (id: string, now: number): Entry | undefined {
+    const entry = this.#entries.get(id)
+    return entry === undefined || forgetAt(entry) <= now ? undefined : entry
+  }
+
+  /** The lease of an id, if it is live. */
+  live (id: string, now: number): Live | undefined {
+    const entry = this.#entries.get(id)
+    return entry === undefined || entry.ended || entry.expiresMs <= now ? undefined : entry
+  }
+
+  put (id: string, lease: Lease, expiresMs: number): void {
+    const before = this.#entries.get(id)
+    if (before !== undefined) this.#unlist(id, before)
+    const entry: Live = { ...lease, ended: false, expiresMs }
+    this.#entries.set(id, entry)
+    if (before === undefined) this.#expiry.push(forgetAt(entry), id)
+    this.#users.add(lease.username, id)
+    if (lease.node !== '') this.#nodes.add(lease.node, id)
+  }
+
+  /** Notes that an id has ended; `username` tells whose it was, should it not be known here. */
+  end (id: string, now: number, username?: string): void {
+    const before = this.#entries.get(id)
+    if (before !== undefined) this.#unlist(id, before)
+    const remaining = before === undefined ? 0 : before.expiresMs - now
+    const expiresMs = now + Math.max(this.#endedMemoryMs, remaining)
+    const entry: Entry = { ended: true, endedMs: now, expiresMs, username: before?.username ?? username }
+    this.#entries.set(id, entry)
+    if (before === undefined) this.#expiry.push(entry.expiresMs, id)
+  }
+
+  /** Users who have, or had a short time ago, leases. */
+  usernames (): Iterable<string> {
+    return this.#users.names()
+  }
+
+  ofUser (username: string, now: number): Array<[string, Live]> {
+    return this.#liveOf(this.#users.of(username), now)
+  }
+
+  ofNode (node: string, now: number): Array<[string, Live]> {
+    return this.#liveOf(this.#nodes.of(node), now)
+  }
+
+  /** Every lease that is live. */
+  all (now: number): Array<[string, Live]> {
+    return this.#liveOf(this.#entries.keys(), now)
+  }
+
+  /** Every id that has ended since then, with whose it was; without those of which that is not known. */
+  * endedSince (sinceMs: number): Generator<[sessionId: string, username: string]> {
+    for (const [id, entry] of this.#entries) {
+      if (entry.ended && entry.username !== undefined && entry.endedMs >= sinceMs) yield [id, entry.username]
+    }
+  }
+
+  #liveOf (ids: Iterable<string>, now: number): Array<[string, Live]> {
+    const found: Array<[string, Live]> = []
+    for (const id of ids) {
+      const lease = this.live(id, now)
+      if (lease !== undefined) found.push([id, lease])
+    }
+    return found
+  }
+
+  #drop (id: string, entry: Entry): void {
+    this.#entries.delete(id)
+    this.#unlist(id, entry)
+  }
+
+  #unlist (id: string, entry: Entry): void {
+    if (entry.ended) return
+    this.#users.remove(entry.username, id)
+    if (entry.node !== '') this.#nodes.remove(entry.node, id)
+  }
+}
+
+/** Session ids by the name of a user or a node. */
+class Index {
+  #ids = new Map<string, Set<string>>()
+
+  names (): Iterable<string> {
+    return this.#ids.keys()
+  }
+
+  of (name: string): Iterable<string> {
+    return this.#ids.get(name) ?? []
+  }
+
+  add (name: string, id: string): void {
+    const ids = this.#ids.get(name)
+    if (ids === undefined) this.#ids.set(name, new Set([id]))
+    else ids.add(id)
+  }
+
+  remove (name: string, id: string): void {
+    const ids = this.#ids.get(name)
+    ids?.delete(id)
+    if (ids?.size === 0) this.#ids.delete(name)
+  }
+}
+
+function forgetAt (entry: Entry): number {
+  return entry.ended ? entry.expiresMs : entry.expiresMs + RECORD_GRACE_MS
+}

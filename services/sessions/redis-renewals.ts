@@ -1,0 +1,114 @@
+/** Renewals on Redis, one or thousands: many sessions a script call, and a few calls under way at a time. */
+import type { RedisGate } from '../redis/redis-gate.ts'
+import type { RedisKeys } from '../redis/redis-keys.ts'
+import { inTurns } from '../in-turns.ts'
+import { decodeLease, encodeDetails, leaseToSession } from './lease-record.ts'
+import type { RenewRequest, RenewResult } from './session-store.ts'
+import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from './timing.ts'
+
+/** The most sessions that one script call renews: Redis serves nobody else for about a millisecond. */
+const MOST_PER_CALL = 250
+/** How many calls are under way at once: Redis has the next one at hand while this process reads the last reply. */
+const CALLS_AT_ONCE = 3
+
+/** What renew.lua answers for each session, as a digit. */
+const OUTCOMES: Record<string, RenewResult['outcome']> = { 1: 'renewed', 2: 'reregistered', 4: 'conflict', 5: 'ended' }
+
+/** What became of the sessions that a node reported, by their places, and between when and when their leases end. */
+export interface NodeRenewals {
+  outcomes: Array<RenewResult['outcome']>
+  earliestEndMs: number
+  latestEndMs: number
+}
+
+/** Sessions of one call: those from `from` up to `to`. */
+interface Batch { from: number, to: number, node: string }
+
+/** Renews leases. */
+export class RedisRenewals {
+  #gate: RedisGate
+  #keys: RedisKeys
+
+  constructor (gate: RedisGate, keys: RedisKeys) {
+    this.#gate = gate
+    this.#keys = keys
+  }
+
+  /** In a cluster all requests are about one user. */
+  async renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
+    const results: RenewResult[] = []
+    await inTurns(batches(requests), CALLS_AT_ONCE, async (batch) => {
+      const [expiresMs, digits, ...records] = await this.#ask(requests, batch, ttlMs, true)
+      for (let i = batch.from; i < batch.to; i++) {
+        const { sessionId } = requests[i] as RenewRequest
+        const [outcome, record = ''] = [outcomeAt(digits, i - batch.from), records[i - batch.from]]
+        results[i] = outcome === 'conflict' || outcome === 'ended'
+          ? { outcome }
+          // Read only when it is asked for: most who renew are not interested.
+          : { outcome, expiresMs, get session () { return toSession(sessionId, record, expiresMs) } }
+      }
+    })
+    return results
+  }
+
+  /** The same for what a node reports, where nobody asks for the sessions themselves. */
+  async renewOnNode (node: string, requests: RenewRequest[], ttlMs: number): Promise<NodeRenewals> {
+    const outcomes: NodeRenewals['outcomes'] = []
+    let [earliestEndMs, latestEndMs] = [Infinity, -Infinity]
+    await inTurns(batches(requests, node), CALLS_AT_ONCE, async (batch) => {
+      const [expiresMs, digits] = await this.#ask(requests, batch, ttlMs, false)
+      for (let i = batch.from; i < batch.to; i++) outcomes[i] = outcomeAt(digits, i - batch.from)
+      earliestEndMs = Math.min(earliestEndMs, expiresMs)
+      latestEndMs = Math.max(latestEndMs, expiresMs)
+    })
+    return { outcomes, earliestEndMs, latestEndMs }
+  }
+
+  async #ask (requests: RenewRequest[], { from, to, node }: Batch, ttlMs: number, records: boolean) {
+    const { username = '' } = requests[from] ?? {}
+    const details = new Array<string>(to - from)
+    let each = 2
+    for (let i = from; i < to; i++) {
+      const text = encodeDetails(requests[i]?.details ?? {})
+      if (text !== '') each = 3
+      details[i - from] = text
+    }
+    const args: Array<string | number> = [
+      ttlMs, RECORD_GRACE_MS, ENDED_MEMORY_MS, this.#keys.leasePrefix(username), ...this.#keys.aroundUser('user-leases'),
+      this.#keys.nodeLeasesPrefix, node, records ? '1' : '', each
+    ]
+    for (let i = from; i < to; i++) {
+      const { sessionId, username } = requests[i] as RenewRequest
+      args.push(sessionId, username)
+      if (each === 3) args.push(details[i - from] ?? '')
+    }
+    const first = this.#keys.user('user-leases', username)
+    return await this.#gate.ask(this.#gate.scripts.renew([first], args)) as [expiresMs: number, digits: string, ...records: string[]]
+  }
+}
+
+/** Requests in their order, split where a call would be too long, where the node changes, and where an id comes again. */
+function * batches (requests: RenewRequest[], sameNode?: string): Generator<Batch> {
+  let [from, node] = [0, sameNode ?? requests[0]?.node ?? '']
+  const ids = new Set<string>()
+  for (const [i, request] of requests.entries()) {
+    const itsNode = sameNode ?? request.node ?? ''
+    if (i - from === MOST_PER_CALL || itsNode !== node || ids.has(request.sessionId)) {
+      yield { from, to: i, node }
+      ids.clear()
+      ;[from, node] = [i, itsNode]
+    }
+    ids.add(request.sessionId)
+  }
+  if (from < requests.length) yield { from, to: requests.length, node }
+}
+
+function outcomeAt (digits: string, i: number): RenewResult['outcome'] {
+  return OUTCOMES[digits.charAt(i)] ?? 'conflict'
+}
+
+function toSession (sessionId: string, record: string, expiresMs: number) {
+  const lease = decodeLease(record)
+  if (lease === undefined) throw new Error(`the record of session ${sessionId} cannot be read`)
+  return leaseToSession(sessionId, lease, expiresMs)
+}
