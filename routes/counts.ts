@@ -10,6 +10,8 @@ import { sendJsonStream } from './json-stream.ts'
 import { namedValues } from './named-values.ts'
 
 const tags = ['counts']
+/** How much of the time a sweep that somebody waits for may take. */
+const SWEEP_SHARE = 0.5
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
   app.get('/api/sessions/counts', {
@@ -46,7 +48,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       summary: 'Sweeps ghosts now: sessions that a user\'s set still names and that are gone',
       response: { 200: ref(SweepResultSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
     }
-  }, async () => await app.sessionStore.sweep())
+  }, async () => await app.sessionStore.sweep(SWEEP_SHARE))
 }
 
 export default routes

@@ -679,7 +679,7 @@ for (const [kind, start] of Object.entries(stores)) {
       const all: Array<[string, number]> = []
       for await (const batch of sessions.allCounts()) all.push(...batch)
       t.strictSame(byName(all), expected)
-      await sessions.sweep()
+      await sessions.sweep(1)
       t.match(await sessions.getCount('user002'), { count: 3 })
     })
 
@@ -850,7 +850,7 @@ t.test('redis: what else holds there', async (t) => {
     }
     await pass(2)
     t.match(await sessions.getCount('user0'), { count: 0 })
-    await sessions.sweep()
+    await sessions.sweep(1)
     t.strictSame(
       (await keys()).filter((key) => !key.startsWith('session-lease:')), ['session-nodes'], 'expired leases are swept from every index'
     )
@@ -926,7 +926,7 @@ t.test('redis: what else holds there', async (t) => {
       getCount: async () => await sessions.getCount('alice'),
       listCounts: async () => await sessions.listCounts(page),
       allCounts: collect,
-      sweep: async () => await sessions.sweep(),
+      sweep: async () => await sessions.sweep(1),
       getLimit: async () => await limits.getLimit('alice')
     }
     for (const key of WATCHED) {
@@ -962,7 +962,7 @@ t.test('redis: what else holds there', async (t) => {
     await admit(sessions, 'alice', 'a')
     await sessions.release('a', 'alice', 'r')
     await sessions.terminateUser('alice', 'r')
-    await sessions.sweep()
+    await sessions.sweep(1)
     t.strictSame(await client.lrange(`${prefix}user-sessions:alice`, 0, -1), ['x'])
     t.strictSame(await client.hgetall(`${prefix}user-limit:alice`), { limit: '1' })
     t.strictSame(await client.smembers(`${prefix}session:a`), ['x'])

@@ -162,8 +162,8 @@ export class ResilientSessionStore implements SessionStore {
     return this.#parts.store.allCounts()
   }
 
-  async sweep () {
-    return await this.#ask(async () => await this.#parts.store.sweep())
+  async sweep (share: number) {
+    return await this.#ask(async () => await this.#parts.store.sweep(share))
   }
 
   async claimSweep (forMs: number) {

@@ -57,17 +57,23 @@ export async function scanPage<T> (list: ScanList<T>, cursor: string, count: num
   return { entries, next_cursor: walk.done ? null : encodeCursor(walk.position) }
 }
 
-/** A whole list in batches, each of what one step found. @throws ServiceError `store_unavailable` */
+/** A whole list in batches that have something in them. @throws ServiceError `store_unavailable` */
 export async function * scanAll<T> (list: ScanList<T>): AsyncGenerator<T[]> {
-  const walk = new ScanWalk(list, START)
-  while (!walk.done) {
-    const batch = await walk.next(Infinity)
-    if (batch.length > 0) yield batch
-  }
+  for await (const batch of scanSteps(list)) if (batch.length > 0) yield batch
+}
+
+/**
+ * A whole list step by step, each of them looking at about so many keys; many steps find nothing.
+ * @throws ServiceError `store_unavailable`
+ */
+export async function * scanSteps<T> (list: ScanList<T>, stepKeys = MOST_KEYS): AsyncGenerator<T[]> {
+  const walk = new ScanWalk(list, START, stepKeys)
+  while (!walk.done) yield await walk.next(Infinity)
 }
 
 class ScanWalk<T> {
   #list: ScanList<T>
+  #mostKeys: number
   #source: number
   #scanCursor: string | null
   #pending: string[]
@@ -77,8 +83,9 @@ class ScanWalk<T> {
   /** Matches per entry looked at, as seen so far: how far one step should look. */
   #density = 1
 
-  constructor (list: ScanList<T>, [source, scanCursor, pending, after]: Position) {
+  constructor (list: ScanList<T>, [source, scanCursor, pending, after]: Position, mostKeys = MOST_KEYS) {
     this.#list = list
+    this.#mostKeys = mostKeys
     this.#source = source
     this.#scanCursor = scanCursor
     this.#pending = pending
@@ -114,7 +121,7 @@ class ScanWalk<T> {
       this.#scanCursor = null
       return
     }
-    let look = Math.min(MOST_KEYS, Math.max(LEAST_KEYS, Math.ceil(wanted / this.#density)))
+    let look = Math.min(this.#mostKeys, Math.max(LEAST_KEYS, Math.ceil(wanted / this.#density)))
     let [next, names] = await source(this.#scanCursor, look)
     while (look > 1 && !canTravel(names.slice(wanted))) {
       look = look > LEAST_KEYS ? LEAST_KEYS : 1

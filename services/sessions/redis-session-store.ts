@@ -178,8 +178,8 @@ export class RedisSessionStore implements SessionStore {
     return this.#lists.allCounts()
   }
 
-  async sweep () {
-    return await this.#sweep.run()
+  async sweep (share: number) {
+    return await this.#sweep.run(share)
   }
 
   async claimSweep (forMs: number) {

@@ -1,11 +1,14 @@
 /** Sweeps what others would trip over: ghosts in the switch's sets, and what is left of expired leases. */
 import type { SweepResult } from '../../schemas/counts.ts'
 import type { RedisGate } from '../redis/redis-gate.ts'
-import type { RedisKeys } from '../redis/redis-keys.ts'
-import { keyspaces, scanAll } from '../redis/redis-scan.ts'
+import { paced } from '../paced.ts'
+import type { RedisKeys, UserFamily } from '../redis/redis-keys.ts'
+import { keyspaces, scanSteps } from '../redis/redis-scan.ts'
 
-/** The most sessions one script call looks at. */
+/** The most sessions that one script call looks at. */
 const BATCH = 200
+/** The most keys that one step looks at: a millisecond or two of this process and of Redis. */
+const STEP_KEYS = 100
 
 /** Walks over all users; what one step holds in memory is bounded. */
 export class RedisSweep {
@@ -17,18 +20,16 @@ export class RedisSweep {
     this.#keys = keys
   }
 
-  /** Sweeps every user once. */
-  async run (): Promise<SweepResult> {
+  /** Sweeps every user once, taking at most `share` of the time. */
+  async run (share: number): Promise<SweepResult> {
     const result = { users: 0, removed: 0 }
-    const sweeps = scanAll({
+    const steps = scanSteps({
       sources: keyspaces(this.#gate, this.#keys.userSessionsPattern, (key) => key),
-      load: async (keys) => await Promise.all(keys.map(async (key) => await this.#sweepKey(key)))
-    })
-    for await (const batch of sweeps) {
-      for (const removed of batch) {
-        if (removed !== undefined) result.users++
-        result.removed += removed ?? 0
-      }
+      load: async (keys) => await this.#sweepKeys(keys)
+    }, STEP_KEYS)
+    for await (const removed of paced(steps, share)) {
+      result.users += removed.length
+      for (const ghosts of removed) result.removed += ghosts
     }
     return result
   }
@@ -46,22 +47,27 @@ export class RedisSweep {
     return removed
   }
 
-  /** Ghosts removed, for a key of the switch; undefined for one of ours. */
-  async #sweepKey (key: string): Promise<number | undefined> {
-    const username = this.#keys.usernameOf('user-sessions', key)
-    if (username !== undefined) return await this.removeGhosts(username)
-    const leaseholder = this.#keys.usernameOf('user-leases', key)
-    if (leaseholder !== undefined) await this.#purge(leaseholder)
-    return undefined
+  /** How many ghosts were removed, for each key of the switch. */
+  async #sweepKeys (keys: string[]): Promise<number[]> {
+    const namesOf = (family: UserFamily) => keys.flatMap((key) => this.#keys.usernameOf(family, key) ?? [])
+    const leaseholders = namesOf('user-leases')
+    const [ghosts] = await Promise.all([
+      Promise.all(namesOf('user-sessions').map(async (username) => await this.removeGhosts(username))),
+      this.#keys.cluster
+        ? Promise.all(leaseholders.map(async (username) => await this.#purge([username])))
+        : this.#purge(leaseholders)
+    ])
+    return ghosts
   }
 
-  async #purge (username: string): Promise<void> {
-    let purged: string[]
-    do {
-      purged = await this.#gate.ask(this.#gate.scripts.purge(
-        [this.#keys.user('user-leases', username)],
-        [username, BATCH, this.#keys.leasePrefix(username), this.#keys.nodeLeasesPrefix])) as string[]
-    } while (purged.length === BATCH)
+  /** One script call for all of them: for each a third of what its own call would cost. */
+  async #purge (usernames: string[]): Promise<void> {
+    if (usernames.length === 0) return
+    const keys = usernames.map((username) => this.#keys.user('user-leases', username))
+    const args = [BATCH, this.#keys.leasePrefix(usernames[0] ?? ''), this.#keys.nodeLeasesPrefix, ...usernames]
+    let purged: string[][]
+    do purged = await this.#gate.ask(this.#gate.scripts.purge(keys, args)) as string[][]
+    while (purged.flat().length === BATCH)
   }
 
   async #remove (key: string, members: string[]): Promise<number> {

@@ -126,8 +126,11 @@ export interface SessionStore {
   /** All counts, in batches, in bounded memory. */
   allCounts (): AsyncIterable<CountEntry[]>
 
-  /** Removes ghosts, sessions that a user's set still names and that are gone, and what is left of expired leases. */
-  sweep (): Promise<SweepResult>
+  /**
+   * Removes ghosts, sessions that a user's set still names and that are gone, and what is left of expired leases.
+   * @param share - how much of the time it may take, above 0 and at most 1: it rests for the others
+   */
+  sweep (share: number): Promise<SweepResult>
   /** Claims the next background sweep for this replica; false when another one claimed it within the last `forMs` milliseconds. */
   claimSweep (forMs: number): Promise<boolean>
 }

@@ -98,7 +98,7 @@ export const mutants: Partial<Record<keyof Scripts, Mutant[]>> = {
   purge: [
     ['nothing goes', "'-inf', now", "'-inf', '-inf'"],
     ['everything goes', "'-inf', now", "'-inf', '+inf'"],
-    ['nodes keep it', "redis.pcall('ZREM', ARGV[4] .. node", "redis.pcall('ZSCORE', ARGV[4] .. node"]
+    ['nodes keep it', "redis.pcall('ZREM', ARGV[3] .. node", "redis.pcall('ZSCORE', ARGV[3] .. node"]
   ],
   reportNode: [
     ['old epochs are taken', 'tonumber(epoch) > tonumber(ARGV[2])', 'false'],

@@ -70,7 +70,7 @@ export const redisChecks: Record<string, Check> = {
     await external(raw, 'bob', 'x0')
     await external(raw, 'bob', 'x1', 1)
     await store.pass(64)
-    await store.subject.sessions.sweep()
+    await store.subject.sessions.sweep(1)
     is(await command('ZRANGE', keys.user('user-leases', 'ann'), 0, -1), ['s1'])
     is(await command('ZRANGE', keys.nodeLeases('n1'), 0, -1), ['ann s1'])
     is(await command('SMEMBERS', keys.user('user-sessions', 'bob')), ['x1'])
@@ -82,7 +82,7 @@ export const redisChecks: Record<string, Check> = {
     await store.subject.limits.setTemporaryLimit('ann', { limit: 1, duration: 16 })
     await store.release('s0')
     await store.pass(64)
-    await store.subject.sessions.sweep()
+    await store.subject.sessions.sweep(1)
     await store.pass(3616)
     const left = [keys.lease('ann', 's0'), keys.lease('ann', 's1'), keys.nodeLeases('n1'), keys.nodeLeases('n2'),
       keys.user('user-leases', 'ann'), keys.user('user-temporary-limit', 'ann')]
