@@ -1,8 +1,11 @@
 /** Puts the service together: every Fastify option and the order of the plugins, in sight. Never listens. */
-import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import Fastify, { LogController, type FastifyInstance, type FastifyLoggerOptions } from 'fastify'
 import { readPublicKeys, readTlsFiles } from './config.ts'
+import answerHeaders, { setAnswerHeaders } from './plugins/answer-headers.ts'
+import audit from './plugins/audit.ts'
 import auth from './plugins/auth.ts'
 import config from './plugins/config.ts'
+import cors from './plugins/cors.ts'
 import errors, { handleClientError, handleError } from './plugins/errors.ts'
 import etcd from './plugins/etcd.ts'
 import ghostSweep from './plugins/ghost-sweep.ts'
@@ -14,6 +17,7 @@ import nodeBinding from './plugins/node-binding.ts'
 import oneHost from './plugins/one-host.ts'
 import openapi from './plugins/openapi.ts'
 import redis from './plugins/redis.ts'
+import requestLimits from './plugins/request-limits.ts'
 import schemas, { schemaController } from './plugins/schemas.ts'
 import stores from './plugins/stores.ts'
 import admissionRoutes from './routes/admission.ts'
@@ -27,6 +31,9 @@ import sessionRoutes from './routes/sessions.ts'
 import temporaryLimitRoutes from './routes/temporary-limits.ts'
 import type { Settings } from './schemas/settings.ts'
 import type { Clock } from './services/clock.ts'
+import { commaList } from './services/comma-list.ts'
+import { errorForLog } from './services/error-for-log.ts'
+import { requestId } from './services/request-id.ts'
 
 /** The version that the documentation names: the package's. */
 export const VERSION = '0.1.0'
@@ -34,7 +41,7 @@ export const VERSION = '0.1.0'
 /** What a test may put in place of the real thing. */
 export interface Overrides {
   clock?: Clock
-  logger?: FastifyServerOptions['logger']
+  logger?: FastifyLoggerOptions
 }
 
 /**
@@ -43,12 +50,14 @@ export interface Overrides {
  */
 export async function buildApp (settings: Settings, jwtSecret: string, overrides: Overrides = {}): Promise<FastifyInstance> {
   const app = Fastify({
-    logger: overrides.logger ?? { level: settings.LOG_LEVEL },
+    logger: { level: settings.LOG_LEVEL, serializers: { err: errorForLog }, ...overrides.logger },
     logController: new LogController({ disableRequestLogging: true }),
+    genReqId: ({ headers }) => requestId(headers['x-request-id']),
+    trustProxy: settings.TRUSTED_PROXIES === undefined ? false : commaList(settings.TRUSTED_PROXIES),
     bodyLimit: 64 * 1024,
     // A request that does not come to its end is cut within ten seconds, the time between two looks included.
     // A request without a host is told so by us, in the form of every other problem.
-    http: { headersTimeout: 6_000, connectionsCheckingInterval: 1_000, requireHostHeader: false },
+    http: { maxHeaderSize: 16 * 1024, headersTimeout: 6_000, connectionsCheckingInterval: 1_000, requireHostHeader: false },
     requestTimeout: 8_000,
     connectionTimeout: 60_000,
     keepAliveTimeout: 72_000,
@@ -56,17 +65,21 @@ export async function buildApp (settings: Settings, jwtSecret: string, overrides
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     schemaController,
-    frameworkErrors: handleError,
+    frameworkErrors: (error, request, reply) => handleError(error, request, setAnswerHeaders(reply)),
     clientErrorHandler: handleClientError
   })
 
   await app.register(config, { config: settings })
+  await app.register(answerHeaders)
+  await app.register(cors)
   await app.register(errors)
   await app.register(oneHost)
   await app.register(schemas)
   await app.register(jsonBody)
   const routes = collectRoutes(app)
   await app.register(auth, { secret: jwtSecret, publicKeys: readPublicKeys(settings) })
+  await app.register(requestLimits)
+  await app.register(audit)
   await app.register(openapi, { version: VERSION })
   await app.register(redis, { tls: readTlsFiles(settings, 'REDIS') })
   await app.register(etcd, { tls: readTlsFiles(settings, 'ETCD') })

@@ -1,10 +1,12 @@
 /** Reads the settings: from the environment and a .env file, checked against their schema. The only reader of process.env. */
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { parseEnv } from 'node:util'
 import { envSchema } from 'env-schema'
 import { MIN_SECRET_BYTES, SettingsSchema, type Settings } from './schemas/settings.ts'
 import { isPasswordHash } from './services/auth/password.ts'
 import { publicKeysOf, type VerificationKey } from './services/auth/verification-key.ts'
+import { commaList } from './services/comma-list.ts'
 
 /** Settings whose values are never shown, not even when they are wrong. */
 const SECRETS = /SECRET|PASSWORD|URL|ENDPOINTS/
@@ -106,6 +108,9 @@ function checkTogether (settings: Settings): void {
     if (settings[one] !== undefined && settings[other] === undefined) throw wrong(other, `must be set too, as ${one} is`)
     if (settings[other] !== undefined && settings[one] === undefined) throw wrong(one, `must be set too, as ${other} is`)
   }
+  if (!commaList(settings.TRUSTED_PROXIES).every(isNetwork)) {
+    throw wrong('TRUSTED_PROXIES', 'must be IP addresses or networks', settings.TRUSTED_PROXIES)
+  }
   for (const name of ['REDIS_URL'] as const) {
     const url = settings[name]
     if (url !== undefined && !URL.canParse(url)) throw wrong(name, 'must be a URL')
@@ -134,6 +139,13 @@ function checkTokenSettings (settings: Settings): void {
   const { protocol, username, password } = URL.canParse(jwksUrl) ? new URL(jwksUrl) : {}
   if (protocol === undefined || username !== '' || password !== '') throw wrong('JWT_JWKS_URL', 'must be a URL without a password')
   if (isProduction && protocol !== 'https:') throw wrong('JWT_JWKS_URL', 'must begin with https:// in production')
+}
+
+/** Whether a text is an IP address, or a network in CIDR notation (RFC 4632, 3.1; RFC 4291, 2.3). */
+function isNetwork (text: string): boolean {
+  const [, address = '', bits = '0'] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
+  const version = isIP(address)
+  return version !== 0 && Number(bits) <= (version === 4 ? 32 : 128)
 }
 
 function wrong (name: keyof Settings, problem: string, value?: string): ConfigError {

@@ -51,10 +51,15 @@ interface Problem {
 }
 
 /** Sends a problem document. */
-export function sendProblem (reply: FastifyReply, { status, code, detail, errors, members }: Problem): FastifyReply {
+export function sendProblem (reply: FastifyReply, problem: Problem): FastifyReply {
+  return reply.send(setProblem(reply, problem))
+}
+
+/** Makes an answer that of a problem; returns the document's text. */
+export function setProblem (reply: FastifyReply, { status, code, detail, errors, members }: Problem): string {
   if (status === 401) reply.header('www-authenticate', 'Bearer')
-  const problem = problemDocument({ status, code, detail, ...(errors && { errors }), ...members })
-  return reply.code(status).type('application/problem+json').serializer(JSON.stringify).send(problem)
+  reply.code(status).type('application/problem+json')
+  return JSON.stringify(problemDocument({ status, code, detail, ...(errors && { errors }), ...members }))
 }
 
 /** Answers what is not even an HTTP request, and ends the connection. */

@@ -1,6 +1,7 @@
 /** The client of etcd, where one is configured: `app.etcd`. */
 import fp from 'fastify-plugin'
 import type { TlsFiles } from '../config.ts'
+import { commaList } from '../services/comma-list.ts'
 import { EtcdClient } from '../services/etcd-client.ts'
 
 declare module 'fastify' {
@@ -14,5 +15,5 @@ export default fp<{ tls: TlsFiles }>(async (app, { tls }) => {
   const { ETCD_ENDPOINTS: endpoints, ETCD_USERNAME: username, ETCD_PASSWORD: password } = app.config
   app.decorate('etcd', endpoints === undefined
     ? null
-    : new EtcdClient({ endpoints: endpoints.split(',').map((endpoint) => endpoint.trim()), username, password, ...tls }))
+    : new EtcdClient({ endpoints: commaList(endpoints), username, password, ...tls }))
 }, { name: 'etcd', dependencies: ['config'] })

@@ -1,8 +1,8 @@
 /** Slows down guessing of passwords: by address, and by account whatever the address. `app.throttleLogin` is a preHandler. */
-import { fastifyRateLimit } from '@fastify/rate-limit'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ServiceError } from '../services/errors.ts'
+import { secondsOver } from './request-limits.ts'
 
 /** How many tries each address, and each account, has in a window. */
 const TRIES = { address: 10, account: 5 }
@@ -13,20 +13,19 @@ declare module 'fastify' {
 }
 
 export default fp(async (app) => {
-  await app.register(fastifyRateLimit, { global: false })
   const limits = [
-    app.createRateLimit({ max: TRIES.address, timeWindow: WINDOW_MS, keyGenerator: (request) => `address ${request.ip}` }),
+    // An IPv6 address counts with its network of 64 bits: one customer has them all.
+    app.createRateLimit({ max: TRIES.address, timeWindow: WINDOW_MS }),
     app.createRateLimit({
-      max: TRIES.account, timeWindow: WINDOW_MS, keyGenerator: (request) => `account ${(request.body as { username: string }).username}`
+      max: TRIES.account, timeWindow: WINDOW_MS, keyGenerator: (request) => (request.body as { username: string }).username
     })
   ]
   app.decorate('throttleLogin', async (request: FastifyRequest) => {
     for (const limit of limits) {
-      const result = await limit(request)
-      if (!result.isAllowed && result.isExceeded) {
-        const retryAfterSeconds = result.ttlInSeconds
+      const retryAfterSeconds = secondsOver(await limit(request))
+      if (retryAfterSeconds !== undefined) {
         throw new ServiceError('too_many_requests', 'Too many tries to log in; try again later.', { retryAfterSeconds })
       }
     }
   })
-}, { name: 'login-throttle', dependencies: ['errors'] })
+}, { name: 'login-throttle', dependencies: ['request-limits'] })

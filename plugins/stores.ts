@@ -9,6 +9,7 @@ import { etcdPolicySource } from '../services/policy/etcd-policy-source.ts'
 import { memoryPolicySource } from '../services/policy/memory-policy-source.ts'
 import { PolicyCache, type PolicySource } from '../services/policy/policy.ts'
 import { redisPolicySource } from '../services/policy/redis-policy-source.ts'
+import type { RedisRequestCount } from '../services/rate-limit/redis-request-count.ts'
 import { RedisGate } from '../services/redis/redis-gate.ts'
 import { RedisKeys } from '../services/redis/redis-keys.ts'
 import { Admission } from '../services/sessions/admission.ts'
@@ -25,6 +26,8 @@ declare module 'fastify' {
     oddities: Oddities
     /** Looks whether Redis serves, writes included; null on the in-memory store. */
     checkRedis: (() => Promise<unknown>) | null
+    /** Counts requests for all replicas; null on the in-memory store. */
+    requestCount: RedisRequestCount | null
   }
 }
 
@@ -50,9 +53,11 @@ export default fp<{ clock?: Clock }>(async (app, { clock = systemClock }) => {
     app.log.warn('Limits are kept in memory: nothing outlives this process. Set REDIS_URL to keep them.')
     const limits = new MemoryLimitsStore(policy, clock)
     decorate(limits, new MemorySessionStore(limits, policy, clock), null)
+    app.decorate('requestCount', null)
   } else {
     const stores = redisStores(gate, keys, policy, oddities, config.OUTAGE_MODE, app.log)
     decorate(stores.limits, stores.sessions, stores.check)
+    app.decorate('requestCount', stores.requestCount)
     app.addHook('onReady', stores.start)
     app.addHook('onClose', stores.stop)
   }

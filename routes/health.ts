@@ -5,6 +5,8 @@ import { HealthSchema, LivenessSchema } from '../schemas/health.ts'
 
 const tags = ['health']
 const security: [] = []
+/** A probe that is refused for being one too many would end the service. */
+const config = { rateLimit: false } as const
 const health = ref(HealthSchema)
 const down = {
   description: 'A dependency that the service needs is lost',
@@ -29,6 +31,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
   const ready = { '/healthz/ready': 'getReadiness', '/health': 'getHealth', '/api/health': 'getApiHealth' }
   for (const [url, operationId] of Object.entries(ready)) {
     app.get(url, {
+      config,
       schema: {
         operationId,
         tags,
@@ -43,6 +46,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
   }
 
   app.get('/healthz/live', {
+    config,
     schema: {
       operationId: 'getLiveness',
       tags,
@@ -53,6 +57,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
   }, async () => ({ status: 'ok' as const }))
 
   app.get('/healthz/startup', {
+    config,
     schema: {
       operationId: 'getStartup',
       tags,

@@ -9,6 +9,9 @@ export const MIN_SECRET_BYTES = 32
 /** `host:port` pairs, separated by commas; an IPv6 address in brackets. */
 const HOST_LIST = '^\\s*(\\[[0-9a-fA-F:]+\\]|[^,:\\s]+):\\d{1,5}(\\s*,\\s*(\\[[0-9a-fA-F:]+\\]|[^,:\\s]+):\\d{1,5})*\\s*$'
 
+/** Origins as a browser sends them (RFC 6454, 6.2), separated by commas: no path, no wildcard. */
+const ORIGIN_LIST = '^\\s*https?://[^\\s,/*?#@]+(\\s*,\\s*https?://[^\\s,/*?#@]+)*\\s*$'
+
 const text = (description: string, options = {}) => Type.String({ description, ...options })
 const flag = (description: string, value: boolean) => Type.Boolean({ description, default: value })
 const optional = <T extends TSchema>(schema: T) => Type.Optional(schema)
@@ -88,6 +91,22 @@ export const SettingsSchema = Type.Object({
   ETCD_POLICY_KEY: optional(text('etcd key that holds the policy as JSON, `/voice-ferry-c4/config/session-limits` for Voice Ferry. ' +
     'The policy is then kept there.')),
   ETCD_REQUIRED: flag('Whether the service counts as not ready without etcd.', false),
+
+  TRUSTED_PROXIES: optional(text('Addresses of the proxies in front, or their networks, separated by commas: `10.0.0.7,10.1.0.0/16`. ' +
+    'Only what they say in X-Forwarded-For and X-Forwarded-Proto is believed. Without any, an address is the one that connects.')),
+  CORS_ORIGINS: optional(text('Origins whose pages may call the API from a browser, separated by commas: `https://console.example.com`.', {
+    pattern: ORIGIN_LIST
+  })),
+  RATE_LIMIT_MAX: Type.Integer({
+    description: 'How many requests a caller may send in a window, and an address that is refused or needs no token; 0 is no limit.',
+    minimum: 0,
+    maximum: 1_000_000,
+    default: 0
+  }),
+  RATE_LIMIT_WINDOW_SECONDS: Type.Integer({
+    description: 'The length of that window, in seconds.', minimum: 1, maximum: 3600, default: 60
+  }),
+  RATE_LIMIT_EXEMPT_ROLES: text('Roles that are not limited so, separated by commas; `none` for none.', { default: 'switch' }),
 
   SHUTDOWN_DRAIN_SECONDS: Type.Integer({
     description: 'How long the service still answers, as not ready, after it was told to stop, so that nobody sends it new requests.',

@@ -18,6 +18,7 @@ const HEADINGS: Record<string, string> = {
   OUTAGE_MODE: 'While Redis is away',
   ENABLE_SESSION_LIMITS: 'Limits',
   ETCD_ENDPOINTS: 'etcd',
+  TRUSTED_PROXIES: 'Requests',
   SHUTDOWN_DRAIN_SECONDS: 'Stopping',
   JWT_SECRET: 'Tokens and logins'
 }

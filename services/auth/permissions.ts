@@ -20,6 +20,11 @@ export const ROLES = new Map<string, readonly Permission[]>([
 export interface Caller {
   /** Whose own data the caller may read; undefined when the token names nobody. */
   username: string | undefined
+  /** Who says so (`iss`), and in which token (`jti`), where the token tells. */
+  issuer: string | undefined
+  tokenId: string | undefined
+  /** The roles that the token names, whether they are known or not. */
+  roles: readonly string[]
   permissions: ReadonlySet<Permission>
   /** The switch node whose sessions are the only ones that the caller may touch; undefined for any, '' for none. */
   node: string | undefined
@@ -31,10 +36,14 @@ export interface Caller {
  * @param bindNodes - whether a `node` claim binds; one that names no node then binds to none
  */
 export function callerOf (claims: Record<string, unknown>, bindNodes = false): Caller {
-  const granted = [...texts(claims.role), ...texts(claims.roles)].flatMap((role) => ROLES.get(role) ?? [])
+  const roles = [...texts(claims.role), ...texts(claims.roles)]
+  const granted = roles.flatMap((role) => ROLES.get(role) ?? [])
   const named = [...texts(claims.permissions), ...(typeof claims.scope === 'string' ? claims.scope.split(' ') : [])]
   return {
     username: [claims.sub, claims.username].find((name) => typeof name === 'string'),
+    issuer: textOf(claims.iss),
+    tokenId: textOf(claims.jti),
+    roles,
     permissions: new Set([...granted, ...PERMISSIONS.filter((permission) => named.includes(permission))]),
     node: bindNodes && 'node' in claims ? nodeOf(claims.node) : undefined
   }
@@ -42,6 +51,10 @@ export function callerOf (claims: Record<string, unknown>, bindNodes = false): C
 
 function nodeOf (claim: unknown): string {
   return typeof claim === 'string' && NODE_NAME.test(claim) ? claim : ''
+}
+
+function textOf (claim: unknown): string | undefined {
+  return typeof claim === 'string' ? claim : undefined
 }
 
 function texts (claim: unknown): string[] {

@@ -4,6 +4,7 @@ import { RedisLimitsStore } from '../limits/redis-limits-store.ts'
 import { MemoryLimitsStore } from '../limits/memory-limits-store.ts'
 import type { Oddities } from '../oddities.ts'
 import type { PolicyCache } from '../policy/policy.ts'
+import { RedisRequestCount } from '../rate-limit/redis-request-count.ts'
 import type { RedisGate } from '../redis/redis-gate.ts'
 import type { RedisKeys } from '../redis/redis-keys.ts'
 import type { Log } from '../sessions/admission.ts'
@@ -74,6 +75,7 @@ export function redisStores (gate: RedisGate, keys: RedisKeys, policy: PolicyCac
       store, mirror, known, outbox, breaker, mode, reconnected: async () => await gate.connected(RECONNECT_WAIT_MS)
     }),
     check,
+    requestCount: new RedisRequestCount(gate, keys, () => breaker.open),
     start: async () => {
       await breaker.start()
       known.start(limits, (error) => log.info({ err: error }, 'the limits could not be read ahead; the next try comes by itself'))

@@ -65,6 +65,11 @@ export class RedisKeys {
     return `${this.prefix}node-leases:${node}`
   }
 
+  /** String, expires: how many requests a caller has sent in its window. */
+  requestCount (caller: string): string {
+    return `${this.prefix}request-count:${caller}`
+  }
+
   /** What node-leases keys begin with, for scripts; empty in a cluster, where they lie in other slots. */
   get nodeLeasesPrefix (): string {
     return this.cluster ? '' : this.nodeLeases('')

@@ -19,6 +19,7 @@ const files = {
   reportNode: '../sessions/lua/report-node.lua',
   probe: '../outage/lua/probe.lua',
   restore: '../outage/lua/restore.lua',
+  countRequest: '../rate-limit/lua/count-request.lua',
   sweepGhosts: '../sessions/lua/sweep-ghosts.lua'
 }
 
