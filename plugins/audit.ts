@@ -30,4 +30,4 @@ export default fp(async (app) => {
     const { username } = (body ?? {}) as { username?: unknown }
     return username === app.config.ADMIN_USERNAME ? { username } : {}
   }
-}, { name: 'audit', dependencies: ['auth'] })
+}, { name: 'audit', dependencies: ['config', 'auth'] })

@@ -4,14 +4,18 @@
  */
 import Fastify, { LogController, type FastifyInstance, type RouteHandlerMethod } from 'fastify'
 import { loadConfig } from '../../config.ts'
+import answerHeaders, { setAnswerHeaders } from '../../plugins/answer-headers.ts'
+import audit from '../../plugins/audit.ts'
 import auth from '../../plugins/auth.ts'
 import config from '../../plugins/config.ts'
+import cors from '../../plugins/cors.ts'
 import errors, { handleClientError, handleError } from '../../plugins/errors.ts'
 import jsonBody from '../../plugins/json-body.ts'
 import loginThrottle from '../../plugins/login-throttle.ts'
 import methodNotAllowed from '../../plugins/method-not-allowed.ts'
 import oneHost from '../../plugins/one-host.ts'
 import openapi from '../../plugins/openapi.ts'
+import requestLimits from '../../plugins/request-limits.ts'
 import schemas, { schemaController } from '../../plugins/schemas.ts'
 import admissionRoutes from '../../routes/admission.ts'
 import authRoutes from '../../routes/auth.ts'
@@ -22,6 +26,9 @@ import nodeRoutes from '../../routes/nodes.ts'
 import policyRoutes from '../../routes/policy.ts'
 import sessionRoutes from '../../routes/sessions.ts'
 import temporaryLimitRoutes from '../../routes/temporary-limits.ts'
+import { commaList } from '../../services/comma-list.ts'
+import { errorForLog } from '../../services/error-for-log.ts'
+import { requestId } from '../../services/request-id.ts'
 import type { Makeup } from '../harness/same-plugins.ts'
 
 /** By method and route pattern: `POST /api/sessions`. */
@@ -31,10 +38,12 @@ export type Handlers = Record<string, RouteHandlerMethod>
 export async function startTwin (handlers: Handlers, onClose = async () => {}): Promise<void> {
   const settings = loadConfig()
   const app = Fastify({
-    logger: { level: settings.LOG_LEVEL },
+    logger: { level: settings.LOG_LEVEL, serializers: { err: errorForLog } },
     logController: new LogController({ disableRequestLogging: true }),
+    genReqId: ({ headers }) => requestId(headers['x-request-id']),
+    trustProxy: settings.TRUSTED_PROXIES === undefined ? false : commaList(settings.TRUSTED_PROXIES),
     bodyLimit: 64 * 1024,
-    http: { headersTimeout: 6_000, connectionsCheckingInterval: 1_000, requireHostHeader: false },
+    http: { maxHeaderSize: 16 * 1024, headersTimeout: 6_000, connectionsCheckingInterval: 1_000, requireHostHeader: false },
     requestTimeout: 8_000,
     connectionTimeout: 60_000,
     keepAliveTimeout: 72_000,
@@ -42,10 +51,12 @@ export async function startTwin (handlers: Handlers, onClose = async () => {}): 
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     schemaController,
-    frameworkErrors: handleError,
+    frameworkErrors: (error, request, reply) => handleError(error, request, setAnswerHeaders(reply)),
     clientErrorHandler: handleClientError
   })
   await app.register(config, { config: settings })
+  await app.register(answerHeaders)
+  await app.register(cors)
   await app.register(errors)
   await app.register(oneHost)
   await app.register(schemas)
@@ -56,6 +67,8 @@ export async function startTwin (handlers: Handlers, onClose = async () => {}): 
     if (handler !== undefined) route.handler = handler
   })
   await app.register(auth, { secret: settings.JWT_SECRET ?? '' })
+  await app.register(requestLimits)
+  await app.register(audit)
   await app.register(openapi, { version: '0.1.0' })
   await app.register(loginThrottle)
 
