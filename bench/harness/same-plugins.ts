@@ -13,7 +13,7 @@ export interface Makeup { plugins: string, options: object }
 
 /** @throws Error naming what the twin lacks or has too much */
 export async function checkTwin (bench: Bench): Promise<void> {
-  const app = await buildApp(loadConfig({ MOCK_SESSION_LIMITS: 'true' }), SECRET, { logger: false })
+  const app = await buildApp(loadConfig({ MOCK_SESSION_LIMITS: 'true', LOG_LEVEL: 'silent' }), SECRET)
   await app.ready()
   const service: Makeup = { plugins: app.printPlugins(), options: app.initialConfig }
   await app.close()
