@@ -52,14 +52,14 @@ interface Problem {
 
 /** Sends a problem document. */
 export function sendProblem (reply: FastifyReply, problem: Problem): FastifyReply {
-  return reply.send(setProblem(reply, problem))
+  return reply.serializer(JSON.stringify).send(setProblem(reply, problem))
 }
 
-/** Makes an answer that of a problem; returns the document's text. */
-export function setProblem (reply: FastifyReply, { status, code, detail, errors, members }: Problem): string {
+/** Makes an answer that of a problem; returns the document. */
+export function setProblem (reply: FastifyReply, { status, code, detail, errors, members }: Problem) {
   if (status === 401) reply.header('www-authenticate', 'Bearer')
   reply.code(status).type('application/problem+json')
-  return JSON.stringify(problemDocument({ status, code, detail, ...(errors && { errors }), ...members }))
+  return problemDocument({ status, code, detail, ...(errors && { errors }), ...members })
 }
 
 /** Answers what is not even an HTTP request, and ends the connection. */

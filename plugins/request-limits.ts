@@ -50,7 +50,7 @@ export default fp(async (app) => {
     request.counted = true
     const retryAfterSeconds = secondsOver(await byAddress(request))
     if (retryAfterSeconds === undefined) return payload
-    return setProblem(reply.header('retry-after', retryAfterSeconds).removeHeader('www-authenticate'), tooMany)
+    return JSON.stringify(setProblem(reply.header('retry-after', retryAfterSeconds).removeHeader('www-authenticate'), tooMany))
   })
 
   /** By what all replicas have counted, or this one alone while Redis is away. */
