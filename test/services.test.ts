@@ -181,6 +181,8 @@ t.test('deadlines', async (t) => {
     const deadlines = new Deadlines(20)
     const { port1, port2 } = new MessageChannel()
     let late = false
+    // From here the event loop comes to its timers before it reads what has arrived.
+    await new Promise((resolve) => setImmediate(resolve))
     const answered = new Promise<void>((resolve) => {
       const question = deadlines.begin(() => { late = true })
       port1.once('message', () => {
