@@ -8,6 +8,7 @@ import type { Caller } from '../services/auth/permissions.ts'
 import { TokenVerifier, type Issuer, type JwtLibrary, type KeySource } from '../services/auth/token-verifier.ts'
 import { secretKey, type VerificationKey } from '../services/auth/verification-key.ts'
 import { ServiceError } from '../services/errors.ts'
+import { headerValues } from '../services/header-values.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig { access?: Access }
@@ -96,14 +97,8 @@ function accessOf (route: RouteOptions): Access {
 /** The one `Authorization` header; undefined where there is none, or more than one. */
 function authorizationOf (request: FastifyRequest): string | undefined {
   // Node takes the first of several, a proxy in front may take the last: no two may disagree on who calls.
-  const { rawHeaders } = request.raw
-  let found: string | undefined
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    if (rawHeaders[i]?.toLowerCase() !== 'authorization') continue
-    if (found !== undefined) return undefined
-    found = rawHeaders[i + 1]
-  }
-  return found
+  const [first, ...others] = headerValues(request.raw.rawHeaders, 'authorization')
+  return others.length === 0 ? first : undefined
 }
 
 function refusal (caller: Caller, access: Exclude<Access, 'public'>, request: FastifyRequest): ServiceError | undefined {

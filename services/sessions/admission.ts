@@ -83,7 +83,7 @@ export class Admission {
       epoch,
       ttlMs,
       asOfMs: asOf === undefined ? Number.MAX_SAFE_INTEGER : Date.parse(asOf),
-      // The item stands for its details, whose names it has: taking them out costs more than all else here.
+      // The item stands for its details, whose names it has: taking them out would copy each of thousands.
       sessions: sessions.map((item) => ({ sessionId: item.session_id, username: item.username, details: item }))
     })
     if (result.outcome === 'stale_epoch') {

@@ -153,3 +153,8 @@ class Index {
 function forgetAt (entry: Entry): number {
   return entry.ended ? entry.expiresMs : entry.expiresMs + RECORD_GRACE_MS
 }
+
+/** Leases in the order in which they would have to end. */
+export function oldestFirst (live: Array<[string, Live]>): Array<[string, Live]> {
+  return [...live].sort(([idA, a], [idB, b]) => a.startedMs - b.startedMs || (idA < idB ? -1 : 1))
+}

@@ -7,7 +7,7 @@ import type { PolicyCache } from '../policy/policy.ts'
 import { sortedPage } from '../sorted-page.ts'
 import { toCount } from './count.ts'
 import { leaseToSession, type Lease } from './lease-record.ts'
-import { LeaseTable, type Live } from './lease-table.ts'
+import { LeaseTable, oldestFirst } from './lease-table.ts'
 import { tallyReport } from './node-report.ts'
 import { limitMode } from './policy-mode.ts'
 import type {
@@ -246,8 +246,4 @@ export class MemorySessionStore implements SessionStore {
       if (count > 0) yield [username, count]
     }
   }
-}
-
-function oldestFirst (live: Array<[string, Live]>): Array<[string, Live]> {
-  return [...live].sort(([idA, a], [idB, b]) => a.startedMs - b.startedMs || (idA < idB ? -1 : 1))
 }

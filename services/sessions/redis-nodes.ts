@@ -53,9 +53,9 @@ export class RedisNodes {
   }
 
   /**
-   * The members of a node's index that its report does not list. Reading the whole index costs as much as a third of the
-   * renewals: it is left out where the index has just as many members as were renewed, and where those outside the time
-   * at which the renewed ones end are all that are too many.
+   * The members of a node's index that its report does not list. The whole index is long to read: that is
+   * left out where the index has just as many members as were renewed, and where those outside the time at which the
+   * renewed ones end are all that are too many.
    */
   async #missing (node: string, sessions: RenewRequest[], renewals: NodeRenewals, kept: number, nowMs: number): Promise<string[]> {
     const { client } = this.#gate

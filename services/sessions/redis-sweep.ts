@@ -60,7 +60,7 @@ export class RedisSweep {
     return ghosts
   }
 
-  /** One script call for all of them: for each a third of what its own call would cost. */
+  /** One script call for all of them, in place of one for each. */
   async #purge (usernames: string[]): Promise<void> {
     if (usernames.length === 0) return
     const keys = usernames.map((username) => this.#keys.user('user-leases', username))

@@ -19,7 +19,7 @@ local count = (#args - 10) / each
 
 local keys = {}
 for i = 1, count do keys[i] = args[4] .. args[11 + (i - 1) * each] end
--- One read for all: a fifth of what as many would cost.
+-- One read for all, in place of one for each.
 local records = call('MGET', unpack(keys))
 
 -- What each one is answered, whose record it has, on which node it is to be, and what the index of that node is told.
