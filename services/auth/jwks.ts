@@ -22,7 +22,8 @@ export class Jwks {
   #nextUnknownMs = 0
   #reported: string | undefined
   #timer: NodeJS.Timeout | undefined
-  #closing = new AbortController()
+  #underWay: AbortController | undefined
+  #stopped = false
 
   constructor (url: string, report: JwksReport, timing = TIMING) {
     this.#url = url
@@ -37,8 +38,9 @@ export class Jwks {
   }
 
   stop (): void {
+    this.#stopped = true
     clearInterval(this.#timer)
-    this.#closing.abort()
+    this.#underWay?.abort()
   }
 
   /** The keys that a token names (`kid`). One that is unknown may be new: the issuer is asked, but not for each of a flood of them. */
@@ -70,16 +72,20 @@ export class Jwks {
   }
 
   async #read (): Promise<void> {
+    const controller = this.#underWay = new AbortController()
+    // A timer of our own: nothing keeps an `AbortSignal.timeout` alive that was only given to `AbortSignal.any`.
+    const late = setTimeout(() => controller.abort(new Error('the issuer did not answer in time')), this.#timing.deadlineMs).unref()
     try {
-      const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#timing.deadlineMs)])
-      const response = await fetch(this.#url, { signal, redirect: 'error', headers: { accept: 'application/json' } })
+      const response = await fetch(this.#url, { signal: controller.signal, redirect: 'error', headers: { accept: 'application/json' } })
       if (!response.ok) throw new Error(`the issuer answered ${response.status}`)
       const { keys } = await response.json() as { keys?: unknown }
       if (!Array.isArray(keys)) throw new Error('the issuer did not answer with a JWK Set')
       this.#keys = keys.flatMap(usable)
       this.#say('read', { usable: this.#keys.length })
     } catch (error) {
-      if (!this.#closing.signal.aborted) this.#say('failed', { error })
+      if (!this.#stopped) this.#say('failed', { error })
+    } finally {
+      clearTimeout(late)
     }
   }
 

@@ -46,8 +46,11 @@ export async function startProxy (t: Teardown, target: { host: string, port: num
 
   const sever = (link: Link): void => {
     links.delete(link)
-    link.client.resetAndDestroy()
-    link.server.resetAndDestroy()
+    for (const socket of [link.client, link.server]) {
+      // One that has begun to end cannot be reset: Node would take it for closed, and wait for that for ever at its own end.
+      if (socket.writableEnded) socket.destroy()
+      else socket.resetAndDestroy()
+    }
   }
   const change = (next: Mode): void => {
     mode = next
