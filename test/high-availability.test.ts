@@ -104,6 +104,22 @@ t.test('a Cluster, and an ACL user in it', async (t) => {
   t.notMatch(logs.join(), /client-info.*lib-name(?!=)/, 'nothing was asked that is not allowed')
 })
 
+t.test('a slot that is half moved is an outage, and no failure', async (t) => {
+  const { masters: [first, second, third] } = await startCluster(t, 3, 0)
+  if (first === undefined || second === undefined || third === undefined) return t.fail('no masters')
+  const app = await startOn(t, { REDIS_CLUSTER_NODES: address(first) })
+  const ask = as(app, ADMIN)
+  t.match(await ask('POST', '/api/sessions', { username: 'mover', session_id: 'm1' }), { status: 201, body: { degraded: false } })
+  const slot = await first.cli('CLUSTER', 'KEYSLOT', '{mover}')
+  const from = Number(slot) < 5461 ? first : Number(slot) < 10_922 ? second : third
+  const to = from === first ? second : first
+  await to.cli('CLUSTER', 'SETSLOT', slot, 'IMPORTING', await from.cli('CLUSTER', 'MYID'))
+  await from.cli('CLUSTER', 'SETSLOT', slot, 'MIGRATING', await to.cli('CLUSTER', 'MYID'))
+  await from.cli('MIGRATE', to.host, String(to.port), `${PREFIX}session-lease:{mover}:m1`, '0', '5000')
+  const renewed = await ask('POST', '/api/sessions/m1/renew', { username: 'mover' })
+  t.match(renewed, { status: 200, body: { reregistered: false, degraded: true } }, 'the record has moved, and the lease has not')
+})
+
 t.test('an ACL user on a single Redis', async (t) => {
   const redis = await startRedis(t)
   await redis.cli('ACL', 'SETUSER', 'limits', 'on', '>of limits', `~${PREFIX}*`, ...RIGHTS)

@@ -10,7 +10,7 @@ import { loadScripts, type Scripts } from './redis-scripts.ts'
 export const DEFAULT_DEADLINE_MS = 200
 
 /** Error replies by which a server says that it cannot serve now; anything else in a reply is a mistake of ours. */
-const CANNOT_SERVE = /^(LOADING|READONLY|OOM|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|NOAUTH|WRONGPASS|NOPERM|UNKILLABLE|EXECABORT|ERR max number of clients)/
+const CANNOT_SERVE = /^(LOADING|READONLY|OOM|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|NOAUTH|WRONGPASS|NOPERM|UNKILLABLE|EXECABORT|ERR max number of clients|ERR Script attempted to access a non local key)/
 
 /** A Redis client with deadlines, and the scripts loaded into it. */
 export class RedisGate {

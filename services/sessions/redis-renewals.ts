@@ -82,8 +82,10 @@ export class RedisRenewals {
       args.push(sessionId, username)
       if (each === 3) args.push(details[i - from] ?? '')
     }
-    const first = this.#keys.user('user-leases', username)
-    return await this.#gate.ask(this.#gate.scripts.renew([first], args)) as [expiresMs: number, digits: string, ...records: string[]]
+    const keys = [this.#keys.user('user-leases', username)]
+    // Where a slot may be half moved, Redis has to know all that a call is about to say so.
+    if (this.#keys.cluster) for (let i = from; i < to; i++) keys.push(this.#keys.lease(username, requests[i]?.sessionId ?? ''))
+    return await this.#gate.ask(this.#gate.scripts.renew(keys, args)) as [expiresMs: number, digits: string, ...records: string[]]
   }
 }
 

@@ -1,7 +1,8 @@
 -- Prolongs leases, one or many; what is unknown is registered again, even over the limit, for the switch says that the
 -- call is up. No id may be named twice in one call. In a cluster a call is about one user, whose keys lie in one slot.
 -- Decides first and writes after, so that a full Redis refuses the whole of it.
--- KEYS  1 user-leases of the first user, by which the call finds its slot
+-- KEYS  1 user-leases of the first user, by which the call finds its slot; in a cluster also every record, for a slot that
+--       is half moved is then refused by Redis itself
 -- ARGV  1 time to live in ms, 2 how much longer the record is kept in ms, 3 how long an ended id is remembered in ms,
 --       4 what session-lease keys begin with, 5 and 6 what stands before and behind the user in user-leases keys,
 --       7 what node-leases keys begin with ('' where out of reach), 8 the node that the sessions are on ('' for the one
