@@ -9,7 +9,7 @@ export default fp(async (app) => {
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') return done(null, undefined)
     void parse(request, body as string, (error, value) => {
-      const problem = error === null ? formProblem(body as string) : undefined
+      const problem = error === null ? formProblem(body as string, value) : undefined
       if (problem === undefined) done(error, value)
       else done(new ServiceError('invalid_input', `The body ${problem}.`))
     })
