@@ -11,7 +11,7 @@ export async function * paced<T> (steps: AsyncIterable<T>, share: number): Async
   for await (const step of steps) {
     const tookMs = performance.now() - startedMs
     yield step
-    await sleep(tookMs * (1 / share - 1), undefined, { ref: false })
+    await sleep(tookMs * (1 / share - 1))
     startedMs = performance.now()
   }
 }

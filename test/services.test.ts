@@ -1,5 +1,6 @@
 /** The parts that need neither HTTP nor Redis: values, cursors, permissions, passwords, health, policy, oddities. */
 import { scryptSync } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { MessageChannel } from 'node:worker_threads'
 import t from 'tap'
 import type { Policy } from '../schemas/policy.ts'
@@ -8,9 +9,11 @@ import { PERMISSIONS, callerOf } from '../services/auth/permissions.ts'
 import { decodeCursor, encodeCursor } from '../services/cursor.ts'
 import { ServiceError, storeUnavailable } from '../services/errors.ts'
 import { type Dependency, HealthMonitor } from '../services/health/health-monitor.ts'
+import { inTurns } from '../services/in-turns.ts'
 import { MAX_DEPTH, formProblem } from '../services/json-form.ts'
 import { limitInForce, parseLimit, parseTemporaryLimit } from '../services/limits/limit-value.ts'
 import { Oddities } from '../services/oddities.ts'
+import { paced } from '../services/paced.ts'
 import { memoryPolicySource } from '../services/policy/memory-policy-source.ts'
 import { PolicyCache, type PolicySource } from '../services/policy/policy.ts'
 import { Deadlines } from '../services/redis/deadlines.ts'
@@ -338,6 +341,35 @@ t.test('oddities are all counted, and told one of a kind for ten seconds', async
   t.same([...oddities.counts], [['limit_without_meaning', 100], ['sessions_wrong_type', 1]])
   t.same(told, [['limit_without_meaning', 'key0', 1], ['sessions_wrong_type', 'key', 1]])
   t.doesNotThrow(() => new Oddities().note('x', 'y'))
+})
+
+t.test('work in turns begins in order, and never more at once than told', async (t) => {
+  const begun: number[] = []
+  let [underWay, most] = [0, 0]
+  await inTurns(Array.from({ length: 20 }, (_, i) => i), 3, async (i) => {
+    begun.push(i)
+    most = Math.max(most, ++underWay)
+    await setImmediate()
+    underWay--
+  })
+  t.strictSame(begun, Array.from({ length: 20 }, (_, i) => i))
+  t.equal(most, 3)
+  await t.rejects(inTurns([1, 2, 3], 2, async (i) => { if (i === 2) throw new Error('no') }), { message: 'no' })
+})
+
+t.test('paced work rests as its share says', async (t) => {
+  async function * steps () {
+    for (let i = 0; i < 5; i++) {
+      const untilMs = performance.now() + 10
+      while (performance.now() < untilMs);
+      yield i
+    }
+  }
+  const startedMs = performance.now()
+  const got: number[] = []
+  for await (const step of paced(steps(), 0.25)) got.push(step)
+  t.strictSame(got, [0, 1, 2, 3, 4])
+  t.ok(performance.now() - startedMs > 5 * 4 * 10 - 10, 'work for 50 ms takes 200 ms')
 })
 
 t.test('a failure has a code, and a cause that is not its text', async (t) => {

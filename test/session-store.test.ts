@@ -526,6 +526,21 @@ for (const [kind, start] of Object.entries(stores)) {
       t.equal((await sessions.getCount('alice')).count, 4)
     })
 
+    t.test('a report of many calls is as exact as one of few', async (t) => {
+      const twin = await start(t, { max_sessions_per_user: 0 })
+      const { sessions } = twin
+      const many = names('m', 620).map((sessionId, i) => ({ sessionId, username: `user${i % 7}` }))
+      const report = async (list: typeof many) =>
+        await sessions.reconcileNode({ node: 'n1', epoch: 1, sessions: list, ttlMs: TTL, asOfMs: FOREVER })
+      t.match(await report(many), { registered: 620, renewed: 0, released: 0, conflicts: [], ended: [] })
+      t.match(await report(many), { registered: 0, renewed: 620, released: 0 })
+      // The same id again, in another call than the first time.
+      t.match(await report([...many.slice(1), ...many.slice(1, 3)]), { registered: 0, renewed: 621, released: 1 })
+      await sessions.release('m300', undefined, 'r')
+      t.match(await report(many.slice(0, 500)), { registered: 0, renewed: 498, released: 120, ended: ['m000', 'm300'] })
+      t.equal((await everything(twin, { node: 'n1' })).length, 498)
+    })
+
     t.test('a node that reports an id for another user than its holder frees nothing for that user', async (t) => {
       const { sessions } = await start(t)
       await admit(sessions, 'alice', 'x', { node: 'n1' })

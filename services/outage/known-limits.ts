@@ -1,8 +1,10 @@
 /** The limits that were last seen, for the time when Redis cannot be asked. */
+import { setImmediate } from 'node:timers/promises'
 import type { Limit } from '../../schemas/limits.ts'
 import type { Clock } from '../clock.ts'
 import type { LimitsStore } from '../limits/limits-store.ts'
 import type { MemoryLimitsStore } from '../limits/memory-limits-store.ts'
+import { paced } from '../paced.ts'
 
 /** The most users whose limits are remembered. */
 const MOST_USERS = 200_000
@@ -12,6 +14,10 @@ const FRESH_MS = 1_000
 const REREAD_INTERVAL_MS = 300_000
 /** The same after a reading that failed. */
 const RETRY_INTERVAL_MS = 2_000
+/** How much of the time that reading may take. */
+const REREAD_SHARE = 0.5
+/** How many are noted before others have their turn. */
+const NOTED_AT_ONCE = 1_000
 
 /** Remembers what is known of users' limits, and when it was seen. */
 export class KnownLimits {
@@ -75,18 +81,25 @@ export class KnownLimits {
   async #reread (store: LimitsStore): Promise<void> {
     const startedMs = this.#clock()
     const found = new Map<string, number>()
-    for await (const batch of store.allLimits('')) {
+    for await (const batch of paced(store.allLimits(''), REREAD_SHARE)) {
       if (this.#stopped || found.size > MOST_USERS) return
       for (const [username, limit] of batch) found.set(username, limit)
     }
     const isOlder = (username: string) => (this.#seenMs.get(username) ?? 0) < startedMs
-    for (const username of this.#seenMs.keys()) {
+    let noted = 0
+    // Noting 200,000 in one go would hold up everybody for a tenth of a second.
+    const rest = async () => { if (++noted % NOTED_AT_ONCE === 0) await setImmediate() }
+    for (const username of [...this.#seenMs.keys()]) {
+      await rest()
       if (!found.has(username) && isOlder(username)) {
         this.mirror.remember(username, undefined)
         this.#seenMs.delete(username)
       }
     }
-    for (const [username, limit] of found) if (isOlder(username)) this.seeOwn(username, limit)
+    for (const [username, limit] of found) {
+      await rest()
+      if (isOlder(username)) this.seeOwn(username, limit)
+    }
     this.#allSeenMs = startedMs
   }
 
