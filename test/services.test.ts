@@ -1,6 +1,6 @@
 /** The parts that need neither HTTP nor Redis: values, cursors, permissions, passwords, health, policy, oddities. */
 import { scryptSync } from 'node:crypto'
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { MessageChannel } from 'node:worker_threads'
 import t from 'tap'
 import type { Policy } from '../schemas/policy.ts'
@@ -349,7 +349,7 @@ t.test('work in turns begins in order, and never more at once than told', async 
   await inTurns(Array.from({ length: 20 }, (_, i) => i), 3, async (i) => {
     begun.push(i)
     most = Math.max(most, ++underWay)
-    await setImmediate()
+    await nextTurn()
     underWay--
   })
   t.strictSame(begun, Array.from({ length: 20 }, (_, i) => i))
