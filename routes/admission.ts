@@ -27,7 +27,8 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
   }, async ({ body, caller, log }, reply) => {
     const { username, session_id: sessionId, ttl = DEFAULT_TTL_SECONDS, node = caller?.node, dry_run: dryRun = false, ...details } = body
     const result = await app.admission.acquire({ username, sessionId, ttlMs: ttl * 1000, node, details, dryRun }, log)
-    return await reply.code(result.created ? 201 : 200).send(result.answer)
+    reply.code(result.created ? 201 : 200)
+    return result.answer
   })
 
   app.post('/api/sessions/:session_id/renew', {

@@ -1,22 +1,20 @@
 /** Who expires next, without a timer for each: a binary heap by time, looked at when something is asked. */
 
-interface Entry<T> { atMs: number, item: T }
-
-/** Holds items by the time at which they are due. */
+/** Holds items by the time at which they are due. Times and items lie side by side: no object for each of many. */
 export class ExpiryQueue<T> {
-  #heap: Array<Entry<T>> = []
+  #times: number[] = []
+  #items: T[] = []
 
   get size (): number {
-    return this.#heap.length
+    return this.#items.length
   }
 
   push (atMs: number, item: T): void {
-    const heap = this.#heap
-    let at = heap.length
-    heap.push({ atMs, item })
+    let at = this.#times.push(atMs) - 1
+    this.#items.push(item)
     while (at > 0) {
       const parent = (at - 1) >> 1
-      if (this.#at(parent) <= this.#at(at)) return
+      if (this.#at(parent) <= atMs) return
       this.#swap(at, parent)
       at = parent
     }
@@ -24,14 +22,15 @@ export class ExpiryQueue<T> {
 
   /** Takes out the item that is due first, if it is due by now. */
   popDue (nowMs: number): T | undefined {
-    const first = this.#heap[0]
-    if (first === undefined || first.atMs > nowMs) return undefined
-    const last = this.#heap.pop()
-    if (last !== undefined && last !== first) {
-      this.#heap[0] = last
+    if (this.#at(0) > nowMs) return undefined
+    const first = this.#items[0]
+    const [lastMs, last] = [this.#times.pop(), this.#items.pop()]
+    if (lastMs !== undefined && last !== undefined && this.#items.length > 0) {
+      this.#times[0] = lastMs
+      this.#items[0] = last
       this.#sink()
     }
-    return first.item
+    return first
   }
 
   #sink (): void {
@@ -46,13 +45,15 @@ export class ExpiryQueue<T> {
   }
 
   #at (i: number): number {
-    return this.#heap[i]?.atMs ?? Infinity
+    return this.#times[i] ?? Infinity
   }
 
   #swap (i: number, j: number): void {
-    const [a, b] = [this.#heap[i], this.#heap[j]]
-    if (a === undefined || b === undefined) return
-    this.#heap[i] = b
-    this.#heap[j] = a
+    const [timeI, timeJ, itemI, itemJ] = [this.#times[i], this.#times[j], this.#items[i], this.#items[j]]
+    if (timeI === undefined || timeJ === undefined || itemI === undefined || itemJ === undefined) return
+    this.#times[i] = timeJ
+    this.#times[j] = timeI
+    this.#items[i] = itemJ
+    this.#items[j] = itemI
   }
 }

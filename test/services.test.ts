@@ -17,8 +17,8 @@ import { paced } from '../services/paced.ts'
 import { memoryPolicySource } from '../services/policy/memory-policy-source.ts'
 import { PolicyCache, type PolicySource } from '../services/policy/policy.ts'
 import { Deadlines } from '../services/redis/deadlines.ts'
+import { EncodedCommand } from '../services/redis/encoded-command.ts'
 import { RedisKeys, escapeGlob } from '../services/redis/redis-keys.ts'
-import { ScriptCommand } from '../services/redis/script-command.ts'
 import { sortedPage } from '../services/sorted-page.ts'
 import { waitFor } from './helpers/servers.ts'
 
@@ -157,10 +157,10 @@ t.test('keys', async (t) => {
 })
 
 t.test('a script call counts its words in bytes, and names the key that a Cluster finds its slot by', async (t) => {
-  const call = new ScriptCommand('evalsha', 'abc', ['a:{zoë}'], ['', 25, '"例"'])
+  const call = new EncodedCommand('evalsha', ['abc', 1, 'a:{zoë}', '', 25, '"例"'], 'a:{zoë}')
   t.equal(call.toWritable(), '*7\r\n$7\r\nevalsha\r\n$3\r\nabc\r\n$1\r\n1\r\n$8\r\na:{zoë}\r\n$0\r\n\r\n$2\r\n25\r\n$5\r\n"例"\r\n')
   t.strictSame(call.getKeys(), ['a:{zoë}'])
-  t.strictSame(new ScriptCommand('eval', 'return 1', [], []).getKeys(), [])
+  t.strictSame(new EncodedCommand('eval', ['return 1', 0], undefined).getKeys(), [])
 })
 
 t.test('deadlines', async (t) => {

@@ -9,7 +9,8 @@ const CALLS = 5000
 /** So many report at once where several do. */
 const NODES = 4
 const REPORT = report('call-{u}', 'pbx-{u}')
-const FIRST_REPORT = report('call-{n}', 'pbx-{u}')
+// Of nodes that have not reported yet, or they would release what they had.
+const FIRST_REPORT = report('call-{n}', 'new-{u}')
 const ALL_RENEWED = `"renewed":${CALLS},"registered":0,"released":0,"ended":[],"conflicts":[],"degraded":false`
 const ALL_REGISTERED = `"renewed":0,"registered":${CALLS},"released":0,"ended":[],"conflicts":[],"degraded":false`
 

@@ -23,10 +23,10 @@ export class RedisLimitsStore implements LimitsStore {
   }
 
   async getLimit (username: string) {
-    const [own, temporary] = await Promise.all([
+    const [own, temporary] = await this.#gate.ask(Promise.all([
       this.#text(this.#keys.user('user-limit', username), 'limit_without_meaning'),
       this.#text(this.#keys.user('user-temporary-limit', username), 'temporary_limit_without_meaning')
-    ])
+    ]))
     return this.inForce(username, own, temporary)
   }
 
@@ -104,13 +104,7 @@ export class RedisLimitsStore implements LimitsStore {
 
   /** The text at a key. A key of another type, which somebody else wrote, is noted and read as none. */
   async #text (key: string, oddity: string): Promise<string | null> {
-    try {
-      return await this.#gate.ask(this.#gate.client.get(key))
-    } catch (error) {
-      if (!this.#gate.isWrongType(error)) throw error
-      this.#oddities.note(oddity, key)
-      return null
-    }
+    return await this.#gate.or(null, this.#gate.get(key), () => this.#oddities.note(oddity, key))
   }
 
   /** A listed key without a string in it is of another type, or went meanwhile. */

@@ -69,7 +69,8 @@ export class ResilientLimitsStore implements LimitsStore {
   }
 
   async #ask<T> (question: () => Promise<T>): Promise<T> {
-    await this.#breaker.decided()
+    const undecided = this.#breaker.decided()
+    if (undecided !== undefined) await undecided
     if (this.#breaker.open) throw storeUnavailable(new Error('Redis is known to be away'))
     try {
       return await question()

@@ -45,7 +45,8 @@ export class ResilientSessionStore implements SessionStore {
 
   async acquire (request: AcquireRequest): Promise<AcquireResult> {
     const { store, breaker, mode } = this.#parts
-    await breaker.decided()
+    const undecided = breaker.decided()
+    if (undecided !== undefined) await undecided
     const asked = !breaker.open
     try {
       const result = await this.#ask((again) => store.acquire(again ? { ...request, again } : request))
@@ -173,7 +174,8 @@ export class ResilientSessionStore implements SessionStore {
   /** Asks Redis; once more if the first try was lost, for every verb can be repeated by its session id. */
   async #ask<T> (question: (again: boolean) => Promise<T>): Promise<T> {
     const { breaker, reconnected } = this.#parts
-    await breaker.decided()
+    const undecided = breaker.decided()
+    if (undecided !== undefined) await undecided
     if (breaker.open) throw storeUnavailable(new Error('Redis is known to be away'))
     try {
       return await question(false)

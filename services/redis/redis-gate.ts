@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, ReplyError, type Redis } from 'ioredis'
 import { storeUnavailable } from '../errors.ts'
 import { Deadlines } from './deadlines.ts'
+import { EncodedCommand } from './encoded-command.ts'
 import { loadScripts, type Scripts } from './redis-scripts.ts'
 
 /** How long one question may take before the store counts as unavailable, in milliseconds. */
@@ -61,6 +62,11 @@ export class RedisGate {
     const late = sleep(waitMs, false, { signal: controller.signal }).catch(() => false)
     const ready = once(this.client, 'ready', { signal: controller.signal }).then(() => true, () => false)
     return await Promise.race([ready, late]).finally(() => controller.abort())
+  }
+
+  /** The string at a key; to be given to `ask`. */
+  get (key: string): Promise<string | null> {
+    return this.client.sendCommand(new EncodedCommand('get', [key], key)) as Promise<string | null>
   }
 
   /** The strings at many keys, in their order; null where there is none, or a value of another type. */

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
-import { ScriptCommand } from './script-command.ts'
+import { EncodedCommand } from './encoded-command.ts'
 
 /** Runs a script in one round trip; Redis is sent its text only where it does not know it yet. */
 export type Script = (keys: string[], args: Array<string | number>) => Promise<unknown>
@@ -36,9 +36,10 @@ export function loadScripts (client: Redis): Scripts {
 
 function scriptOn (client: Redis, lua: string): Script {
   const sha = createHash('sha1').update(lua).digest('hex')
-  const send = (command: ScriptCommand) => client.sendCommand(command) as Promise<unknown>
-  return (keys, args) => send(new ScriptCommand('evalsha', sha, keys, args)).catch(async (error: Error) => {
+  const call = (name: 'evalsha' | 'eval', script: string, keys: string[], args: Array<string | number>) =>
+    client.sendCommand(new EncodedCommand(name, [script, keys.length, ...keys, ...args], keys[0])) as Promise<unknown>
+  return (keys, args) => call('evalsha', sha, keys, args).catch(async (error: Error) => {
     if (!error.message.startsWith('NOSCRIPT')) throw error
-    return await send(new ScriptCommand('eval', lua, keys, args))
+    return await call('eval', lua, keys, args)
   })
 }
