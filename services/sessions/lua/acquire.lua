@@ -16,8 +16,8 @@
 local user, id = ARGV[1], ARGV[2]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
--- As text, for a number costs redis.call three times as much.
-local expires = tostring(now + ARGV[3])
+-- As text, for a number costs redis.call three times as much; and by %d, which costs a third of tostring.
+local expires = string.format('%d', now + ARGV[3])
 
 local held = redis.call('MGET', KEYS[1], KEYS[4], KEYS[5], KEYS[6] or KEYS[1])
 local record, own, temporary = held[1], held[2], held[3]
@@ -26,25 +26,9 @@ temporary = temporary and string.match(temporary, '^(%d+) %d+ ')
 own = own and string.find(own, '^%-?%d%d?%d?%d?%d?%d?%d?%d?%d?$') and own
 local limit = tonumber(temporary or own or ARGV[7])
 
--- How many external sessions there are, one that is a live lease too being counted as the lease; and whether, 1 or 0,
--- the one that asks is among them: its slot is the one it has.
-local function count_external (leases)
-  local external = redis.pcall('SCARD', KEYS[3])
-  if type(external) ~= 'number' or external == 0 then return 0, 0 end
-  if leases == 0 then return external, redis.call('SISMEMBER', KEYS[3], id) end
-  local itself = 0
-  for _, member in ipairs(redis.call('SMEMBERS', KEYS[3])) do
-    local score = redis.call('ZSCORE', KEYS[2], member)
-    if score and tonumber(score) > now then
-      external = external - 1
-    elseif member == id then
-      itself = 1
-    end
-  end
-  return external, itself
-end
-
--- Most who ask have no session yet: one look at both keys spares a look into each.
+-- How many leases and external sessions there are, one that is both being counted as the lease; and whether, 1 or 0, the
+-- one that asks is among the external ones: its slot is the one it has. Most who ask have no session yet: one look at both
+-- keys spares a look into each.
 local leases, external, itself = 0, 0, 0
 if redis.call('EXISTS', KEYS[2], KEYS[3]) > 0 then
   leases = redis.pcall('ZCOUNT', KEYS[2], '(' .. now, '+inf')
@@ -52,7 +36,20 @@ if redis.call('EXISTS', KEYS[2], KEYS[3]) > 0 then
     redis.call('DEL', KEYS[2])
     leases = 0
   end
-  external, itself = count_external(leases)
+  external = redis.pcall('SCARD', KEYS[3])
+  if type(external) ~= 'number' then external = 0 end
+  if external > 0 and leases == 0 then
+    itself = redis.call('SISMEMBER', KEYS[3], id)
+  elseif external > 0 then
+    for _, member in ipairs(redis.call('SMEMBERS', KEYS[3])) do
+      local score = redis.call('ZSCORE', KEYS[2], member)
+      if score and tonumber(score) > now then
+        external = external - 1
+      elseif member == id then
+        itself = 1
+      end
+    end
+  end
 end
 local count = leases + external
 
@@ -95,37 +92,36 @@ local observed = over and ARGV[8] == 'observe' and 1 or 0
 
 -- All other sessions in the order in which they would have to end: ghosts, which nobody would miss, leases by their
 -- start, then what the switch recorded itself.
-local function oldest_first ()
-  local sessions = {}
+local ending = {}
+if over and ARGV[8] == 'terminate_oldest' then
   local found = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. now, '+inf', 'WITHSCORES')
   for i = 1, #found, 2 do
     local lease = found[i]
     local text = redis.pcall('GET', ARGV[11] .. lease)
     local start, node = string.match(type(text) == 'string' and text or '', '^%+%S* (%d+) (%S*)')
-    sessions[#sessions + 1] = { id = lease, rank = 1, start = tonumber(start) or 0, node = node or '', left = found[i + 1] - now }
+    ending[#ending + 1] = { id = lease, rank = 1, start = tonumber(start) or 0, node = node or '', left = found[i + 1] - now }
   end
-  local external = redis.pcall('SMEMBERS', KEYS[3])
-  for _, member in ipairs(external.err and {} or external) do
+  local members = redis.pcall('SMEMBERS', KEYS[3])
+  for _, member in ipairs(members.err and {} or members) do
     local score = redis.call('ZSCORE', KEYS[2], member)
     if member ~= id and not (score and tonumber(score) > now) then
       local text = ARGV[13] == '' or redis.pcall('GET', ARGV[13] .. member)
       local start = type(text) == 'string' and string.match(text, '"created_at":%s*(%d+)')
-      sessions[#sessions + 1] = { id = member, rank = text and 2 or 0, start = tonumber(start or 0) }
+      ending[#ending + 1] = { id = member, rank = text and 2 or 0, start = tonumber(start or 0) }
     end
   end
-  table.sort(sessions, function (a, b)
+  table.sort(ending, function (a, b)
     if a.rank ~= b.rank then return a.rank < b.rank end
     if a.start ~= b.start then return a.start < b.start end
     return a.id < b.id
   end)
-  return sessions
 end
 
-local ending = over and ARGV[8] == 'terminate_oldest' and oldest_first() or {}
 local writes = ARGV[9] ~= '1'
 -- The first write is the one that a full Redis refuses; after it nothing is refused any more.
 if writes then
-  redis.call('SET', KEYS[1], '+' .. user .. ' ' .. now .. ' ' .. ARGV[5] .. ' ' .. ARGV[6], 'PX', ARGV[4])
+  local taken = '+' .. user .. ' ' .. string.format('%d', now) .. ' ' .. ARGV[5] .. ' ' .. ARGV[6]
+  redis.call('SET', KEYS[1], taken, 'PX', ARGV[4])
   redis.call('ZADD', KEYS[2], expires, id)
   if KEYS[7] then note(KEYS[7]) end
 end

@@ -13,8 +13,8 @@
 local call, pcall, match, args = redis.call, redis.pcall, string.match, ARGV
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
--- As text, for a number costs redis.call three times as much.
-local expires, kept = tostring(now + args[1]), tostring(args[1] + args[2])
+-- As text, for a number costs redis.call three times as much; and by %d, which costs a third of tostring.
+local expires, kept = string.format('%d', now + args[1]), string.format('%d', args[1] + args[2])
 local indexes, new_node, each = args[7], args[8], tonumber(args[10])
 local count = (#args - 10) / each
 
