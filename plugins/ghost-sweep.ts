@@ -10,15 +10,23 @@ export default fp(async (app) => {
   let timer: NodeJS.Timeout | undefined
   let closing = false
   const sweep = async () => {
+    let keeping: NodeJS.Timeout | undefined
     try {
       if (await app.sessionStore.claimSweep(everyMs)) {
+        keeping = setInterval(keep, everyMs / 3).unref()
         const { users, removed } = await app.sessionStore.sweep(SHARE)
         if (removed > 0) app.log.info({ users, removed }, 'ghosts swept')
       }
     } catch (error) {
       app.log.debug({ err: error }, 'the sweep for ghosts was given up; the next one starts anew')
+    } finally {
+      clearInterval(keeping)
     }
     if (!closing) timer = setTimeout(sweep, everyMs).unref()
+  }
+  /** With many users a sweep takes longer than the time between two. */
+  const keep = () => {
+    app.sessionStore.keepSweep(everyMs).catch((error: unknown) => app.log.debug({ err: error }, 'another replica may sweep, too'))
   }
   app.addHook('onReady', async () => { timer = setTimeout(sweep, everyMs).unref() })
   app.addHook('onClose', () => {

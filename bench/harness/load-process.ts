@@ -13,7 +13,8 @@ export async function runLoadProcess<R extends object> (
   const child = fork(new URL(`../load/${file}`, import.meta.url), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   adopt(child)
   const done = new AbortController()
-  const signal = AbortSignal.any([done.signal, AbortSignal.timeout(deadlineMs)])
+  const { signal } = done
+  const deadline = setTimeout(() => done.abort(new Error(`the load process did not answer within ${deadlineMs} ms`)), deadlineMs)
   const ended = once(child, 'exit', { signal }).then(() => { throw new Error('the load process ended without an answer') })
   try {
     child.send(options)
@@ -21,6 +22,7 @@ export async function runLoadProcess<R extends object> (
     if ('error' in answer) throw new Error(String(answer.error))
     return answer
   } finally {
+    clearTimeout(deadline)
     ended.catch(() => {})
     done.abort()
     child.kill()

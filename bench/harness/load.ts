@@ -8,8 +8,8 @@ const BUSY_SHARE = 0.9
 /** So few answers may differ: a request that was under way when the load before was cut off has had no effect. */
 const OTHERS_SHARE = 0.01
 
-/** How many numbers a load may use. */
-const NUMBERS = 10_000_000
+/** How many numbers a load may use: none to be divided evenly, so that no two begin, and none is cut off, with the same users. */
+const NUMBERS = 10_001_237
 let next = 0
 
 /** What a comparison says of a load; the rest has defaults. */

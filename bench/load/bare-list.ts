@@ -5,7 +5,7 @@ import { Redis } from 'ioredis'
 export interface BareListResult { limits: number, tookMs: number }
 
 const PREFIX = 'voice-ferry-c4:user-limit:'
-/** As the service: how many keys one SCAN looks at. */
+/** How many keys one SCAN looks at: twice as many as in the service, which lets others in between. */
 const LOOK = 1000
 
 process.once('message', ({ url }: { url: string }) => {

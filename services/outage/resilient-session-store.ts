@@ -171,6 +171,10 @@ export class ResilientSessionStore implements SessionStore {
     return await this.#ask(async () => await this.#parts.store.claimSweep(forMs))
   }
 
+  async keepSweep (forMs: number) {
+    await this.#ask(async () => await this.#parts.store.keepSweep(forMs))
+  }
+
   /** Asks Redis; once more if the first try was lost, for every verb can be repeated by its session id. */
   async #ask<T> (question: (again: boolean) => Promise<T>): Promise<T> {
     const { breaker, reconnected } = this.#parts

@@ -35,14 +35,17 @@ export function keyspaces (gate: RedisGate, pattern: string, nameOf: (key: strin
 type Position = [source: number, scanCursor: string | null, pending: string[], after?: string]
 
 const START: Position = [0, '0', []]
-/** The most keys one SCAN looks at, and the least: a page that wants few more entries must not find many. */
-const [MOST_KEYS, LEAST_KEYS] = [1000, 16]
+/**
+ * The most keys one SCAN looks at, so that whoever else asks Redis or this process is held up for a millisecond at most; and
+ * the least: a page that wants few more entries must not find many.
+ */
+const [MOST_KEYS, LEAST_KEYS] = [500, 16]
 /** The most bytes of names, as JSON, that may travel in a cursor: well within what a query takes. */
 const MOST_PENDING = 6000
 /** Redis reads cursors as unsigned 64-bit integers. */
 const CURSORS_END = 2n ** 64n
 /** How many SCANs one page may take: over a huge keyspace with few matches a page is short rather than late. */
-const STEPS_PER_PAGE = 200
+const STEPS_PER_PAGE = 400
 
 /**
  * One page of a list. What one step found beyond the page travels in the cursor, so that nothing is skipped.

@@ -239,6 +239,8 @@ export class MemorySessionStore implements SessionStore {
     return true
   }
 
+  async keepSweep () {}
+
   * #counts (): Generator<[string, number]> {
     const now = this.#table.now()
     for (const username of this.#table.usernames()) {

@@ -187,6 +187,10 @@ export class RedisSessionStore implements SessionStore {
     return await this.#gate.ask(this.#gate.client.set(this.#keys.sweepLock, '1', 'PX', Math.ceil(forMs * 0.9), 'NX')) === 'OK'
   }
 
+  async keepSweep (forMs: number) {
+    await this.#gate.ask(this.#gate.client.pexpire(this.#keys.sweepLock, Math.ceil(forMs * 0.9)))
+  }
+
   #session (sessionId: string, record: string, expiresMs: number): Session {
     const lease = decodeLease(record)
     if (lease === undefined) throw new Error(`the record of session ${sessionId} cannot be read`)

@@ -133,4 +133,6 @@ export interface SessionStore {
   sweep (share: number): Promise<SweepResult>
   /** Claims the next background sweep for this replica; false when another one claimed it within the last `forMs` milliseconds. */
   claimSweep (forMs: number): Promise<boolean>
+  /** Prolongs the claim to `forMs` milliseconds from now: for a sweep that takes longer than it was claimed for. */
+  keepSweep (forMs: number): Promise<void>
 }
