@@ -6,6 +6,7 @@ import t from 'tap'
 import type { Policy } from '../schemas/policy.ts'
 import { hashPassword, isPasswordHash, verifyPassword } from '../services/auth/password.ts'
 import { PERMISSIONS, callerOf } from '../services/auth/permissions.ts'
+import { toTimestamp } from '../services/clock.ts'
 import { decodeCursor, encodeCursor } from '../services/cursor.ts'
 import { ServiceError, storeUnavailable } from '../services/errors.ts'
 import { type Dependency, HealthMonitor } from '../services/health/health-monitor.ts'
@@ -377,4 +378,12 @@ t.test('a failure has a code, and a cause that is not its text', async (t) => {
   t.ok(error instanceof ServiceError)
   t.match(error, { code: 'store_unavailable', retryAfterSeconds: 1, cause: { message: /10\.0\.0\.1/ } })
   t.notMatch(error.message, '10.0.0.1')
+})
+
+t.test('an instant is written as the platform writes it, from one day to another and back', async (t) => {
+  const instants = [0, 1, 999, 59_999, 3_599_999, 86_399_999, 86_400_000, -1, -86_400_001, 1_790_000_000_123, 1_790_000_000_123.9,
+    951_782_399_999, 951_868_800_000, 253_402_300_799_999, 253_402_300_800_000, 8.64e15]
+  for (const ms of [...instants, ...instants.toReversed()]) t.equal(toTimestamp(ms), new Date(ms).toISOString(), String(ms))
+  for (const ms of [NaN, Infinity, 8.64e15 + 86_400_000]) t.throws(() => toTimestamp(ms), RangeError)
+  t.equal(toTimestamp(1), '1970-01-01T00:00:00.001Z', 'what is no time leaves nothing behind')
 })

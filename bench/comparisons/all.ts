@@ -1,6 +1,5 @@
 /** Every comparison, in the order they run and are reported. */
 import type { Comparison } from '../bench.ts'
-import acquireScript from './acquire-script.ts'
 import admission from './admission.ts'
 import growthKeys from './growth-keys.ts'
 import growthSessions from './growth-sessions.ts'
@@ -13,10 +12,11 @@ import nodeReport from './node-report.ts'
 import processes from './processes.ts'
 import renewal from './renewal.ts'
 import rivals from './rivals.ts'
+import scripts from './scripts.ts'
 import start from './start.ts'
 import stores from './stores.ts'
 
 export const COMPARISONS: Comparison[] = [
-  limitsRead, admission, renewal, latency, acquireScript, rivals, processes, stores,
+  limitsRead, admission, renewal, latency, scripts, rivals, processes, stores,
   growthUsers, growthSessions, growthKeys, limitsList, nodeReport, memory, start
 ]

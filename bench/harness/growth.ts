@@ -5,7 +5,7 @@ import { load, nextNumbers } from './load.ts'
 import { median, spread } from './median.ts'
 import { redisLoad } from './redis-load.ts'
 import type { BenchRedis } from './redis.ts'
-import { captureAcquire, TAKE_AND_RELEASE } from './sessions.ts'
+import { captureScripts, TAKE_AND_RELEASE } from './sessions.ts'
 
 /** One size: a service on a Redis of its own, with what is in there. */
 export interface Size {
@@ -65,7 +65,7 @@ export interface Slots { sessions: number, users: number, one?: string }
 
 /** Takes slots by the service's own script. @throws Error when some are missing afterwards */
 export async function takeSlots (bench: Bench, redis: BenchRedis, service: HttpServer, { sessions, users, one }: Slots): Promise<void> {
-  const acquire = (await captureAcquire(bench, redis, service)).map((word) => forUser(word, one))
+  const acquire = (await captureScripts(bench, redis, service)).acquire.map((word) => forUser(word, one))
   const firstNumber = nextNumbers()
   const starts = Array.from({ length: Math.ceil(sessions / AT_ONCE) }, (_, i) => i * AT_ONCE)
   await Promise.all(Array.from({ length: LANES }, async () => {

@@ -47,17 +47,33 @@ export async function admitThenRelease (
   return { admission, release }
 }
 
-/** The script call by which the service admits. */
-export async function captureAcquire (bench: Bench, redis: BenchRedis, service: HttpServer): Promise<string[]> {
+/** The script calls by which the service admits, renews and releases. */
+export async function captureScripts (bench: Bench, redis: BenchRedis, service: HttpServer) {
   const session = { ...SESSION, username: `user-${SAMPLE.u}`, session_id: `call-${SAMPLE.n}` }
+  const verbs = [admit, renew, release]
   // The first call may send the script's text; the second is as all others are. It is for another id, so as to take a slot.
-  await admit(service, { ...session, session_id: 'call-to-make-the-script-known' })
-  return await captureScriptCall(redis, bench.programs.redisCli, async () => await admit(service, session))
+  for (const verb of verbs) await verb(service, { ...session, session_id: 'call-to-make-the-script-known' })
+  const captured: string[][] = []
+  for (const verb of verbs) captured.push(await captureScriptCall(redis, bench.programs.redisCli, async () => await verb(service, session)))
+  const [acquire = [], renewal = [], ending = []] = captured
+  return { acquire, renew: renewal, release: ending }
 }
 
+type Session = typeof SESSION
+
 /** Admits a session. */
-export async function admit (service: HttpServer, session: object): Promise<void> {
-  await service.fetch('/api/sessions', {
-    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(session)
-  })
+export async function admit (service: HttpServer, session: Session): Promise<void> {
+  await service.fetch('/api/sessions', json(session))
+}
+
+async function renew (service: HttpServer, { session_id: id, username, ttl }: Session): Promise<void> {
+  await service.fetch(`/api/sessions/${id}/renew`, json({ username, ttl }))
+}
+
+async function release (service: HttpServer, { session_id: id, username }: Session): Promise<void> {
+  await service.fetch(`/api/sessions/${id}?username=${username}`, { method: 'DELETE' })
+}
+
+function json (body: object): RequestInit {
+  return { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
 }
