@@ -47,7 +47,7 @@ export const mutants: Partial<Record<keyof Scripts, Mutant[]>> = {
     ['sessions of the switch that were ended stay', "redis.pcall('SREM', KEYS[3], session.id)", 'local _ = 0'],
     ['who was ended stays on its node', "redis.pcall('ZREM', ARGV[12] .. session.node", "redis.pcall('ZSCORE', ARGV[12] .. session.node"],
     ['a dry run ends others', 'if writes and session.rank', 'if session.rank'],
-    ['a dry run takes a slot', "if writes then\n  local taken", "if true then\n  local taken"],
+    ['a dry run takes a slot', 'if writes then\n  local taken', 'if true then\n  local taken'],
     ['no record is written', "redis.call('SET', KEYS[1], taken", "redis.call('ECHO', '+') redis.pcall('SET', KEYS[1]"],
     ['a record never ends', ", 'PX', ARGV[4])\n", ')\n'],
     ['a record ends with its lease', ", 'PX', ARGV[4])\n", ", 'PX', ARGV[3])\n"],
