@@ -12,6 +12,7 @@ import { ServiceError, storeUnavailable } from '../services/errors.ts'
 import { type Dependency, HealthMonitor } from '../services/health/health-monitor.ts'
 import { inTurns } from '../services/in-turns.ts'
 import { MAX_DEPTH, formProblem } from '../services/json-form.ts'
+import { LatestMap } from '../services/latest-map.ts'
 import { limitInForce, parseLimit, parseTemporaryLimit } from '../services/limits/limit-value.ts'
 import { Oddities } from '../services/oddities.ts'
 import { paced } from '../services/paced.ts'
@@ -386,4 +387,34 @@ t.test('an instant is written as the platform writes it, from one day to another
   for (const ms of [...instants, ...instants.toReversed()]) t.equal(toTimestamp(ms), new Date(ms).toISOString(), String(ms))
   for (const ms of [NaN, Infinity, 8.64e15 + 86_400_000]) t.throws(() => toTimestamp(ms), RangeError)
   t.equal(toTimestamp(1), '1970-01-01T00:00:00.001Z', 'what is no time leaves nothing behind')
+})
+
+t.test('a map of the latest', async (t) => {
+  t.test('holds as many as told; the one that was put longest ago goes, even if others went before it', async (t) => {
+    const map = new LatestMap<string, number>(3)
+    t.strictSame(['a', 'b', 'c'].map((key, i) => map.put(key, i)), [undefined, undefined, undefined])
+    t.equal(map.put('a', 9), undefined, 'one that is there already takes no place, and is the latest now')
+    t.equal(map.put('d', 1), 'b')
+    map.delete('c')
+    t.equal(map.put('e', 1), undefined)
+    t.equal(map.put('f', 1), 'a')
+    t.strictSame([...map.keys()], ['d', 'e', 'f'])
+    map.clear()
+    t.strictSame(['g', 'h', 'i', 'j'].map((key) => map.put(key, 0)), [undefined, undefined, undefined, 'g'])
+    t.equal(map.get('j'), 0)
+  })
+
+  t.test('one more costs the same, however many went before', async (t) => {
+    const [most, puts] = [100_000, 50_000]
+    const map = new LatestMap<number, number>(most)
+    let next = 0
+    const takes = () => {
+      const startedMs = performance.now()
+      for (let i = 0; i < puts; i++) map.put(next++, 0)
+      return performance.now() - startedMs
+    }
+    const [, filling] = [takes(), takes()]
+    const beyond = Array.from({ length: 5 }, takes)
+    t.ok(Math.min(...beyond) < 10 * filling, `${filling.toFixed(1)} ms while it fills, then ${beyond.map((ms) => ms.toFixed(1)).join(', ')} ms`)
+  })
 })

@@ -1,5 +1,6 @@
 /** Whose a token is: it is checked with the keys of the one issuer that it names, and the verdict is remembered for a while. */
 import { systemClock, type Clock } from '../clock.ts'
+import { LatestMap } from '../latest-map.ts'
 import { callerOf, type Caller } from './permissions.ts'
 import type { Algorithm, VerificationKey } from './verification-key.ts'
 
@@ -56,7 +57,7 @@ export interface VerifierOptions {
 export class TokenVerifier {
   #options: VerifierOptions
   #clock: Clock
-  #remembered = new Map<string, { caller: Caller, untilMs: number }>()
+  #remembered = new LatestMap<string, { caller: Caller, untilMs: number }>(REMEMBERED.tokens)
 
   constructor (options: VerifierOptions) {
     this.#options = options
@@ -123,8 +124,6 @@ export class TokenVerifier {
   }
 
   #remember (authorization: string, caller: Caller, endMs: number): void {
-    const [oldest] = this.#remembered.keys()
-    if (oldest !== undefined && this.#remembered.size >= REMEMBERED.tokens) this.#remembered.delete(oldest)
-    this.#remembered.set(authorization, { caller, untilMs: Math.min(endMs, this.#clock() + REMEMBERED.forMs) })
+    this.#remembered.put(authorization, { caller, untilMs: Math.min(endMs, this.#clock() + REMEMBERED.forMs) })
   }
 }

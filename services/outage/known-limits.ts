@@ -4,6 +4,7 @@ import type { Limit } from '../../schemas/limits.ts'
 import type { Clock } from '../clock.ts'
 import type { LimitsStore } from '../limits/limits-store.ts'
 import type { MemoryLimitsStore } from '../limits/memory-limits-store.ts'
+import { LatestMap } from '../latest-map.ts'
 import { paced } from '../paced.ts'
 
 /** The most users whose limits are remembered. */
@@ -24,7 +25,7 @@ export class KnownLimits {
   /** The limits as last seen. */
   readonly mirror: MemoryLimitsStore
   #clock: Clock
-  #seenMs = new Map<string, number>()
+  #seenMs = new LatestMap<string, number>(MOST_USERS)
   #allSeenMs: number | undefined
   #timer: NodeJS.Timeout | undefined
   #stopped = false
@@ -104,12 +105,7 @@ export class KnownLimits {
   }
 
   #touch (username: string): void {
-    this.#seenMs.delete(username)
-    this.#seenMs.set(username, this.#clock())
-    if (this.#seenMs.size <= MOST_USERS) return
-    const [oldest] = this.#seenMs.keys()
-    if (oldest === undefined) return
-    this.#seenMs.delete(oldest)
-    this.mirror.remember(oldest, undefined)
+    const forgotten = this.#seenMs.put(username, this.#clock())
+    if (forgotten !== undefined) this.mirror.remember(forgotten, undefined)
   }
 }

@@ -1,4 +1,5 @@
 /** What was decided while Redis was away and has to be told to it when it is back. */
+import { LatestMap } from '../latest-map.ts'
 
 /** One thing to be told: a session that ended, or a slot that may have been taken for a caller who was refused. */
 export type Message =
@@ -10,7 +11,7 @@ const MOST_MESSAGES = 200_000
 
 /** Holds the last message about each session id. */
 export class Outbox {
-  #messages = new Map<string, Message>()
+  #messages = new LatestMap<string, Message>(MOST_MESSAGES)
   #up: Set<string> | undefined
 
   get size (): number {
@@ -18,12 +19,8 @@ export class Outbox {
   }
 
   put (sessionId: string, message: Message): void {
-    this.#messages.delete(sessionId)
     this.#up?.delete(sessionId)
-    this.#messages.set(sessionId, message)
-    if (this.#messages.size <= MOST_MESSAGES) return
-    const [oldest] = this.#messages.keys()
-    if (oldest !== undefined) this.#messages.delete(oldest)
+    this.#messages.put(sessionId, message)
   }
 
   /** This session is up: that it ended is not to be told any more. */
