@@ -69,8 +69,11 @@ export class ResilientSessionStore implements SessionStore {
     } catch (error) {
       if (!isUnavailable(error)) throw error
       const results = await mirror.renew(requests, ttlMs)
-      results.forEach((result, i) => { if ('session' in result) outbox.up(requests[i]?.sessionId ?? '') })
-      return results.map((result) => ({ ...result, degraded: true }))
+      results.forEach((result, i) => {
+        result.degraded = true
+        if ('session' in result) outbox.up(requests[i]?.sessionId ?? '')
+      })
+      return results
     }
   }
 

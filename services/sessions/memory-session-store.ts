@@ -10,6 +10,7 @@ import { leaseToSession, type Lease } from './lease-record.ts'
 import { LeaseTable, oldestFirst } from './lease-table.ts'
 import { tallyReport } from './node-report.ts'
 import { limitMode } from './policy-mode.ts'
+import { Renewed } from './renewed.ts'
 import type {
   AcquireRequest, AcquireResult, NodeReconciliation, ReconcileResult, ReleaseResult, RenewRequest, RenewResult, SessionStore
 } from './session-store.ts'
@@ -79,7 +80,7 @@ export class MemorySessionStore implements SessionStore {
       if (outcome === 'ended' || outcome === 'conflict') return { outcome }
       const lease = this.#table.live(sessionId, now)
       if (lease === undefined) throw new Error(`session ${sessionId} was renewed for a time that is over`)
-      return { outcome, expiresMs, get session () { return leaseToSession(sessionId, lease, expiresMs) } }
+      return new Renewed(outcome, expiresMs, () => leaseToSession(sessionId, lease, expiresMs))
     })
   }
 
@@ -97,8 +98,10 @@ export class MemorySessionStore implements SessionStore {
     }
     // A lease that has expired, but is remembered, is registered again as the call that it was.
     const known = entry?.username === username ? entry : undefined
-    const lease = known ?? { username, startedMs: now, node, details }
-    this.#table.put(sessionId, { ...lease, node: node === '' ? lease.node : node }, expiresMs)
+    const lease = known === undefined
+      ? { username, startedMs: now, node, details }
+      : { username, startedMs: known.startedMs, node: node === '' ? known.node : node, details: known.details }
+    this.#table.put(sessionId, lease, expiresMs)
     return live ? 'renewed' : 'reregistered'
   }
 

@@ -3,6 +3,7 @@ import type { RedisGate } from '../redis/redis-gate.ts'
 import type { RedisKeys } from '../redis/redis-keys.ts'
 import { inTurns } from '../in-turns.ts'
 import { decodeLease, encodeDetails, leaseToSession } from './lease-record.ts'
+import { Renewed } from './renewed.ts'
 import type { RenewRequest, RenewResult } from './session-store.ts'
 import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from './timing.ts'
 
@@ -44,8 +45,7 @@ export class RedisRenewals {
         const [outcome, record = ''] = [outcomeAt(digits, i - batch.from), records[i - batch.from]]
         results[i] = outcome === 'conflict' || outcome === 'ended'
           ? { outcome }
-          // Read only when it is asked for: most who renew are not interested.
-          : { outcome, expiresMs, get session () { return toSession(sessionId, record, expiresMs) } }
+          : new Renewed(outcome, expiresMs, () => toSession(sessionId, record, expiresMs))
       }
     })
     return results

@@ -74,22 +74,23 @@ export class RedisSessionStore implements SessionStore {
       this.#keys.user('user-temporary-limit', username)
     ]
     if (!this.#keys.cluster) keys.push(this.#keys.generation, ...(node === '' ? [] : [this.#keys.nodeLeases(node)]))
-    const [code, count, limit, ...rest] = await this.#gate.ask(this.#gate.scripts.acquire(keys, [
+    const reply = await this.#gate.ask(this.#gate.scripts.acquire(keys, [
       username, sessionId, ttlMs, ttlMs + RECORD_GRACE_MS, node, encodeDetails(details),
       policy.max_sessions_per_user, limitMode(policy, details.emergency ?? false), dryRun ? '1' : '', ENDED_MEMORY_MS,
       this.#keys.leasePrefix(username), this.#keys.nodeLeasesPrefix, this.#keys.sessionPrefix,
       this.#keys.cluster ? '' : this.generation ?? '', again ? '1' : ''
-    ])) as [number, number, number, ...Array<string | number>]
+    ])) as [code: number, count: number, limit: number, ...Array<string | number>]
+    const [code, count, limit] = reply
     if (code === ACQUIRED.admitted) {
-      const [startedMs, observed, ...terminated] = rest as [number, number, ...string[]]
+      const [, , , startedMs, observed, ...terminated] = reply as [number, number, number, number, number, ...string[]]
       const session = leaseToSession(sessionId, { username, node, details, startedMs }, startedMs + ttlMs)
       return { outcome: 'admitted', session, count, limit, terminated, observed: observed === 1 }
     }
     if (code === ACQUIRED.refreshed) {
-      const [expiresMs, record] = rest as [number, string]
+      const [, , , expiresMs, record] = reply as [number, number, number, number, string]
       return { outcome: 'refreshed', session: this.#session(sessionId, record, expiresMs), count, limit, terminated: [], observed: false }
     }
-    if (code === ACQUIRED.limitReached) return { outcome: 'limit_reached', count, limit, external: Number(rest[0]) }
+    if (code === ACQUIRED.limitReached) return { outcome: 'limit_reached', count, limit, external: Number(reply[3]) }
     if (code === ACQUIRED.lostData) throw storeUnavailable(new Error('Redis has lost its data'))
     return { outcome: code === ACQUIRED.conflict ? 'conflict' : 'ended' }
   }
