@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { freePort } from './ports.ts'
 import { start, type Started } from './processes.ts'
-import { SECRET, TOKEN } from './token.ts'
+import { ADMIN_TOKEN, SECRET } from './token.ts'
 
 /** A running HTTP server. */
 export interface HttpServer extends Started {
@@ -57,7 +57,7 @@ export async function startHttpServer ({ file, cwd, env, watchLoop, profileTo }:
     ...started,
     port,
     fetch: async (path, init = {}) => {
-      const response = await fetch(`http://127.0.0.1:${port}${path}`, { ...init, headers: { authorization: `Bearer ${TOKEN}`, ...init.headers } })
+      const response = await fetch(`http://127.0.0.1:${port}${path}`, { ...init, headers: { authorization: `Bearer ${ADMIN_TOKEN}`, ...init.headers } })
       if (!response.ok) throw new Error(`${init.method ?? 'GET'} ${path} answered ${response.status}: ${await response.text()}`)
       return response
     },
