@@ -159,11 +159,11 @@ t.test('keys', async (t) => {
 })
 
 t.test('a script call counts its words in bytes, and names the key that a Cluster finds its slot by', async (t) => {
-  const call = new EncodedCommand('evalsha', ['abc', 1, 'a:{zoë}', '', 25, '"例"'], 'a:{zoë}')
+  const call = new EncodedCommand('evalsha', 'a:{zoë}', ['abc', 1], ['a:{zoë}'], ['', 25, '"例"'])
   t.equal(call.toWritable(), '*7\r\n$7\r\nevalsha\r\n$3\r\nabc\r\n$1\r\n1\r\n$8\r\na:{zoë}\r\n$0\r\n\r\n$2\r\n25\r\n$5\r\n"例"\r\n')
   t.strictSame(call.getKeys(), ['a:{zoë}'])
-  t.strictSame(new EncodedCommand('eval', ['return 1', 0], undefined).getKeys(), [])
-  t.equal(new EncodedCommand('get', ['k'.repeat(300)], 'k').toWritable(), `*2\r\n$3\r\nget\r\n$300\r\n${'k'.repeat(300)}\r\n`, 'also long ones')
+  t.strictSame(new EncodedCommand('eval', undefined, ['return 1', 0]).getKeys(), [])
+  t.equal(new EncodedCommand('get', 'k', ['k'.repeat(300)]).toWritable(), `*2\r\n$3\r\nget\r\n$300\r\n${'k'.repeat(300)}\r\n`, 'also long ones')
 })
 
 t.test('deadlines', async (t) => {

@@ -4,16 +4,18 @@
  */
 import { Command } from 'ioredis'
 
+type Words = Array<string | number>
+
 /** A command that is answered with text, numbers or lists of them. */
 export class EncodedCommand extends Command {
   #text: string
   #firstKey: string | undefined
 
   /**
-   * @param words - all that follows the name
    * @param firstKey - by which a Cluster finds the slot
+   * @param words - all that follows the name, in one list or several
    */
-  constructor (name: string, words: Array<string | number>, firstKey: string | undefined) {
+  constructor (name: string, firstKey: string | undefined, ...words: Words[]) {
     super(name, [], { replyEncoding: 'utf8' })
     // Text in ASCII, as nearly all is, has as many characters as bytes: one look at the whole spares one at each word.
     const text = encode(name, words, (word) => word.length)
@@ -38,12 +40,16 @@ function head (length: number): string {
 }
 
 /** Words as an array of bulk strings (RESP, https://redis.io/docs/latest/develop/reference/protocol-spec/#bulk-strings). */
-function encode (name: string, words: Array<string | number>, lengthOf: (word: string) => number): string {
+function encode (name: string, lists: Words[], lengthOf: (word: string) => number): string {
   const headOf = (word: string) => HEADS[lengthOf(word)] ?? head(lengthOf(word))
-  let text = `*${1 + words.length}${headOf(name)}${name}`
-  for (const one of words) {
-    const word = typeof one === 'string' ? one : String(one)
-    text += headOf(word) + word
+  let count = 1
+  let text = headOf(name) + name
+  for (const words of lists) {
+    count += words.length
+    for (const one of words) {
+      const word = typeof one === 'string' ? one : String(one)
+      text += headOf(word) + word
+    }
   }
-  return `${text}\r\n`
+  return `*${count}${text}\r\n`
 }

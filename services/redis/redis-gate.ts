@@ -66,7 +66,7 @@ export class RedisGate {
 
   /** The string at a key; to be given to `ask`. */
   get (key: string): Promise<string | null> {
-    return this.client.sendCommand(new EncodedCommand('get', [key], key)) as Promise<string | null>
+    return this.client.sendCommand(new EncodedCommand('get', key, [key])) as Promise<string | null>
   }
 
   /** The strings at many keys, in their order; null where there is none, or a value of another type. */

@@ -37,7 +37,7 @@ export function loadScripts (client: Redis): Scripts {
 function scriptOn (client: Redis, lua: string): Script {
   const sha = createHash('sha1').update(lua).digest('hex')
   const call = (name: 'evalsha' | 'eval', script: string, keys: string[], args: Array<string | number>) =>
-    client.sendCommand(new EncodedCommand(name, [script, keys.length, ...keys, ...args], keys[0])) as Promise<unknown>
+    client.sendCommand(new EncodedCommand(name, keys[0], [script, keys.length], keys, args)) as Promise<unknown>
   return (keys, args) => call('evalsha', sha, keys, args).catch(async (error: Error) => {
     if (!error.message.startsWith('NOSCRIPT')) throw error
     return await call('eval', lua, keys, args)
