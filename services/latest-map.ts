@@ -1,5 +1,6 @@
 /** A map that holds so many entries at the most: the one that was put longest ago goes first. */
 
+/** A map with `put` beside `set`, which keeps to no bound. */
 export class LatestMap<K, V> extends Map<K, V> {
   #most: number
   /**
