@@ -28,8 +28,8 @@ export interface Comparison {
 export interface Thoroughness { rounds: number, warmupMs: number, durationMs: number }
 
 /** What a run may cost: many short rounds rather than few long ones, for a machine that others use changes from one second to the next. */
-export const THOROUGH: Thoroughness = { rounds: 21, warmupMs: 200, durationMs: 700 }
-export const QUICK: Thoroughness = { rounds: 3, warmupMs: 200, durationMs: 700 }
+export const THOROUGH: Thoroughness = { rounds: 9, warmupMs: 600, durationMs: 2000 }
+export const QUICK: Thoroughness = { rounds: 3, warmupMs: 300, durationMs: 800 }
 
 /** Starts what one comparison needs, and ends all of it. */
 export class Bench {

@@ -7,7 +7,7 @@ import { redisLoad } from '../harness/redis-load.ts'
 import type { BenchRedis } from '../harness/redis.ts'
 import { ADMIT, admitThenRelease, captureScripts, EVER_NEW_USERS } from '../harness/sessions.ts'
 
-const COMMANDS = 50_000
+const [COMMANDS, COMMANDS_QUICK] = [150_000, 50_000]
 
 export default {
   name: 'scripts',
@@ -25,7 +25,8 @@ export default {
 
 /** Many calls under way on one connection, from a load process that makes them beforehand. */
 async function pipelined (bench: Bench, redis: BenchRedis, scripts: Record<string, string[]>, empty: string): Promise<Figure[]> {
-  const size = { commands: COMMANDS, users: 100_000 }
+  const commands = bench.quick ? COMMANDS_QUICK : COMMANDS
+  const size = { commands, users: 100_000 }
   // The same sessions are taken, renewed and released.
   let firstNumber = NaN
   const figures: Figure[] = []

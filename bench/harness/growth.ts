@@ -18,7 +18,7 @@ export interface Size {
 }
 
 /** Rounds are many and short: background work, such as a sweep, hits some and not others. */
-const [WARMUP_MS, MEASURED_MS] = [300, 500]
+const [ROUNDS_PER_ROUND, WARMUP_MS, SHARE] = [2, 300, 0.4]
 
 /** Measures all sizes in turn, each against the first. The service keeps its settings, the background sweep included. */
 export async function growth (bench: Bench, sizes: Size[]): Promise<Figure[]> {
@@ -29,8 +29,9 @@ export async function growth (bench: Bench, sizes: Size[]): Promise<Figure[]> {
     await fill(redis, service)
     ports.push(service.port)
   }
+  const durationMs = Math.round(bench.pace.durationMs * SHARE)
   const rounds: number[][] = []
-  for (let round = 0; round < bench.pace.rounds; round++) {
+  for (let round = 0; round < bench.pace.rounds * (bench.quick ? 1 : ROUNDS_PER_ROUND); round++) {
     const times: number[] = []
     for (const place of sizes.keys()) {
       // Each size comes first in some rounds, and last in others.
@@ -38,7 +39,7 @@ export async function growth (bench: Bench, sizes: Size[]): Promise<Figure[]> {
       const { users, one } = sizes[i] as Size
       const templates = TAKE_AND_RELEASE.templates.map((text) => forUser(text, one))
       const { latencies } = await load({
-        ...TAKE_AND_RELEASE, port: ports[i] ?? 0, templates, users, connections: 1, warmupMs: WARMUP_MS, durationMs: MEASURED_MS
+        ...TAKE_AND_RELEASE, port: ports[i] ?? 0, templates, users, connections: 1, warmupMs: WARMUP_MS, durationMs
       })
       times[i] = latencies[0]?.p50 ?? NaN
     }
