@@ -1,9 +1,9 @@
 /** The scripts against one that does nothing: by themselves as fast as Redis goes, and behind HTTP as the service calls one. */
 import type { Bench, Comparison, Figure } from '../bench.ts'
 import type { HttpServer } from '../harness/http-server.ts'
-import { both, interleave, ratio } from '../harness/interleave.ts'
+import { both, interleave, ratio, type Pairs } from '../harness/interleave.ts'
 import { load, nextNumbers } from '../harness/load.ts'
-import { redisLoad } from '../harness/redis-load.ts'
+import { redisLoad, type RedisLoad } from '../harness/redis-load.ts'
 import type { BenchRedis } from '../harness/redis.ts'
 import { ADMIT, admitThenRelease, captureScripts, EVER_NEW_USERS } from '../harness/sessions.ts'
 
@@ -25,41 +25,36 @@ export default {
 
 /** Many calls under way on one connection, from a load process that makes them beforehand. */
 async function pipelined (bench: Bench, redis: BenchRedis, scripts: Record<string, string[]>, empty: string): Promise<Figure[]> {
-  const commands = bench.quick ? COMMANDS_QUICK : COMMANDS
-  const size = { commands, users: 100_000 }
-  // The same sessions are taken, renewed and released.
-  let firstNumber = NaN
-  const figures: Figure[] = []
-  const measure = async (call: string[]) => await interleave(1,
-    async () => await redisLoad(redis, call, { ...size, firstNumber }), async () => await redisLoad(redis, call.with(1, empty), size))
-  const rounds: Array<Record<string, Awaited<ReturnType<typeof measure>>>> = []
+  const size = { commands: bench.quick ? COMMANDS_QUICK : COMMANDS, users: 100_000 }
+  const measured = Object.entries(scripts).map(([name, call]) => ({ name, call, pairs: { a: [], b: [] } as Pairs<RedisLoad> }))
   for (let round = 0; round < bench.pace.rounds; round++) {
     await redis.empty()
-    firstNumber = nextNumbers()
-    const pairs: (typeof rounds)[number] = {}
-    for (const [name, call] of Object.entries(scripts)) {
-      pairs[name] = await measure(call)
+    // The same sessions are taken, renewed and released.
+    const firstNumber = nextNumbers()
+    for (const { name, call, pairs } of measured) {
+      pairs.a.push(await redisLoad(redis, call, { ...size, firstNumber }))
+      pairs.b.push(await redisLoad(redis, call.with(1, empty), size))
       await checkRecords(redis, name === 'release' ? '-' : '+', firstNumber)
     }
-    rounds.push(pairs)
   }
-  for (const name of Object.keys(scripts)) {
-    const pairs = { a: rounds.flatMap((round) => round[name]?.a ?? []), b: rounds.flatMap((round) => round[name]?.b ?? []) }
+  return measured.flatMap(({ name, pairs }) => {
     const rate = ratio(pairs, (s) => s.perSecond, (s) => s.perSecond)
     // Turned round: calls per second of Redis' own CPU time, which neither the load process nor a busy machine changes.
     const cpu = ratio(pairs, (s) => 1 / s.cpuUs, (s) => 1 / s.cpuUs)
-    figures.push({
-      what: `${name}, pipelined: calls per second`,
-      value: rate.value,
-      ...(name === 'acquire' && { goal: { atLeast: 0.35 } }),
-      note: `${both(pairs, (s) => s.perSecond)} on one connection; rounds ${rate.spread}`
-    }, {
-      what: `${name}, pipelined: calls per second of CPU`,
-      value: cpu.value,
-      note: `${both(pairs, (s) => s.cpuUs, 1)} µs each; rounds ${cpu.spread}`
-    })
-  }
-  return figures
+    return [
+      {
+        what: `${name}, pipelined: calls per second`,
+        value: rate.value,
+        ...(name === 'acquire' && { goal: { atLeast: 0.35 } }),
+        note: `${both(pairs, (s) => s.perSecond)} on one connection; rounds ${rate.spread}`
+      },
+      {
+        what: `${name}, pipelined: calls per second of CPU`,
+        value: cpu.value,
+        note: `${both(pairs, (s) => s.cpuUs, 1)} µs each; rounds ${cpu.spread}`
+      }
+    ]
+  })
 }
 
 /** @throws Error unless the script has done what it is measured by, as the record of one session shows */
