@@ -69,8 +69,7 @@ export class ResilientLimitsStore implements LimitsStore {
   }
 
   async #ask<T> (question: () => Promise<T>): Promise<T> {
-    const undecided = this.#breaker.decided()
-    if (undecided !== undefined) await undecided
+    await this.#breaker.decided()
     if (this.#breaker.open) throw storeUnavailable(new Error('Redis is known to be away'))
     try {
       return await question()

@@ -45,8 +45,7 @@ export class ResilientSessionStore implements SessionStore {
 
   async acquire (request: AcquireRequest): Promise<AcquireResult> {
     const { store, breaker, mode } = this.#parts
-    const undecided = breaker.decided()
-    if (undecided !== undefined) await undecided
+    await breaker.decided()
     const asked = !breaker.open
     try {
       const result = await this.#ask((again) => store.acquire(again ? { ...request, again } : request))
@@ -181,8 +180,7 @@ export class ResilientSessionStore implements SessionStore {
   /** Asks Redis; once more if the first try was lost, for every verb can be repeated by its session id. */
   async #ask<T> (question: (again: boolean) => Promise<T>): Promise<T> {
     const { breaker, reconnected } = this.#parts
-    const undecided = breaker.decided()
-    if (undecided !== undefined) await undecided
+    await breaker.decided()
     if (breaker.open) throw storeUnavailable(new Error('Redis is known to be away'))
     try {
       return await question(false)
