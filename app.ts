@@ -1,7 +1,7 @@
 /** Puts the service together: every Fastify option and the order of the plugins, in sight. Never listens. */
 import Fastify, { LogController, type FastifyInstance, type FastifyLoggerOptions } from 'fastify'
 import { readPublicKeys, readTlsFiles } from './config.ts'
-import answerHeaders, { setAnswerHeaders } from './plugins/answer-headers.ts'
+import securityHeaders, { setSecurityHeaders } from './plugins/security-headers.ts'
 import audit from './plugins/audit.ts'
 import auth from './plugins/auth.ts'
 import config from './plugins/config.ts'
@@ -14,7 +14,7 @@ import jsonBody from './plugins/json-body.ts'
 import loginThrottle from './plugins/login-throttle.ts'
 import methodNotAllowed from './plugins/method-not-allowed.ts'
 import nodeBinding from './plugins/node-binding.ts'
-import oneHost from './plugins/one-host.ts'
+import hostHeader from './plugins/host-header.ts'
 import openapi from './plugins/openapi.ts'
 import redis from './plugins/redis.ts'
 import requestLimits from './plugins/request-limits.ts'
@@ -31,9 +31,9 @@ import sessionRoutes from './routes/sessions.ts'
 import temporaryLimitRoutes from './routes/temporary-limits.ts'
 import type { Settings } from './schemas/settings.ts'
 import type { Clock } from './services/clock.ts'
-import { commaList } from './services/comma-list.ts'
-import { errorForLog } from './services/error-for-log.ts'
-import { requestId } from './services/request-id.ts'
+import { commaList } from './services/util/comma-list.ts'
+import { errorForLog } from './plugins/http/error-for-log.ts'
+import { requestId } from './plugins/http/request-id.ts'
 
 /** The version that the documentation names: the package's. */
 export const VERSION = '0.1.0'
@@ -65,15 +65,15 @@ export async function buildApp (settings: Settings, jwtSecret: string, overrides
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     schemaController,
-    frameworkErrors: (error, request, reply) => handleError(error, request, setAnswerHeaders(reply)),
+    frameworkErrors: (error, request, reply) => handleError(error, request, setSecurityHeaders(reply)),
     clientErrorHandler: handleClientError
   })
 
   await app.register(config, { config: settings })
-  await app.register(answerHeaders)
+  await app.register(securityHeaders)
   await app.register(cors)
   await app.register(errors)
-  await app.register(oneHost)
+  await app.register(hostHeader)
   await app.register(schemas)
   await app.register(jsonBody)
   const routes = collectRoutes(app)

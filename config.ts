@@ -6,7 +6,7 @@ import { envSchema } from 'env-schema'
 import { MIN_SECRET_BYTES, SettingsSchema, type Settings } from './schemas/settings.ts'
 import { isPasswordHash } from './services/auth/password.ts'
 import { publicKeysOf, type VerificationKey } from './services/auth/verification-key.ts'
-import { commaList } from './services/comma-list.ts'
+import { commaList } from './services/util/comma-list.ts'
 
 /** Settings whose values are never shown, not even when they are wrong. */
 const SECRETS = /SECRET|PASSWORD|URL|ENDPOINTS/

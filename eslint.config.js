@@ -16,7 +16,7 @@ const pluginFiles = forbid('^(?:\\.{1,2}/)+plugins/', 'Routes and services reach
 const packages = forbid('^(?!\\.|@sinclair/typebox$)', 'Schemas import schemas and TypeBox only.')
 const routeFiles = forbid('^(?:\\.{1,2}/)+routes/', 'Only app.ts imports routes.')
 const serviceFiles = forbid('^(?:\\.{1,2}/)+services/', 'Schemas import schemas only.')
-const stores = forbid('/(?:[^/]*-store|(?:redis|memory)-[^/]*|[^/]*-(?:client|monitor|source))\\.ts$',
+const stores = forbid('/(?:[^/]*-store|(?:redis|memory)-[^/]*|executor|[^/]*client|[^/]*-(?:monitor|source))\\.ts$',
   'Routes reach stores and clients through the Fastify instance.', true)
 
 /** The direction rules of some files. */
@@ -30,7 +30,7 @@ function directions (files, patterns, ignores = []) {
 
 const inServices = [process, fastify, tools, upwards, config, pluginFiles, routeFiles]
 const inPlugins = [process, tools, upwards, configValues, routeFiles]
-const redisFiles = ['services/redis/*.ts', 'services/**/redis-*.ts']
+const redisFiles = ['services/redis/**/*.ts', 'services/**/redis/**/*.ts', 'services/**/redis-*.ts']
 const sources = ['*.ts', 'plugins/**/*.ts', 'routes/**/*.ts', 'services/**/*.ts', 'schemas/**/*.ts']
 
 export default [

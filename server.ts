@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import { buildApp } from './app.ts'
 import { ConfigError, loadConfig } from './config.ts'
-import { printWelcome } from './scripts/welcome.ts'
+import { printWelcome } from './welcome.ts'
 
 /** How long a close may take, in milliseconds. */
 const CLOSE_DEADLINE_MS = 10_000

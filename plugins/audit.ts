@@ -1,7 +1,7 @@
 /** Writes the audit log: a line `audit` in the log for each request to change something, once its outcome is known. */
 import type { onSendHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
-import { AUDITED, auditRecord, isAudited } from '../services/audit.ts'
+import { AUDITED, auditRecord, isAudited } from '../services/auth/audit.ts'
 
 export default fp(async (app) => {
   // Whatever is else too little to be logged: only `silent` keeps it quiet.

@@ -8,7 +8,7 @@ import type { Caller } from '../services/auth/permissions.ts'
 import { TokenVerifier, type Issuer, type JwtLibrary, type KeySource } from '../services/auth/token-verifier.ts'
 import { secretKey, type VerificationKey } from '../services/auth/verification-key.ts'
 import { ServiceError } from '../services/errors.ts'
-import { headerValues } from '../services/header-values.ts'
+import { headerValues } from './http/header-values.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig { access?: Access }

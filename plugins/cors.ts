@@ -1,7 +1,7 @@
 /** Lets pages of other origins call the API, where the settings name any; without, no answer says a word of it. */
 import { fastifyCors } from '@fastify/cors'
 import fp from 'fastify-plugin'
-import { commaList } from '../services/comma-list.ts'
+import { commaList } from '../services/util/comma-list.ts'
 
 /** For how long a browser may remember what a preflight said, in seconds. */
 const PREFLIGHT_SECONDS = 600

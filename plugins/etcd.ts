@@ -1,8 +1,8 @@
 /** The client of etcd, where one is configured: `app.etcd`. */
 import fp from 'fastify-plugin'
 import type { TlsFiles } from '../config.ts'
-import { commaList } from '../services/comma-list.ts'
-import { EtcdClient } from '../services/etcd-client.ts'
+import { commaList } from '../services/util/comma-list.ts'
+import { EtcdClient } from '../services/etcd/etcd-client.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -1,7 +1,7 @@
 /** Bodies are JSON and nothing else; an empty one is none; one that reaches for a prototype or is ambiguous is refused. */
 import fp from 'fastify-plugin'
 import { ServiceError } from '../services/errors.ts'
-import { formProblem } from '../services/json-form.ts'
+import { formProblem } from './http/duplicate-keys.ts'
 
 export default fp(async (app) => {
   const parse = app.getDefaultJsonParser('error', 'error')

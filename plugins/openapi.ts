@@ -2,7 +2,7 @@
 import { fastifySwagger } from '@fastify/swagger'
 import { fastifySwaggerUi } from '@fastify/swagger-ui'
 import fp from 'fastify-plugin'
-import { completeDocument, type ApiDocument } from '../services/openapi-document.ts'
+import { completeDocument, type ApiDocument } from './http/openapi-document.ts'
 
 /** The content policy of the pages: all that they need comes from here. Swagger UI sets styles from its scripts. */
 const CONTENT_POLICY = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +

@@ -2,7 +2,7 @@
 import { fastifyRedis } from '@fastify/redis'
 import fp from 'fastify-plugin'
 import type { TlsFiles } from '../config.ts'
-import { connectRedis } from '../services/redis/redis-client.ts'
+import { connectRedis } from '../services/redis/client.ts'
 import type { Settings } from '../schemas/settings.ts'
 
 /** How long a close waits for Redis to say goodbye, in milliseconds. */

@@ -5,7 +5,7 @@
 import { fastifyRateLimit } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { commaList } from '../services/comma-list.ts'
+import { commaList } from '../services/util/comma-list.ts'
 import { ServiceError } from '../services/errors.ts'
 import { setProblem } from './errors.ts'
 

@@ -2,9 +2,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { ref } from '../schemas/components.ts'
+import { NodeNameSchema } from '../schemas/names.ts'
 import { MAX_PAGE, PageQuerySchema } from '../schemas/paging.ts'
 import { problems } from '../schemas/problem.ts'
-import { DEFAULT_TTL_SECONDS, NodeListSchema, NodeNameSchema, NodeReportResultSchema, NodeReportSchema } from '../schemas/sessions.ts'
+import { DEFAULT_TTL_SECONDS, NodeListSchema, NodeReportResultSchema, NodeReportSchema } from '../schemas/sessions.ts'
 
 const tags = ['nodes']
 /** 20,000 calls of usual length fit. */

@@ -2,11 +2,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { ref } from '../schemas/components.ts'
-import { SessionIdSchema, UsernameSchema, stringEnum } from '../schemas/names.ts'
+import { NodeNameSchema, SessionIdSchema, UsernameSchema, stringEnum } from '../schemas/names.ts'
 import { MAX_PAGE, PageQuerySchema } from '../schemas/paging.ts'
 import { problems } from '../schemas/problem.ts'
 import {
-  MAX_USERS_DEPTH, NodeNameSchema, ReasonSchema, SessionListSchema, SessionSchema, TerminatedSchema, UserListSchema, UserSessionsSchema
+  MAX_USERS_DEPTH, ReasonSchema, SessionListSchema, SessionSchema, TerminatedSchema, UserListSchema, UserSessionsSchema
 } from '../schemas/sessions.ts'
 import { ServiceError } from '../services/errors.ts'
 

@@ -48,3 +48,7 @@ export const StaleSchema = Type.Integer({
 export function stringEnum<const T extends readonly string[]> (values: T, options: Record<string, unknown> = {}) {
   return Type.Unsafe<T[number]>({ type: 'string', enum: values, ...options })
 }
+
+export const NodeNameSchema = Type.String({
+  pattern: '^[A-Za-z0-9._~+@:-]{1,128}$', description: 'A switch node.', examples: ['pbx-1']
+})

@@ -17,3 +17,6 @@ export const PageQuerySchema = Type.Object({
 
 /** One page of a list; `next_cursor` is null on the last. */
 export interface Page<T> { entries: T[], next_cursor: string | null }
+
+/** Which part of a list is wanted; an empty cursor begins it. */
+export interface PageRequest { cursor: string, count: number }

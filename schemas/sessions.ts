@@ -1,7 +1,7 @@
 /** Sessions on the wire: admission, renewal, release, what switch nodes report, and lists. */
 import { Type, type Static } from '@sinclair/typebox'
 import { ref } from './components.ts'
-import { DegradedSchema, SessionIdSchema, TimestampSchema, UsernameSchema, stringEnum } from './names.ts'
+import { DegradedSchema, NodeNameSchema, SessionIdSchema, TimestampSchema, UsernameSchema, stringEnum } from './names.ts'
 
 /** How long a lease lasts without a renewal, in seconds. */
 export const DEFAULT_TTL_SECONDS = 90
@@ -25,10 +25,6 @@ export const TtlSchema = Type.Integer({
   maximum: 86_400,
   description: `Seconds until the lease ends if it is not renewed; ${DEFAULT_TTL_SECONDS} when left out.`,
   examples: [90]
-})
-
-export const NodeNameSchema = Type.String({
-  pattern: '^[A-Za-z0-9._~+@:-]{1,128}$', description: 'A switch node.', examples: ['pbx-1']
 })
 
 const direction = stringEnum(['inbound', 'outbound'], { description: 'Seen from the user.' })

@@ -176,7 +176,7 @@ t.test('a policy in etcd', async (t) => {
     return performance.now() - startMs
   }
   const becomes = async (status: string) => await waitFor(() => other.policy.status === status, { what: `a policy that is ${status}` })
-  const oddities = () => other.oddities.counts.get('etcd_policy_without_meaning') ?? 0
+  const malformed = () => other.malformed.counts.get('etcd_policy_without_meaning') ?? 0
 
   await t.test('what is not stored is as the settings say; a change is in force within a second', async (t) => {
     t.strictSame(one.policy.current, { enabled: true, max_sessions_per_user: 9, session_limit_action: 'reject' })
@@ -206,15 +206,15 @@ t.test('a policy in etcd', async (t) => {
     const before = other.policy.current
     for (const value of ['not JSON', '7', 'null', '[]', { max_sessions_per_user: -1 }, { max_sessions_per_user: '5' }, { enabled: null },
       { enabled: false, session_limit_action: 'destroy' }, '']) {
-      const count = oddities()
+      const count = malformed()
       await put(value)
-      await waitFor(() => oddities() > count, { what: `${JSON.stringify(value)} to be met`, everyMs: 5 })
+      await waitFor(() => malformed() > count, { what: `${JSON.stringify(value)} to be met`, everyMs: 5 })
       t.strictSame([other.policy.status, other.policy.current], ['invalid', before])
     }
     t.match((await as(other, ADMIN)('GET', '/healthz/ready')), { status: 200, body: { status: 'ok', policy: 'invalid' } })
-    const count = oddities()
+    const count = malformed()
     await sleep(1100)
-    t.equal(oddities(), count, 'the same value is counted once')
+    t.equal(malformed(), count, 'the same value is counted once')
     t.match(await as(other, ADMIN)('PUT', '/api/sessions/limits', { enabled: false }), { status: 200, body: { ...before, enabled: false } },
       'a change begins from the last policy that could be used')
     await becomes('current')

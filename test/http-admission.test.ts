@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { encodeCursor } from '../services/cursor.ts'
+import { encodeCursor } from '../services/util/cursor.ts'
 import { ADMIN, as, startApp, startAppOn, tokenFor, type Answer, type Claims, type Send } from './helpers/app.ts'
 import { startRedis } from './helpers/servers.ts'
 

@@ -264,7 +264,7 @@ t.test('redis: values without meaning are no own limits, and are counted', async
   await redis.cli('SADD', key('set'), '5')
   await redis.cli('SET', key('sane'), '7')
   await redis.cli('SET', key('negative'), '-1')
-  const count = () => app.oddities.counts.get('limit_without_meaning') ?? 0
+  const count = () => app.malformed.counts.get('limit_without_meaning') ?? 0
 
   for (const [i, name] of names.entries()) {
     const before = count()
@@ -293,7 +293,7 @@ t.test('redis: values without meaning are no own limits, and are counted', async
   await redis.cli('DEL', `${app.config.REDIS_KEY_PREFIX}user-temporary-limit:sane`)
   await redis.cli('RPUSH', `${app.config.REDIS_KEY_PREFIX}user-temporary-limit:sane`, 'x')
   t.match(await app.limitsStore.getLimit('sane'), { limit: 7, source: 'user' }, 'nor is one of another type')
-  t.equal(app.oddities.counts.get('temporary_limit_without_meaning'), 2, 'both are counted')
+  t.equal(app.malformed.counts.get('temporary_limit_without_meaning'), 2, 'both are counted')
   await app.limitsStore.setTemporaryLimit('sane', { limit: 1, duration: 60 })
   t.match(await app.limitsStore.getLimit('sane'), { limit: 1, source: 'temporary' })
 })
@@ -338,14 +338,14 @@ t.test('redis: a policy that others wrote wrongly falls back to the settings, fi
   }
   for (const nonsense of ['', 'yes', '1', 'TRUE']) t.strictSame(await inForce('enabled', nonsense), settings, `enabled ${nonsense}`)
   t.strictSame(await inForce('session_limit_action', '__proto__', 'enabled', 'false'), { ...settings, enabled: false })
-  t.ok((app.oddities.counts.get('policy_without_meaning') ?? 0) >= 10)
+  t.ok((app.malformed.counts.get('policy_without_meaning') ?? 0) >= 10)
 
   for (const command of [['SET', key, 'x'], ['RPUSH', key, 'x']]) {
     await redis.cli('DEL', key)
     await redis.cli(...command)
     await app.policy.refresh()
     t.strictSame(app.policy.current, settings, `${command[0]} at the key`)
-    t.ok(app.oddities.counts.get('policy_wrong_type'))
+    t.ok(app.malformed.counts.get('policy_wrong_type'))
     t.strictSame(await app.policy.update({ max_sessions_per_user: 4 }), { ...settings, max_sessions_per_user: 4 }, 'a change mends it')
     t.equal(await redis.cli('HGETALL', key), 'max_sessions_per_user\n4')
   }

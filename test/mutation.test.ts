@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { RedisGate } from '../services/redis/redis-gate.ts'
-import { RedisKeys } from '../services/redis/redis-keys.ts'
-import type { Script, Scripts } from '../services/redis/redis-scripts.ts'
+import { RedisExecutor } from '../services/redis/executor.ts'
+import { RedisKeys } from '../services/redis/keys.ts'
+import type { Script, Scripts } from '../services/redis/scripts.ts'
 import { startRedis } from './helpers/servers.ts'
 import { Model } from './model/model.ts'
 import { redisSubject } from './model/redis-subject.ts'
@@ -21,12 +21,12 @@ let made = 0
 
 /** Checks a store on Redis, some of its scripts replaced. */
 async function checkRedis (scripts: Partial<Scripts> = {}): Promise<string | undefined> {
-  const gate = new RedisGate(client, 5000)
-  Object.assign(gate.scripts, scripts)
+  const executor = new RedisExecutor(client, 5000)
+  Object.assign(executor.scripts, scripts)
   return await checkStore(async () => {
     const prefix = `${made++}:`
     const raw: Raw = { keys: new RedisKeys(prefix), command: async (name, ...words) => await client.call(name, words) }
-    return new World(await redisSubject(gate, prefix, policy), raw)
+    return new World(await redisSubject(executor, prefix, policy), raw)
   })
 }
 

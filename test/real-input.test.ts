@@ -70,7 +70,7 @@ t.test('limits are what the switch wrote, and what has no meaning is no own limi
   for (const username of odd) {
     t.strictSame((await send('GET', `/api/sessions/limits/${username}`)).body, { username, limit: 5, source: 'default', unlimited: false })
   }
-  t.ok((app.oddities.counts.get('limit_without_meaning') ?? 0) >= odd.length, 'and each is counted')
+  t.ok((app.malformed.counts.get('limit_without_meaning') ?? 0) >= odd.length, 'and each is counted')
 })
 
 t.test('no user whom the data names gets a 5xx from any route that takes a name', async (t) => {

@@ -1,4 +1,4 @@
-/** The parts that need neither HTTP nor Redis: values, cursors, permissions, passwords, health, policy, oddities. */
+/** The parts that need neither HTTP nor Redis: values, cursors, permissions, passwords, health, policy, malformed. */
 import { scryptSync } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { MessageChannel } from 'node:worker_threads'
@@ -7,21 +7,21 @@ import type { Policy } from '../schemas/policy.ts'
 import { hashPassword, isPasswordHash, verifyPassword } from '../services/auth/password.ts'
 import { PERMISSIONS, callerOf } from '../services/auth/permissions.ts'
 import { toTimestamp } from '../services/clock.ts'
-import { decodeCursor, encodeCursor } from '../services/cursor.ts'
+import { decodeCursor, encodeCursor } from '../services/util/cursor.ts'
 import { ServiceError, storeUnavailable } from '../services/errors.ts'
 import { type Dependency, HealthMonitor } from '../services/health/health-monitor.ts'
-import { inTurns } from '../services/in-turns.ts'
-import { MAX_DEPTH, formProblem } from '../services/json-form.ts'
-import { LatestMap } from '../services/latest-map.ts'
+import { forEachLimit } from '../services/util/for-each-limit.ts'
+import { MAX_DEPTH, formProblem } from '../plugins/http/duplicate-keys.ts'
+import { BoundedMap } from '../services/util/bounded-map.ts'
 import { limitInForce, parseLimit, parseTemporaryLimit } from '../services/limits/limit-value.ts'
-import { Oddities } from '../services/oddities.ts'
-import { paced } from '../services/paced.ts'
+import { MalformedValues } from '../services/util/malformed-values.ts'
+import { throttled } from '../services/util/throttled.ts'
 import { memoryPolicySource } from '../services/policy/memory-policy-source.ts'
 import { PolicyCache, type PolicySource } from '../services/policy/policy.ts'
 import { Deadlines } from '../services/redis/deadlines.ts'
 import { EncodedCommand } from '../services/redis/encoded-command.ts'
-import { RedisKeys, escapeGlob } from '../services/redis/redis-keys.ts'
-import { sortedPage } from '../services/sorted-page.ts'
+import { RedisKeys, escapeGlob } from '../services/redis/keys.ts'
+import { sortedPage } from '../services/util/sorted-page.ts'
 import { waitFor } from './helpers/servers.ts'
 
 const policy: Policy = { enabled: true, max_sessions_per_user: 5, session_limit_action: 'reject' }
@@ -336,20 +336,20 @@ t.test('the policy', async (t) => {
   })
 })
 
-t.test('oddities are all counted, and told one of a kind for ten seconds', async (t) => {
+t.test('malformed are all counted, and told one of a kind for ten seconds', async (t) => {
   const told: Array<[string, string, number]> = []
-  const oddities = new Oddities((...line) => told.push(line))
-  for (let i = 0; i < 100; i++) oddities.note('limit_without_meaning', `key${i}`)
-  oddities.note('sessions_wrong_type', 'key')
-  t.same([...oddities.counts], [['limit_without_meaning', 100], ['sessions_wrong_type', 1]])
+  const malformed = new MalformedValues((...line) => told.push(line))
+  for (let i = 0; i < 100; i++) malformed.note('limit_without_meaning', `key${i}`)
+  malformed.note('sessions_wrong_type', 'key')
+  t.same([...malformed.counts], [['limit_without_meaning', 100], ['sessions_wrong_type', 1]])
   t.same(told, [['limit_without_meaning', 'key0', 1], ['sessions_wrong_type', 'key', 1]])
-  t.doesNotThrow(() => new Oddities().note('x', 'y'))
+  t.doesNotThrow(() => new MalformedValues().note('x', 'y'))
 })
 
 t.test('work in turns begins in order, and never more at once than told', async (t) => {
   const begun: number[] = []
   let [underWay, most] = [0, 0]
-  await inTurns(Array.from({ length: 20 }, (_, i) => i), 3, async (i) => {
+  await forEachLimit(Array.from({ length: 20 }, (_, i) => i), 3, async (i) => {
     begun.push(i)
     most = Math.max(most, ++underWay)
     await nextTurn()
@@ -357,7 +357,7 @@ t.test('work in turns begins in order, and never more at once than told', async 
   })
   t.strictSame(begun, Array.from({ length: 20 }, (_, i) => i))
   t.equal(most, 3)
-  await t.rejects(inTurns([1, 2, 3], 2, async (i) => { if (i === 2) throw new Error('no') }), { message: 'no' })
+  await t.rejects(forEachLimit([1, 2, 3], 2, async (i) => { if (i === 2) throw new Error('no') }), { message: 'no' })
 })
 
 t.test('paced work rests as its share says', async (t) => {
@@ -370,7 +370,7 @@ t.test('paced work rests as its share says', async (t) => {
   }
   const startedMs = performance.now()
   const got: number[] = []
-  for await (const step of paced(steps(), 0.25)) got.push(step)
+  for await (const step of throttled(steps(), 0.25)) got.push(step)
   t.strictSame(got, [0, 1, 2, 3, 4])
   t.ok(performance.now() - startedMs > 5 * 4 * 10 - 10, 'work for 50 ms takes 200 ms')
 })
@@ -392,7 +392,7 @@ t.test('an instant is written as the platform writes it, from one day to another
 
 t.test('a map of the latest', async (t) => {
   t.test('holds as many as told; the one that was put longest ago goes, even if others went before it', async (t) => {
-    const map = new LatestMap<string, number>(3)
+    const map = new BoundedMap<string, number>(3)
     t.strictSame(['a', 'b', 'c'].map((key, i) => map.put(key, i)), [undefined, undefined, undefined])
     t.equal(map.put('a', 9), undefined, 'one that is there already takes no place, and is the latest now')
     t.equal(map.put('d', 1), 'b')
@@ -407,7 +407,7 @@ t.test('a map of the latest', async (t) => {
 
   t.test('one more costs the same, however many went before', async (t) => {
     const [most, puts] = [100_000, 50_000]
-    const map = new LatestMap<number, number>(most)
+    const map = new BoundedMap<number, number>(most)
     let next = 0
     const takes = () => {
       const startedMs = performance.now()

@@ -2,22 +2,22 @@ import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { loadConfig } from '../config.ts'
-import type { Page } from '../schemas/paging.ts'
+import type { Page, PageRequest } from '../schemas/paging.ts'
 import type { PolicyChange } from '../schemas/policy.ts'
 import type { Session } from '../schemas/sessions.ts'
-import { encodeCursor } from '../services/cursor.ts'
-import type { LimitsStore, PageRequest } from '../services/limits/limits-store.ts'
+import { encodeCursor } from '../services/util/cursor.ts'
+import type { LimitsStore } from '../services/limits/limits-store.ts'
 import { MemoryLimitsStore } from '../services/limits/memory-limits-store.ts'
 import { RedisLimitsStore } from '../services/limits/redis-limits-store.ts'
-import { Oddities } from '../services/oddities.ts'
+import { MalformedValues } from '../services/util/malformed-values.ts'
 import { memoryPolicySource } from '../services/policy/memory-policy-source.ts'
 import { PolicyCache } from '../services/policy/policy.ts'
-import { connectRedis } from '../services/redis/redis-client.ts'
-import { RedisGate } from '../services/redis/redis-gate.ts'
-import { RedisKeys } from '../services/redis/redis-keys.ts'
-import { MemorySessionStore } from '../services/sessions/memory-session-store.ts'
-import { RedisClusterSessionStore } from '../services/sessions/redis-cluster-session-store.ts'
-import { RedisSessionStore } from '../services/sessions/redis-session-store.ts'
+import { connectRedis } from '../services/redis/client.ts'
+import { RedisExecutor } from '../services/redis/executor.ts'
+import { RedisKeys } from '../services/redis/keys.ts'
+import { MemorySessionStore } from '../services/sessions/memory/memory-session-store.ts'
+import { RedisClusterSessionStore } from '../services/sessions/redis/redis-cluster-session-store.ts'
+import { RedisSessionStore } from '../services/sessions/redis/redis-session-store.ts'
 import type { AcquireRequest, AcquireResult, ReconcileResult, RenewResult, SessionStore } from '../services/sessions/session-store.ts'
 import { startCluster, startProxy, startRedis, waitFor } from './helpers/servers.ts'
 
@@ -25,10 +25,10 @@ const redis = await startRedis(t)
 const [TTL, HOUR, FOREVER] = [90_000, 3_600_000, Number.MAX_SAFE_INTEGER]
 
 const settings = loadConfig({ REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '10000' })
-const gate = new RedisGate(await connect(t, redis), settings.REDIS_TIMEOUT_MS)
+const executor = new RedisExecutor(await connect(t, redis), settings.REDIS_TIMEOUT_MS)
 
 const cluster = await startCluster(t, 3, 0)
-const clusterGate = new RedisGate(await opened(t, connectRedis(loadConfig({
+const clusterGate = new RedisExecutor(await opened(t, connectRedis(loadConfig({
   REDIS_CLUSTER_NODES: cluster.masters.map(({ host, port }) => `${host}:${port}`).join()
 }), {})), settings.REDIS_TIMEOUT_MS)
 
@@ -65,13 +65,13 @@ async function startInMemory (_t: Test, change: PolicyChange = {}): Promise<Twin
 }
 
 /** The store on the shared Redis, under a key prefix that nobody else has. */
-async function startOnRedis (_t: Test, change: PolicyChange = {}, through = gate) {
+async function startOnRedis (_t: Test, change: PolicyChange = {}, through = executor) {
   const prefix = `${randomUUID()}:`
-  const [keys, policy, oddities] = [new RedisKeys(prefix), policyOf(change), new Oddities()]
-  const limits = new RedisLimitsStore(through, keys, policy, oddities)
-  const now = async () => await gate.nowMs()
+  const [keys, policy, malformed] = [new RedisKeys(prefix), policyOf(change), new MalformedValues()]
+  const limits = new RedisLimitsStore(through, keys, policy, malformed)
+  const now = async () => await executor.nowMs()
   const twin: Twin = {
-    sessions: new RedisSessionStore(through, keys, policy, limits, oddities),
+    sessions: new RedisSessionStore(through, keys, policy, limits, malformed),
     limits,
     policy,
     now,
@@ -81,19 +81,19 @@ async function startOnRedis (_t: Test, change: PolicyChange = {}, through = gate
     },
     async age (id, ms) {
       const key = keys.lease('', id)
-      await gate.client.pexpire(key, await gate.client.pttl(key) - ms)
+      await executor.client.pexpire(key, await executor.client.pttl(key) - ms)
     }
   }
-  return { ...twin, prefix, keys: async () => (await gate.client.keys(`${prefix}*`)).map((key) => key.slice(prefix.length)).sort() }
+  return { ...twin, prefix, keys: async () => (await executor.client.keys(`${prefix}*`)).map((key) => key.slice(prefix.length)).sort() }
 }
 
 /** The store on the shared Cluster of three masters. */
 async function startOnCluster (_t: Test, change: PolicyChange = {}): Promise<Twin> {
-  const [keys, policy, oddities] = [new RedisKeys(`${randomUUID()}:`, true), policyOf(change), new Oddities()]
-  const limits = new RedisLimitsStore(clusterGate, keys, policy, oddities)
+  const [keys, policy, malformed] = [new RedisKeys(`${randomUUID()}:`, true), policyOf(change), new MalformedValues()]
+  const limits = new RedisLimitsStore(clusterGate, keys, policy, malformed)
   const now = async () => await clusterGate.nowMs()
   return {
-    sessions: new RedisClusterSessionStore(clusterGate, keys, policy, limits, oddities),
+    sessions: new RedisClusterSessionStore(clusterGate, keys, policy, limits, malformed),
     limits,
     policy,
     now,
@@ -827,7 +827,7 @@ const FILLINGS: Record<string, (client: Redis, key: string) => Promise<unknown>>
 }
 
 t.test('redis: what else holds there', async (t) => {
-  const { client } = gate
+  const { client } = executor
 
   t.test('only the documented keys are written, and none outlives what it is for', async (t) => {
     const { sessions, prefix, keys, pass } = await startOnRedis(t)
@@ -879,7 +879,7 @@ t.test('redis: what else holds there', async (t) => {
       sent.push(command.name)
       return send(command, ...rest)
     }
-    const { sessions, policy, limits } = await startOnRedis(t, { max_sessions_per_user: 2 }, new RedisGate(own, 10_000))
+    const { sessions, policy, limits } = await startOnRedis(t, { max_sessions_per_user: 2 }, new RedisExecutor(own, 10_000))
     const calls = async (of: () => Promise<unknown>) => {
       sent.length = 0
       await of()
@@ -1094,7 +1094,7 @@ t.test('redis: what else holds there', async (t) => {
   t.test('an acquire whose reply is lost holds one slot, however often it is tried', async (t) => {
     const proxy = await startProxy(t, redis)
     const own = await connect(t, proxy)
-    const { sessions, prefix } = await startOnRedis(t, { max_sessions_per_user: 2 }, new RedisGate(own, 10_000))
+    const { sessions, prefix } = await startOnRedis(t, { max_sessions_per_user: 2 }, new RedisExecutor(own, 10_000))
     await admit(sessions, 'alice', 'other')
     for (let i = 0; i < 3; i++) {
       const swallowed = proxy.swallowNextReply()
@@ -1116,10 +1116,10 @@ t.test('redis: what else holds there', async (t) => {
   t.test('two instances share one count', async (t) => {
     const { prefix } = await startOnRedis(t)
     const instances = await Promise.all([1, 2].map(async () => {
-      const [through, keys, policy, oddities] = [
-        new RedisGate(await connect(t, redis), 10_000), new RedisKeys(prefix), policyOf({ max_sessions_per_user: 7 }), new Oddities()
+      const [through, keys, policy, malformed] = [
+        new RedisExecutor(await connect(t, redis), 10_000), new RedisKeys(prefix), policyOf({ max_sessions_per_user: 7 }), new MalformedValues()
       ]
-      return new RedisSessionStore(through, keys, policy, new RedisLimitsStore(through, keys, policy, oddities), oddities)
+      return new RedisSessionStore(through, keys, policy, new RedisLimitsStore(through, keys, policy, malformed), malformed)
     }))
     const results = await Promise.all(names('s', 60).map(async (id, i) => await instances[i % 2]?.acquire(ask('alice', id))))
     t.equal(results.filter((result) => result?.outcome === 'admitted').length, 7)

@@ -1,6 +1,6 @@
 /** A twin that asks Redis as the service does, by one script call an admission, but for a script that does nothing. */
 import { loadConfig } from '../../config.ts'
-import { connectRedis } from '../../services/redis/redis-client.ts'
+import { connectRedis } from '../../services/redis/client.ts'
 import { ANSWERS } from './answers.ts'
 import { startTwin } from './build-twin.ts'
 

@@ -1,5 +1,5 @@
 /** Who may do what: permissions, the roles that bundle them, and what a token says of its bearer. */
-import { NodeNameSchema } from '../../schemas/sessions.ts'
+import { NodeNameSchema } from '../../schemas/names.ts'
 
 const NODE_NAME = new RegExp(NodeNameSchema.pattern ?? '', 'u')
 

@@ -1,6 +1,6 @@
 /** Whose a token is: it is checked with the keys of the one issuer that it names, and the verdict is remembered for a while. */
 import { systemClock, type Clock } from '../clock.ts'
-import { LatestMap } from '../latest-map.ts'
+import { BoundedMap } from '../util/bounded-map.ts'
 import { callerOf, type Caller } from './permissions.ts'
 import type { Algorithm, VerificationKey } from './verification-key.ts'
 
@@ -57,7 +57,7 @@ export interface VerifierOptions {
 export class TokenVerifier {
   #options: VerifierOptions
   #clock: Clock
-  #remembered = new LatestMap<string, { caller: Caller, untilMs: number }>(REMEMBERED.tokens)
+  #remembered = new BoundedMap<string, { caller: Caller, untilMs: number }>(REMEMBERED.tokens)
 
   constructor (options: VerifierOptions) {
     this.#options = options

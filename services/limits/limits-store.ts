@@ -1,12 +1,9 @@
 /** Where limits are kept: what every store promises, whatever it is made of. */
 import type { Limit, TemporaryLimitChange } from '../../schemas/limits.ts'
-import type { Page } from '../../schemas/paging.ts'
+import type { Page, PageRequest } from '../../schemas/paging.ts'
 
 /** Own limits by username. */
 export type LimitEntry = [username: string, limit: number]
-
-/** Which part of a list is wanted. */
-export interface PageRequest { cursor: string, count: number }
 
 /**
  * Keeps users' limits. Usernames and limits are valid when they get here. Every method rejects with a ServiceError

@@ -1,7 +1,7 @@
 /** Limits that live as long as the process: for a first try, for development, and as the twin of the Redis store in tests. */
 import type { Clock } from '../clock.ts'
 import type { PolicyCache } from '../policy/policy.ts'
-import { sortedPage } from '../sorted-page.ts'
+import { sortedPage } from '../util/sorted-page.ts'
 import { limitInForce, type TemporaryLimit } from './limit-value.ts'
 import type { LimitsStore } from './limits-store.ts'
 

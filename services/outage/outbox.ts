@@ -1,5 +1,5 @@
 /** What was decided while Redis was away and has to be told to it when it is back. */
-import { LatestMap } from '../latest-map.ts'
+import { BoundedMap } from '../util/bounded-map.ts'
 
 /** One thing to be told: a session that ended, or a slot that may have been taken for a caller who was refused. */
 export type Message =
@@ -11,7 +11,7 @@ const MOST_MESSAGES = 200_000
 
 /** Holds the last message about each session id. */
 export class Outbox {
-  #messages = new LatestMap<string, Message>(MOST_MESSAGES)
+  #messages = new BoundedMap<string, Message>(MOST_MESSAGES)
   #up: Set<string> | undefined
 
   get size (): number {

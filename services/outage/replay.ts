@@ -1,10 +1,10 @@
 /** Tells Redis, when it is back, what it missed: gently, in batches, a few at a time. */
 import { setImmediate } from 'node:timers/promises'
-import type { RedisGate } from '../redis/redis-gate.ts'
-import type { RedisKeys } from '../redis/redis-keys.ts'
-import { encodeDetails } from '../sessions/lease-record.ts'
-import type { MemorySessionStore, Mirrored } from '../sessions/memory-session-store.ts'
-import type { RedisSessionStore } from '../sessions/redis-session-store.ts'
+import type { RedisExecutor } from '../redis/executor.ts'
+import type { RedisKeys } from '../redis/keys.ts'
+import { encodeDetails } from '../sessions/redis/lease-record.ts'
+import type { MemorySessionStore, Mirrored } from '../sessions/memory/memory-session-store.ts'
+import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
 import { RECORD_GRACE_MS } from '../sessions/timing.ts'
 import type { Outbox } from './outbox.ts'
 
@@ -23,14 +23,14 @@ interface Told { ended: number, restored: number }
 
 /** Puts the mirror's leases and the outbox into Redis. */
 export class Replay {
-  #gate: RedisGate
+  #executor: RedisExecutor
   #keys: RedisKeys
   #store: RedisSessionStore
   #mirror: MemorySessionStore
   #outbox: Outbox
 
-  constructor (gate: RedisGate, keys: RedisKeys, store: RedisSessionStore, mirror: MemorySessionStore, outbox: Outbox) {
-    this.#gate = gate
+  constructor (executor: RedisExecutor, keys: RedisKeys, store: RedisSessionStore, mirror: MemorySessionStore, outbox: Outbox) {
+    this.#executor = executor
     this.#keys = keys
     this.#store = store
     this.#mirror = mirror
@@ -106,7 +106,7 @@ export class Replay {
       keys.push(this.#keys.lease(lease.username, sessionId), this.#keys.user('user-leases', lease.username))
       args.push(lease.username, sessionId, Math.ceil(remainingMs), lease.startedMs, lease.node, encodeDetails(lease.details))
     }
-    const codes = await this.#gate.ask(this.#gate.scripts.restore(keys, args)) as number[]
+    const codes = await this.#executor.run(this.#executor.scripts.restore(keys, args)) as number[]
     codes.forEach((code, i) => { if (code !== 1) this.#mirror.forget(batch[i]?.sessionId ?? '') })
     await this.#store.noteRestored(batch.filter((_one, i) => codes[i] === 1))
   }

@@ -1,18 +1,19 @@
 /** Limits that can be read while Redis is away: as they were last seen, and saying so. Writes need Redis. */
 import type { Limit, TemporaryLimitChange } from '../../schemas/limits.ts'
+import type { PageRequest } from '../../schemas/paging.ts'
 import { storeUnavailable } from '../errors.ts'
-import type { LimitsStore, PageRequest } from '../limits/limits-store.ts'
+import type { LimitsStore } from '../limits/limits-store.ts'
 import type { Breaker } from './breaker.ts'
-import type { KnownLimits } from './known-limits.ts'
+import type { LimitCache } from './limit-cache.ts'
 import { isUnavailable } from './unavailable.ts'
 
 /** Asks the store, and falls back on what is known for the limit of one user. */
 export class ResilientLimitsStore implements LimitsStore {
   #store: LimitsStore
-  #known: KnownLimits
+  #known: LimitCache
   #breaker: Breaker
 
-  constructor (store: LimitsStore, known: KnownLimits, breaker: Breaker) {
+  constructor (store: LimitsStore, known: LimitCache, breaker: Breaker) {
     this.#store = store
     this.#known = known
     this.#breaker = breaker

@@ -3,16 +3,16 @@
  * the mirror decides, as the outage mode says, and when Redis is back it is told.
  */
 import type { Count } from '../../schemas/counts.ts'
+import type { PageRequest } from '../../schemas/paging.ts'
 import { storeUnavailable } from '../errors.ts'
-import type { PageRequest } from '../limits/limits-store.ts'
-import type { MemorySessionStore } from '../sessions/memory-session-store.ts'
-import type { RedisSessionStore } from '../sessions/redis-session-store.ts'
+import type { MemorySessionStore } from '../sessions/memory/memory-session-store.ts'
+import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
 import type {
   AcquireRequest, AcquireResult, Admitted, NodeReconciliation, ReconcileResult, ReleaseResult, RenewRequest, RenewResult, SessionStore,
   TerminateResult
 } from '../sessions/session-store.ts'
 import type { Breaker } from './breaker.ts'
-import type { KnownLimits } from './known-limits.ts'
+import type { LimitCache } from './limit-cache.ts'
 import type { Outbox } from './outbox.ts'
 import { isUnavailable } from './unavailable.ts'
 
@@ -23,7 +23,7 @@ export type OutageMode = 'local' | 'deny' | 'allow'
 export interface Parts {
   store: RedisSessionStore
   mirror: MemorySessionStore
-  known: KnownLimits
+  known: LimitCache
   outbox: Outbox
   breaker: Breaker
   mode: OutageMode

@@ -1,8 +1,8 @@
 /** A policy in etcd, where Voice Ferry keeps its configuration: JSON under one key, with the members of the API. */
 import { POLICY_FIELDS, type Policy } from '../../schemas/policy.ts'
 import { storeUnavailable } from '../errors.ts'
-import type { EtcdClient } from '../etcd-client.ts'
-import type { Oddities } from '../oddities.ts'
+import type { EtcdClient } from '../etcd/etcd-client.ts'
+import type { MalformedValues } from '../util/malformed-values.ts'
 import { InvalidPolicyError, type PolicySource } from './policy.ts'
 
 /** How long one question to etcd may take, in milliseconds: so that a change is in force everywhere within a second. */
@@ -15,7 +15,7 @@ const TRIES = 5
  * refused as a whole, so that a slip of the pen changes nothing.
  * @param defaults - what the settings say, for what is not stored
  */
-export function etcdPolicySource (etcd: EtcdClient, key: string, defaults: Policy, oddities: Oddities): PolicySource {
+export function etcdPolicySource (etcd: EtcdClient, key: string, defaults: Policy, malformed: MalformedValues): PolicySource {
   const get = async () => await etcd.get(key, AbortSignal.timeout(DEADLINE_MS))
   let lastGood: StoredPolicy = {}
   let notedRevision: number | undefined
@@ -25,7 +25,7 @@ export function etcdPolicySource (etcd: EtcdClient, key: string, defaults: Polic
       try {
         lastGood = parse(value)
       } catch (error) {
-        if (revision !== notedRevision) oddities.note('etcd_policy_without_meaning', key)
+        if (revision !== notedRevision) malformed.note('etcd_policy_without_meaning', key)
         notedRevision = revision
         throw error
       }

@@ -1,28 +1,28 @@
 /** A policy in one Redis hash, a field a setting, so that two changes of different settings do not undo each other. */
 import { SESSION_LIMIT_ACTIONS, type Policy } from '../../schemas/policy.ts'
 import { parseLimit } from '../limits/limit-value.ts'
-import type { Oddities } from '../oddities.ts'
-import type { RedisGate } from '../redis/redis-gate.ts'
-import type { RedisKeys } from '../redis/redis-keys.ts'
+import type { MalformedValues } from '../util/malformed-values.ts'
+import type { RedisExecutor } from '../redis/executor.ts'
+import type { RedisKeys } from '../redis/keys.ts'
 import type { PolicySource } from './policy.ts'
 
 /**
  * Keeps the policy in Redis. A field that is missing, or holds what no policy may hold, falls back to the settings.
  * @param defaults - what the settings say, for what is not stored
  */
-export function redisPolicySource (gate: RedisGate, keys: RedisKeys, defaults: Policy, oddities: Oddities): PolicySource {
+export function redisPolicySource (executor: RedisExecutor, keys: RedisKeys, defaults: Policy, malformed: MalformedValues): PolicySource {
   const read = async () => {
-    const fields = await gate.ask(gate.client.hgetall(keys.policy)).catch((error: unknown) => {
-      if (!gate.isWrongType(error)) throw error
-      oddities.note('policy_wrong_type', keys.policy)
+    const fields = await executor.run(executor.client.hgetall(keys.policy)).catch((error: unknown) => {
+      if (!executor.isWrongType(error)) throw error
+      malformed.note('policy_wrong_type', keys.policy)
       return {}
     })
-    return policyFromFields(fields, defaults, (field) => oddities.note('policy_without_meaning', field))
+    return policyFromFields(fields, defaults, (field) => malformed.note('policy_without_meaning', field))
   }
   return {
     read,
     async update (change) {
-      await gate.ask(gate.scripts.updatePolicy([keys.policy], Object.entries(change).flat().map(String)))
+      await executor.run(executor.scripts.updatePolicy([keys.policy], Object.entries(change).flat().map(String)))
       return { ...await read(), ...change }
     }
   }
@@ -38,14 +38,14 @@ const meanings: { [F in keyof Policy]: (text: string) => Policy[F] | undefined }
   session_limit_action: (text) => SESSION_LIMIT_ACTIONS.find((action) => action === text)
 }
 
-/** The policy that stored fields describe; `onOddity` hears of each field that was passed over. */
-function policyFromFields (fields: Record<string, string>, defaults: Policy, onOddity: (field: string) => void): Policy {
+/** The policy that stored fields describe; `onMalformed` hears of each field that was passed over. */
+function policyFromFields (fields: Record<string, string>, defaults: Policy, onMalformed: (field: string) => void): Policy {
   const policy: Record<string, unknown> = { ...defaults }
   for (const [field, meaning] of Object.entries(meanings)) {
     const text = fields[field]
     if (text === undefined) continue
     const value = meaning(text)
-    if (value === undefined) onOddity(field)
+    if (value === undefined) onMalformed(field)
     else policy[field] = value
   }
   return policy as Policy

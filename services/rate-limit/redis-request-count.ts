@@ -1,20 +1,20 @@
 /** Counts requests in windows of time in Redis, so that all replicas count together. */
 import { createHash } from 'node:crypto'
-import type { RedisGate } from '../redis/redis-gate.ts'
-import type { RedisKeys } from '../redis/redis-keys.ts'
+import type { RedisExecutor } from '../redis/executor.ts'
+import type { RedisKeys } from '../redis/keys.ts'
 
 /** How many requests came in a window, and how long it lasts yet, in milliseconds. */
 export interface RequestCount { count: number, leftMs: number }
 
 /** One key a caller, which expires with its window. */
 export class RedisRequestCount {
-  #gate: RedisGate
+  #executor: RedisExecutor
   #keys: RedisKeys
   #isAway: () => boolean
 
   /** @param isAway - whether Redis is known to be away and not to be asked */
-  constructor (gate: RedisGate, keys: RedisKeys, isAway: () => boolean) {
-    this.#gate = gate
+  constructor (executor: RedisExecutor, keys: RedisKeys, isAway: () => boolean) {
+    this.#executor = executor
     this.#keys = keys
     this.#isAway = isAway
   }
@@ -25,7 +25,7 @@ export class RedisRequestCount {
     // A subject may be any text of any length: its hash is neither a hash tag nor a long key.
     const key = this.#keys.requestCount(createHash('sha256').update(caller).digest('base64url'))
     try {
-      const [count, leftMs] = await this.#gate.ask(this.#gate.scripts.countRequest([key], [windowMs])) as [number, number]
+      const [count, leftMs] = await this.#executor.run(this.#executor.scripts.countRequest([key], [windowMs])) as [number, number]
       return { count, leftMs }
     } catch {
       return undefined

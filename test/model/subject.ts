@@ -3,7 +3,7 @@ import { MemoryLimitsStore } from '../../services/limits/memory-limits-store.ts'
 import { memoryPolicySource } from '../../services/policy/memory-policy-source.ts'
 import { PolicyCache } from '../../services/policy/policy.ts'
 import type { Policy } from '../../schemas/policy.ts'
-import { MemorySessionStore } from '../../services/sessions/memory-session-store.ts'
+import { MemorySessionStore } from '../../services/sessions/memory/memory-session-store.ts'
 import type { SessionStore } from '../../services/sessions/session-store.ts'
 
 /** A store under test, with a time that can be moved on. Its time of 0 is when it was made. */

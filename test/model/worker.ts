@@ -1,7 +1,7 @@
 /** Runs sequences in a thread of its own: tap watches every promise in the main one, at a price. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { Redis } from 'ioredis'
-import { RedisGate } from '../../services/redis/redis-gate.ts'
+import { RedisExecutor } from '../../services/redis/executor.ts'
 import { inSteps, toTheMillisecond } from './commands.ts'
 import { Model } from './model.ts'
 import { redisSubject } from './redis-subject.ts'
@@ -20,12 +20,12 @@ async function inMemory () {
 
 async function onRedis (url: string) {
   const client = new Redis(url, { enableAutoPipelining: true })
-  const gate = new RedisGate(client, 10_000)
+  const executor = new RedisExecutor(client, 10_000)
   let made = 0
   try {
     return await runSequences({
       commands: inSteps,
-      start: async () => await redisSubject(gate, `${made++}:`, policy),
+      start: async () => await redisSubject(executor, `${made++}:`, policy),
       runs,
       atMostSeconds,
       seed,

@@ -1,5 +1,5 @@
 import { deepStrictEqual } from 'node:assert/strict'
-import type { RedisKeys } from '../../services/redis/redis-keys.ts'
+import type { RedisKeys } from '../../services/redis/keys.ts'
 import type { SessionDetails } from '../../schemas/sessions.ts'
 import type { Subject } from '../model/subject.ts'
 import { checks } from './checks.ts'

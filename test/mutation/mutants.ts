@@ -1,4 +1,4 @@
-import type { Scripts } from '../../services/redis/redis-scripts.ts'
+import type { Scripts } from '../../services/redis/scripts.ts'
 
 /** One mistake in a script: where this text is, that one stands instead. */
 export type Mutant = [mistake: string, text: string, instead: string]

@@ -11,15 +11,15 @@ const HEADERS = {
 }
 
 /** Sets what every answer says. */
-export function setAnswerHeaders (reply: FastifyReply): FastifyReply {
+export function setSecurityHeaders (reply: FastifyReply): FastifyReply {
   return reply.headers(HEADERS).header('x-request-id', reply.request.id)
 }
 
 export default fp(async (app) => {
   app.addHook('onRequest', (request, reply, done) => {
-    setAnswerHeaders(reply)
+    setSecurityHeaders(reply)
     // Not for what came in the clear (RFC 6797, 7.2): behind a proxy that ends TLS it has to be a trusted one to be believed.
     if (request.protocol === 'https') reply.header('strict-transport-security', 'max-age=31536000')
     done()
   })
-}, { name: 'answer-headers' })
+}, { name: 'security-headers' })

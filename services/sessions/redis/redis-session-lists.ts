@@ -1,18 +1,17 @@
 /** Lists and counts of sessions on Redis, in pages, pipelined. */
-import type { Count } from '../../schemas/counts.ts'
-import type { Page } from '../../schemas/paging.ts'
-import type { Session } from '../../schemas/sessions.ts'
-import type { PageRequest } from '../limits/limits-store.ts'
-import type { RedisLimitsStore } from '../limits/redis-limits-store.ts'
-import type { Oddities } from '../oddities.ts'
-import type { RedisGate } from '../redis/redis-gate.ts'
-import type { RedisKeys } from '../redis/redis-keys.ts'
-import { keyspaces, scanAll, scanPage, type ScanList, type Source } from '../redis/redis-scan.ts'
-import { toCount } from './count.ts'
-import { externalSession, externalUsername } from './external-session.ts'
+import type { Count } from '../../../schemas/counts.ts'
+import type { Page, PageRequest } from '../../../schemas/paging.ts'
+import type { Session } from '../../../schemas/sessions.ts'
+import type { RedisLimitsStore } from '../../limits/redis-limits-store.ts'
+import type { MalformedValues } from '../../util/malformed-values.ts'
+import type { RedisExecutor } from '../../redis/executor.ts'
+import type { RedisKeys } from '../../redis/keys.ts'
+import { keyspaces, scanAll, scanPage, type ScanList, type Source } from '../../redis/scan.ts'
+import { toCount } from '../count.ts'
+import { externalSession, externalUsername } from '../external-session.ts'
 import { decodeLease, leaseToSession } from './lease-record.ts'
-import type { CountEntry, SessionStore } from './session-store.ts'
-import { rankUsers } from './user-ranking.ts'
+import type { CountEntry, SessionStore } from '../session-store.ts'
+import { rankUsers } from '../user-ranking.ts'
 
 /** A session as a list finds it: who recorded it, and whose it is, if that is known yet. */
 interface Found { source: 'lease' | 'external', id: string, username?: string }
@@ -30,16 +29,16 @@ function foundBy (name: string): Found {
 
 /** Reads sessions; changes nothing. */
 export class RedisSessionLists {
-  #gate: RedisGate
+  #executor: RedisExecutor
   #keys: RedisKeys
   #limits: RedisLimitsStore
-  #oddities: Oddities
+  #malformed: MalformedValues
 
-  constructor (gate: RedisGate, keys: RedisKeys, limits: RedisLimitsStore, oddities: Oddities) {
-    this.#gate = gate
+  constructor (executor: RedisExecutor, keys: RedisKeys, limits: RedisLimitsStore, malformed: MalformedValues) {
+    this.#executor = executor
     this.#keys = keys
     this.#limits = limits
-    this.#oddities = oddities
+    this.#malformed = malformed
   }
 
   async getCount (username: string): Promise<Count> {
@@ -97,7 +96,7 @@ export class RedisSessionLists {
   /** Every user once, whichever of the two families its sessions are in. */
   #counts (): ScanList<CountEntry> {
     return {
-      sources: keyspaces(this.#gate, this.#keys.userSessionsPattern, (key) => {
+      sources: keyspaces(this.#executor, this.#keys.userSessionsPattern, (key) => {
         const external = this.#keys.usernameOf('user-sessions', key)
         const leases = this.#keys.usernameOf('user-leases', key)
         return external !== undefined ? `e${external}` : leases !== undefined ? `l${leases}` : undefined
@@ -117,16 +116,16 @@ export class RedisSessionLists {
 
   async #count (username: string): Promise<[leases: number, external: number, own: string, temporary: string]> {
     const sessions = this.#keys.user('user-sessions', username)
-    const [leases, external, own, temporary] = await this.#gate.ask(this.#gate.scripts.count([
+    const [leases, external, own, temporary] = await this.#executor.run(this.#executor.scripts.count([
       this.#keys.user('user-leases', username), sessions,
       this.#keys.user('user-limit', username), this.#keys.user('user-temporary-limit', username)
     ], [])) as [number, number, string, string]
-    if (external < 0) this.#oddities.note('sessions_wrong_type', sessions)
+    if (external < 0) this.#malformed.note('sessions_wrong_type', sessions)
     return [leases, Math.max(0, external), own, temporary]
   }
 
   #all (): Source[] {
-    return keyspaces(this.#gate, this.#keys.sessionRecordsPattern, (key) => {
+    return keyspaces(this.#executor, this.#keys.sessionRecordsPattern, (key) => {
       const found = this.#keys.sessionIdOf(key)
       return found && nameOf(found)
     })
@@ -135,11 +134,11 @@ export class RedisSessionLists {
   #ofUser (username: string): Source[] {
     return [
       async (cursor, look) => {
-        const [next, pairs] = await this.#scanned(this.#gate.client.zscan(this.#keys.user('user-leases', username), cursor, 'COUNT', look))
+        const [next, pairs] = await this.#scanned(this.#executor.client.zscan(this.#keys.user('user-leases', username), cursor, 'COUNT', look))
         return [next, pairs.filter((_text, i) => i % 2 === 0).map((id) => nameOf({ source: 'lease', id, username }))]
       },
       async (cursor, look) => {
-        const [next, ids] = await this.#scanned(this.#gate.client.sscan(this.#keys.user('user-sessions', username), cursor, 'COUNT', look))
+        const [next, ids] = await this.#scanned(this.#executor.client.sscan(this.#keys.user('user-sessions', username), cursor, 'COUNT', look))
         return [next, ids.map((id) => nameOf({ source: 'external', id, username }))]
       }
     ]
@@ -147,7 +146,7 @@ export class RedisSessionLists {
 
   #ofNode (node: string): Source[] {
     return [async (cursor, look) => {
-      const [next, pairs] = await this.#scanned(this.#gate.client.zscan(this.#keys.nodeLeases(node), cursor, 'COUNT', look))
+      const [next, pairs] = await this.#scanned(this.#executor.client.zscan(this.#keys.nodeLeases(node), cursor, 'COUNT', look))
       return [next, pairs.filter((_text, i) => i % 2 === 0).map((member) => {
         const [username = '', id = ''] = member.split(' ')
         return nameOf({ source: 'lease', id, username })
@@ -156,17 +155,17 @@ export class RedisSessionLists {
   }
 
   async #scanned (reply: Promise<[string, string[]]>): Promise<[string, string[]]> {
-    return await this.#gate.or<[string, string[]]>(['0', []], this.#gate.ask(reply))
+    return await this.#executor.or<[string, string[]]>(['0', []], this.#executor.run(reply))
   }
 
   /** What is found, as sessions; what is no longer up, or not what its key says, is left out. */
   async #load (found: Found[]): Promise<Session[]> {
     const [nowMs, records] = await Promise.all([
-      this.#gate.nowMs(),
-      this.#gate.getMany(found.map(({ id, source, username = '' }) =>
+      this.#executor.nowMs(),
+      this.#executor.getMany(found.map(({ id, source, username = '' }) =>
         source === 'lease' ? this.#keys.lease(username, id) : this.#keys.session(id)))
     ])
-    const sessions = await this.#gate.ask(Promise.all(found.map(async (one, i) =>
+    const sessions = await this.#executor.run(Promise.all(found.map(async (one, i) =>
       one.source === 'lease' ? await this.#lease(one, records[i], nowMs) : await this.#external(one, records[i], nowMs))))
     return sessions.filter((session) => session !== null)
   }
@@ -183,13 +182,13 @@ export class RedisSessionLists {
     if (holder === undefined) return null
     const [endMs, member] = await Promise.all([
       this.#leaseEnd(holder, id),
-      this.#gate.or(0, this.#gate.client.sismember(this.#keys.user('user-sessions', holder), id))
+      this.#executor.or(0, this.#executor.client.sismember(this.#keys.user('user-sessions', holder), id))
     ])
     return member === 0 || (endMs !== undefined && endMs > nowMs) ? null : externalSession(id, holder, json)
   }
 
   async #leaseEnd (username: string, id: string): Promise<number | undefined> {
-    const score = await this.#gate.or(null, this.#gate.client.zscore(this.#keys.user('user-leases', username), id))
+    const score = await this.#executor.or(null, this.#executor.client.zscore(this.#keys.user('user-leases', username), id))
     return score === null ? undefined : Number(score)
   }
 }

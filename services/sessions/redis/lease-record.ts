@@ -1,6 +1,6 @@
 /** How a lease is written down: `+<user> <start ms> <node> <details>`; an id that has ended as `-<user> <reason>`. */
-import type { Session, SessionDetails } from '../../schemas/sessions.ts'
-import { toTimestamp } from '../clock.ts'
+import type { Session, SessionDetails } from '../../../schemas/sessions.ts'
+import { toTimestamp } from '../../clock.ts'
 
 /** What is known of a lease but for its end. */
 export interface Lease {

@@ -1,5 +1,5 @@
 /** Opaque page cursors: base64url of JSON, checked when they come back. */
-import { ServiceError } from './errors.ts'
+import { ServiceError } from '../errors.ts'
 
 /** A position as a cursor. */
 export function encodeCursor (position: unknown): string {

@@ -2,22 +2,22 @@
 import { randomUUID } from 'node:crypto'
 import { RedisLimitsStore } from '../limits/redis-limits-store.ts'
 import { MemoryLimitsStore } from '../limits/memory-limits-store.ts'
-import type { Oddities } from '../oddities.ts'
+import type { MalformedValues } from '../util/malformed-values.ts'
 import type { PolicyCache } from '../policy/policy.ts'
 import { RedisRequestCount } from '../rate-limit/redis-request-count.ts'
-import type { RedisGate } from '../redis/redis-gate.ts'
-import type { RedisKeys } from '../redis/redis-keys.ts'
-import type { Log } from '../sessions/admission.ts'
-import { MemorySessionStore } from '../sessions/memory-session-store.ts'
-import { RedisClusterSessionStore } from '../sessions/redis-cluster-session-store.ts'
-import { RedisSessionStore } from '../sessions/redis-session-store.ts'
+import type { RedisExecutor } from '../redis/executor.ts'
+import type { RedisKeys } from '../redis/keys.ts'
+import type { Log } from '../log.ts'
+import { MemorySessionStore } from '../sessions/memory/memory-session-store.ts'
+import { RedisClusterSessionStore } from '../sessions/redis/redis-cluster-session-store.ts'
+import { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
 import { LEARNING_MS } from '../sessions/timing.ts'
-import { Breaker } from './breaker.ts'
-import { KnownLimits } from './known-limits.ts'
-import { Outbox } from './outbox.ts'
-import { Replay } from './replay.ts'
-import { ResilientLimitsStore } from './resilient-limits-store.ts'
-import { ResilientSessionStore, type OutageMode } from './resilient-session-store.ts'
+import { Breaker } from '../outage/breaker.ts'
+import { LimitCache } from '../outage/limit-cache.ts'
+import { Outbox } from '../outage/outbox.ts'
+import { Replay } from '../outage/replay.ts'
+import { ResilientLimitsStore } from '../outage/resilient-limits-store.ts'
+import { ResilientSessionStore, type OutageMode } from '../outage/resilient-session-store.ts'
 
 /** How long the mirror remembers an id that has ended, in milliseconds: long enough for a late retry. */
 const MIRROR_ENDED_MEMORY_MS = 120_000
@@ -31,18 +31,18 @@ const REPLICATION_LAG_MS = 10_000
 const steadyClock = () => performance.timeOrigin + performance.now()
 
 /** The stores on Redis, and what starts and stops them. */
-export function redisStores (gate: RedisGate, keys: RedisKeys, policy: PolicyCache, oddities: Oddities, mode: OutageMode, log: Log) {
-  const limits = new RedisLimitsStore(gate, keys, policy, oddities)
-  const store = new (gate.isCluster ? RedisClusterSessionStore : RedisSessionStore)(gate, keys, policy, limits, oddities)
-  const known = new KnownLimits(new MemoryLimitsStore(policy, steadyClock), steadyClock)
+export function redisStores (executor: RedisExecutor, keys: RedisKeys, policy: PolicyCache, malformed: MalformedValues, mode: OutageMode, log: Log) {
+  const limits = new RedisLimitsStore(executor, keys, policy, malformed)
+  const store = new (executor.isCluster ? RedisClusterSessionStore : RedisSessionStore)(executor, keys, policy, limits, malformed)
+  const known = new LimitCache(new MemoryLimitsStore(policy, steadyClock), steadyClock)
   const mirror = new MemorySessionStore(known.mirror, policy, steadyClock, MIRROR_ENDED_MEMORY_MS)
   const outbox = new Outbox()
-  const replay = new Replay(gate, keys, store, mirror, outbox)
+  const replay = new Replay(executor, keys, store, mirror, outbox)
   const check = async () => {
     // A new one each time: the generation that this process began may be lost, too.
     const begun = randomUUID()
-    const probes = keys.generations.map(async (key) => await gate.scripts.probe([key], [begun]) as [string, number, string])
-    const seen = await gate.ask(Promise.all(probes))
+    const probes = keys.generations.map(async (key) => await executor.scripts.probe([key], [begun]) as [string, number, string])
+    const seen = await executor.run(Promise.all(probes))
     learn(Math.min(...seen.map(([, ageMs]) => ageMs)) < LEARNING_MS)
     return {
       generation: seen.map(([generation]) => generation).join(' '),
@@ -72,10 +72,10 @@ export function redisStores (gate: RedisGate, keys: RedisKeys, policy: PolicyCac
   return {
     limits: new ResilientLimitsStore(limits, known, breaker),
     sessions: new ResilientSessionStore({
-      store, mirror, known, outbox, breaker, mode, reconnected: async () => await gate.connected(RECONNECT_WAIT_MS)
+      store, mirror, known, outbox, breaker, mode, reconnected: async () => await executor.connected(RECONNECT_WAIT_MS)
     }),
     check,
-    requestCount: new RedisRequestCount(gate, keys, () => breaker.open),
+    requestCount: new RedisRequestCount(executor, keys, () => breaker.open),
     start: async () => {
       await breaker.start()
       known.start(limits, (error) => log.info({ err: error }, 'the limits could not be read ahead; the next try comes by itself'))

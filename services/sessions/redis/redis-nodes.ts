@@ -1,14 +1,14 @@
 /** Switch nodes on Redis: what each one reports is the truth about its calls. */
-import type { NodeSummary } from '../../schemas/sessions.ts'
-import { toTimestamp } from '../clock.ts'
-import { inTurns } from '../in-turns.ts'
-import type { PageRequest } from '../limits/limits-store.ts'
-import type { RedisGate } from '../redis/redis-gate.ts'
-import type { RedisKeys } from '../redis/redis-keys.ts'
-import { scanPage } from '../redis/redis-scan.ts'
-import { tallyReport } from './node-report.ts'
+import type { PageRequest } from '../../../schemas/paging.ts'
+import type { NodeSummary } from '../../../schemas/sessions.ts'
+import { toTimestamp } from '../../clock.ts'
+import { forEachLimit } from '../../util/for-each-limit.ts'
+import type { RedisExecutor } from '../../redis/executor.ts'
+import type { RedisKeys } from '../../redis/keys.ts'
+import { scanPage } from '../../redis/scan.ts'
+import { tallyReport } from '../node-report.ts'
 import type { NodeRenewals } from './redis-renewals.ts'
-import type { NodeReconciliation, ReconcileResult, ReleaseResult, RenewRequest } from './session-store.ts'
+import type { NodeReconciliation, ReconcileResult, ReleaseResult, RenewRequest } from '../session-store.ts'
 
 /** How many sessions are released at once. */
 const RELEASES_AT_ONCE = 50
@@ -25,26 +25,26 @@ export interface NodeVerbs {
 
 /** Reconciles nodes, and lists them. */
 export class RedisNodes {
-  #gate: RedisGate
+  #executor: RedisExecutor
   #keys: RedisKeys
   #verbs: NodeVerbs
 
-  constructor (gate: RedisGate, keys: RedisKeys, verbs: NodeVerbs) {
-    this.#gate = gate
+  constructor (executor: RedisExecutor, keys: RedisKeys, verbs: NodeVerbs) {
+    this.#executor = executor
     this.#keys = keys
     this.#verbs = verbs
   }
 
   /** Renews what is known, registers what is missing, then releases what the node no longer has. */
   async reconcile ({ node, epoch, sessions, ttlMs, asOfMs }: NodeReconciliation): Promise<ReconcileResult> {
-    const [noted, value] = await this.#gate.ask(this.#gate.scripts.reportNode([this.#keys.nodes], [node, epoch])) as [number, number]
+    const [noted, value] = await this.#executor.run(this.#executor.scripts.reportNode([this.#keys.nodes], [node, epoch])) as [number, number]
     if (noted === 0) return { outcome: 'stale_epoch', epoch: Number(value) }
     const renewals = await this.#verbs.renewOnNode(node, sessions, ttlMs)
     const tally = tallyReport(sessions, renewals.outcomes)
     // What started since the report came in is not in it, whenever it was taken.
     const when = { node, startedByMs: Math.min(asOfMs, value) }
     const missing = await this.#missing(node, sessions, renewals, tally.renewed + tally.registered, value)
-    await inTurns(missing, RELEASES_AT_ONCE, async (member) => {
+    await forEachLimit(missing, RELEASES_AT_ONCE, async (member) => {
       const [username = '', sessionId = ''] = member.split(' ')
       const { outcome } = await this.#verbs.releaseFrom(username, sessionId, 'missing on its node', when)
       if (outcome === 'released') tally.released++
@@ -58,12 +58,12 @@ export class RedisNodes {
    * renewed ones end are all that are too many.
    */
   async #missing (node: string, sessions: RenewRequest[], renewals: NodeRenewals, kept: number, nowMs: number): Promise<string[]> {
-    const { client } = this.#gate
+    const { client } = this.#executor
     const index = this.#keys.nodeLeases(node)
-    const ask = async (reply: Promise<string[]>) => await this.#gate.ask(this.#gate.or<string[]>([], reply))
+    const ask = async (reply: Promise<string[]>) => await this.#executor.run(this.#executor.or<string[]>([], reply))
     // What the index names beyond its end is no lease any more.
-    const [, held] = await this.#gate.ask(Promise.all([
-      this.#gate.or(0, client.zremrangebyscore(index, '-inf', nowMs)), this.#gate.or(0, client.zcard(index))
+    const [, held] = await this.#executor.run(Promise.all([
+      this.#executor.or(0, client.zremrangebyscore(index, '-inf', nowMs)), this.#executor.or(0, client.zcard(index))
     ]))
     const distinct = new Set(sessions.map(({ sessionId }) => sessionId)).size === sessions.length
     if (distinct && held === kept) return []
@@ -82,8 +82,8 @@ export class RedisNodes {
   async list ({ cursor, count }: PageRequest) {
     return await scanPage({
       sources: [async (position, look) => {
-        const [next, fields] = await this.#gate.or<[string, string[]]>(['0', []],
-          this.#gate.ask(this.#gate.client.hscan(this.#keys.nodes, position, 'COUNT', look)))
+        const [next, fields] = await this.#executor.or<[string, string[]]>(['0', []],
+          this.#executor.run(this.#executor.client.hscan(this.#keys.nodes, position, 'COUNT', look)))
         return [next, fields.filter((_field, i) => i % 2 === 0)]
       }],
       load: async (nodes) => await this.#summaries(nodes)
@@ -91,11 +91,11 @@ export class RedisNodes {
   }
 
   async #summaries (nodes: string[]): Promise<NodeSummary[]> {
-    const nowMs = await this.#gate.nowMs()
-    const [values, counts] = await this.#gate.ask(Promise.all([
-      this.#gate.or<Array<string | null>>([], this.#gate.client.hmget(this.#keys.nodes, ...nodes)),
+    const nowMs = await this.#executor.nowMs()
+    const [values, counts] = await this.#executor.run(Promise.all([
+      this.#executor.or<Array<string | null>>([], this.#executor.client.hmget(this.#keys.nodes, ...nodes)),
       Promise.all(nodes.map(async (node) =>
-        await this.#gate.or(0, this.#gate.client.zcount(this.#keys.nodeLeases(node), `(${nowMs}`, '+inf'))))
+        await this.#executor.or(0, this.#executor.client.zcount(this.#keys.nodeLeases(node), `(${nowMs}`, '+inf'))))
     ]))
     return nodes.flatMap((node, i) => {
       const [, epoch, seen] = /^(\d+) (\d+)$/.exec(values[i] ?? '') ?? []

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
  * others took longer, and so rests longer.
  * @param share - above 0, at most 1
  */
-export async function * paced<T> (steps: AsyncIterable<T>, share: number): AsyncGenerator<T> {
+export async function * throttled<T> (steps: AsyncIterable<T>, share: number): AsyncGenerator<T> {
   let startedMs = performance.now()
   for await (const step of steps) {
     const tookMs = performance.now() - startedMs

@@ -1,7 +1,6 @@
 /** The audit log: who changed what, for whom, from where, and what came of it. One record for each request to change something. */
-import { SessionIdSchema, UsernameSchema } from '../schemas/names.ts'
-import { NodeNameSchema } from '../schemas/sessions.ts'
-import type { Caller } from './auth/permissions.ts'
+import { NodeNameSchema, SessionIdSchema, UsernameSchema } from '../../schemas/names.ts'
+import type { Caller } from './permissions.ts'
 
 /** The changes that are noted, by method and route pattern. Calls that are taken and renewed are no changes. */
 export const AUDITED: Record<string, string> = {

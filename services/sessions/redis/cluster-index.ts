@@ -2,10 +2,10 @@
  * What a Redis Cluster cannot do within one script: find a session's user by its id, and a node's sessions, for those
  * keys lie in other slots than the user's. Kept beside the scripts: an id is claimed before its slot is taken.
  */
-import type { RedisGate } from '../redis/redis-gate.ts'
-import type { RedisKeys } from '../redis/redis-keys.ts'
+import type { RedisExecutor } from '../../redis/executor.ts'
+import type { RedisKeys } from '../../redis/keys.ts'
 import { decodeLease } from './lease-record.ts'
-import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from './timing.ts'
+import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../timing.ts'
 
 /** What came of a claim: the id is the user's now (`fresh`: it was nobody's before), or why it is not. */
 export type Claim = { outcome: 'claimed', fresh: boolean } | { outcome: 'conflict' | 'ended' }
@@ -15,24 +15,24 @@ const TRIES = 3
 
 /** The index of sessions by id and by node. */
 export class ClusterIndex {
-  #gate: RedisGate
+  #executor: RedisExecutor
   #keys: RedisKeys
 
-  constructor (gate: RedisGate, keys: RedisKeys) {
-    this.#gate = gate
+  constructor (executor: RedisExecutor, keys: RedisKeys) {
+    this.#executor = executor
     this.#keys = keys
   }
 
   /** Whose session an id is, as far as the index knows. */
   async holderOf (sessionId: string): Promise<string | undefined> {
-    return await this.#gate.ask(this.#gate.client.get(this.#keys.holder(sessionId))) ?? undefined
+    return await this.#executor.run(this.#executor.client.get(this.#keys.holder(sessionId))) ?? undefined
   }
 
   /** Claims an id for a user, unless another one holds it or it has ended. */
   async claim (sessionId: string, username: string, ttlMs: number): Promise<Claim> {
     let replaceable = ''
     for (let i = 0; i < TRIES; i++) {
-      const [holder, fresh] = await this.#gate.ask(this.#gate.scripts.claim(
+      const [holder, fresh] = await this.#executor.run(this.#executor.scripts.claim(
         [this.#keys.holder(sessionId)], [username, ttlMs + RECORD_GRACE_MS, replaceable])) as [string, string]
       if (holder === username) return { outcome: 'claimed', fresh: fresh === '1' }
       const state = await this.stateOf(sessionId, holder)
@@ -48,11 +48,11 @@ export class ClusterIndex {
    * round trip.
    */
   async stateOf (sessionId: string, holder: string): Promise<'live' | 'expired' | 'ended' | 'claimed'> {
-    const { client } = this.#gate
-    const [nowMs, record, end] = await this.#gate.ask(Promise.all([
-      this.#gate.nowMs(),
-      this.#gate.or(null, client.get(this.#keys.lease(holder, sessionId))),
-      this.#gate.or(null, client.zscore(this.#keys.user('user-leases', holder), sessionId))
+    const { client } = this.#executor
+    const [nowMs, record, end] = await this.#executor.run(Promise.all([
+      this.#executor.nowMs(),
+      this.#executor.or(null, client.get(this.#keys.lease(holder, sessionId))),
+      this.#executor.or(null, client.zscore(this.#keys.user('user-leases', holder), sessionId))
     ]))
     if (record?.startsWith('-') === true) return 'ended'
     if (end !== null && Number(end) > nowMs) return 'live'
@@ -61,29 +61,29 @@ export class ClusterIndex {
 
   /** Gives up a claim that led to no lease. */
   async unclaim (sessionId: string): Promise<void> {
-    await this.#gate.ask(this.#gate.client.del(this.#keys.holder(sessionId)))
+    await this.#executor.run(this.#executor.client.del(this.#keys.holder(sessionId)))
   }
 
   /** Remembers whose an id was that has ended, for as long as its end is remembered. */
   async remember (sessionId: string): Promise<void> {
-    await this.#gate.ask(this.#gate.client.pexpire(this.#keys.holder(sessionId), ENDED_MEMORY_MS, 'GT'))
+    await this.#executor.run(this.#executor.client.pexpire(this.#keys.holder(sessionId), ENDED_MEMORY_MS, 'GT'))
   }
 
   /** A late try with an id that has ended starts the time anew for which that is remembered. */
   async remindEnded (sessionId: string, holder: string): Promise<void> {
     await Promise.all([
       this.remember(sessionId),
-      this.#gate.ask(this.#gate.client.pexpire(this.#keys.lease(holder, sessionId), ENDED_MEMORY_MS, 'GT'))
+      this.#executor.run(this.#executor.client.pexpire(this.#keys.lease(holder, sessionId), ENDED_MEMORY_MS, 'GT'))
     ])
   }
 
   /** Notes on which node a session is, until its lease would end. */
   async arrive (sessionId: string, username: string, node: string | null, expiresMs: number): Promise<void> {
-    if (node !== null) await this.#gate.ask(this.#gate.client.zadd(this.#keys.nodeLeases(node), expiresMs, `${username} ${sessionId}`))
+    if (node !== null) await this.#executor.run(this.#executor.client.zadd(this.#keys.nodeLeases(node), expiresMs, `${username} ${sessionId}`))
   }
 
   /** A session is no longer on its node. */
   async leave (sessionId: string, username: string, node: string): Promise<void> {
-    if (node !== '') await this.#gate.ask(this.#gate.client.zrem(this.#keys.nodeLeases(node), `${username} ${sessionId}`))
+    if (node !== '') await this.#executor.run(this.#executor.client.zrem(this.#keys.nodeLeases(node), `${username} ${sessionId}`))
   }
 }

@@ -1,8 +1,8 @@
 /** Lists over the keyspace: by SCAN, in pages that can be resumed, never holding more than a step in memory. */
 import { Cluster, type Redis } from 'ioredis'
 import type { Page } from '../../schemas/paging.ts'
-import { decodeCursor, encodeCursor } from '../cursor.ts'
-import type { RedisGate } from './redis-gate.ts'
+import { decodeCursor, encodeCursor } from '../util/cursor.ts'
+import type { RedisExecutor } from './executor.ts'
 
 /**
  * One thing to go through, the keyspace of a master or a big key: from a SCAN cursor, looking at about `look` entries.
@@ -18,9 +18,9 @@ export interface ScanList<T> {
 }
 
 /** The keyspaces of all masters, as sources of the names in keys that match a pattern. */
-export function keyspaces (gate: RedisGate, pattern: string, nameOf: (key: string) => string | undefined): Source[] {
-  return mastersOf(gate.client).map((master): Source => async (cursor, look) => {
-    const [next, keys] = await gate.ask(master.scan(cursor, 'MATCH', pattern, 'COUNT', look))
+export function keyspaces (executor: RedisExecutor, pattern: string, nameOf: (key: string) => string | undefined): Source[] {
+  return mastersOf(executor.client).map((master): Source => async (cursor, look) => {
+    const [next, keys] = await executor.run(master.scan(cursor, 'MATCH', pattern, 'COUNT', look))
     const names = new Set(keys.map(nameOf))
     names.delete(undefined)
     return [next, [...names] as string[]]

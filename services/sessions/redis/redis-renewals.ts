@@ -1,11 +1,11 @@
 /** Renewals on Redis, one or thousands: many sessions a script call, and a few calls under way at a time. */
-import type { RedisGate } from '../redis/redis-gate.ts'
-import type { RedisKeys } from '../redis/redis-keys.ts'
-import { inTurns } from '../in-turns.ts'
+import type { RedisExecutor } from '../../redis/executor.ts'
+import type { RedisKeys } from '../../redis/keys.ts'
+import { forEachLimit } from '../../util/for-each-limit.ts'
 import { decodeLease, encodeDetails, leaseToSession } from './lease-record.ts'
-import { Renewed } from './renewed.ts'
-import type { RenewRequest, RenewResult } from './session-store.ts'
-import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from './timing.ts'
+import { Renewed } from '../renewed.ts'
+import type { RenewRequest, RenewResult } from '../session-store.ts'
+import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../timing.ts'
 
 /** The most sessions that one script call renews: Redis serves nobody else for about a millisecond. */
 const MOST_PER_CALL = 250
@@ -27,18 +27,18 @@ interface Batch { from: number, to: number, node: string }
 
 /** Renews leases. */
 export class RedisRenewals {
-  #gate: RedisGate
+  #executor: RedisExecutor
   #keys: RedisKeys
 
-  constructor (gate: RedisGate, keys: RedisKeys) {
-    this.#gate = gate
+  constructor (executor: RedisExecutor, keys: RedisKeys) {
+    this.#executor = executor
     this.#keys = keys
   }
 
   /** In a cluster all requests are about one user. */
   async renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
     const results: RenewResult[] = []
-    await inTurns(batches(requests), CALLS_AT_ONCE, async (batch) => {
+    await forEachLimit(batches(requests), CALLS_AT_ONCE, async (batch) => {
       const [expiresMs, digits, ...records] = await this.#ask(requests, batch, ttlMs, true)
       for (let i = batch.from; i < batch.to; i++) {
         const { sessionId } = requests[i] as RenewRequest
@@ -55,7 +55,7 @@ export class RedisRenewals {
   async renewOnNode (node: string, requests: RenewRequest[], ttlMs: number): Promise<NodeRenewals> {
     const outcomes: NodeRenewals['outcomes'] = []
     let [earliestEndMs, latestEndMs] = [Infinity, -Infinity]
-    await inTurns(batches(requests, node), CALLS_AT_ONCE, async (batch) => {
+    await forEachLimit(batches(requests, node), CALLS_AT_ONCE, async (batch) => {
       const [expiresMs, digits] = await this.#ask(requests, batch, ttlMs, false)
       for (let i = batch.from; i < batch.to; i++) outcomes[i] = outcomeAt(digits, i - batch.from)
       earliestEndMs = Math.min(earliestEndMs, expiresMs)
@@ -85,7 +85,7 @@ export class RedisRenewals {
     const keys = [this.#keys.user('user-leases', username)]
     // Where a slot may be half moved, Redis has to know all that a call is about to say so.
     if (this.#keys.cluster) for (let i = from; i < to; i++) keys.push(this.#keys.lease(username, requests[i]?.sessionId ?? ''))
-    return await this.#gate.ask(this.#gate.scripts.renew(keys, args)) as [expiresMs: number, digits: string, ...records: string[]]
+    return await this.#executor.run(this.#executor.scripts.renew(keys, args)) as [expiresMs: number, digits: string, ...records: string[]]
   }
 }
 

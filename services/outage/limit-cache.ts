@@ -4,8 +4,8 @@ import type { Limit } from '../../schemas/limits.ts'
 import type { Clock } from '../clock.ts'
 import type { LimitsStore } from '../limits/limits-store.ts'
 import type { MemoryLimitsStore } from '../limits/memory-limits-store.ts'
-import { LatestMap } from '../latest-map.ts'
-import { paced } from '../paced.ts'
+import { BoundedMap } from '../util/bounded-map.ts'
+import { throttled } from '../util/throttled.ts'
 
 /** The most users whose limits are remembered. */
 const MOST_USERS = 200_000
@@ -21,11 +21,11 @@ const REREAD_SHARE = 0.5
 const NOTED_AT_ONCE = 1_000
 
 /** Remembers what is known of users' limits, and when it was seen. */
-export class KnownLimits {
+export class LimitCache {
   /** The limits as last seen. */
   readonly mirror: MemoryLimitsStore
   #clock: Clock
-  #seenMs = new LatestMap<string, number>(MOST_USERS)
+  #seenMs = new BoundedMap<string, number>(MOST_USERS)
   #allSeenMs: number | undefined
   #timer: NodeJS.Timeout | undefined
   #stopped = false
@@ -82,7 +82,7 @@ export class KnownLimits {
   async #reread (store: LimitsStore): Promise<void> {
     const startedMs = this.#clock()
     const found = new Map<string, number>()
-    for await (const batch of paced(store.allLimits(''), REREAD_SHARE)) {
+    for await (const batch of throttled(store.allLimits(''), REREAD_SHARE)) {
       if (this.#stopped || found.size > MOST_USERS) return
       for (const [username, limit] of batch) found.set(username, limit)
     }

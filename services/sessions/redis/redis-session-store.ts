@@ -1,23 +1,23 @@
 /** Admission on Redis: one script call and one round trip a verb, the time that of Redis. */
-import type { Session } from '../../schemas/sessions.ts'
-import { storeUnavailable } from '../errors.ts'
-import type { PageRequest } from '../limits/limits-store.ts'
-import type { RedisLimitsStore } from '../limits/redis-limits-store.ts'
-import type { Oddities } from '../oddities.ts'
-import type { PolicyCache } from '../policy/policy.ts'
-import type { RedisGate } from '../redis/redis-gate.ts'
-import type { RedisKeys } from '../redis/redis-keys.ts'
+import type { PageRequest } from '../../../schemas/paging.ts'
+import type { Session } from '../../../schemas/sessions.ts'
+import { storeUnavailable } from '../../errors.ts'
+import type { RedisLimitsStore } from '../../limits/redis-limits-store.ts'
+import type { MalformedValues } from '../../util/malformed-values.ts'
+import type { PolicyCache } from '../../policy/policy.ts'
+import type { RedisExecutor } from '../../redis/executor.ts'
+import type { RedisKeys } from '../../redis/keys.ts'
 import { decodeLease, encodeDetails, leaseToSession } from './lease-record.ts'
-import type { Mirrored } from './memory-session-store.ts'
-import { limitMode } from './policy-mode.ts'
+import type { Mirrored } from '../memory/memory-session-store.ts'
+import { limitMode } from '../policy-mode.ts'
 import { RedisNodes } from './redis-nodes.ts'
 import { RedisRenewals, type NodeRenewals } from './redis-renewals.ts'
 import { RedisSessionLists } from './redis-session-lists.ts'
 import { RedisSweep } from './redis-sweep.ts'
 import type {
   AcquireRequest, AcquireResult, NodeReconciliation, ReleaseResult, RenewRequest, RenewResult, SessionStore
-} from './session-store.ts'
-import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from './timing.ts'
+} from '../session-store.ts'
+import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../timing.ts'
 
 /** What acquire.lua answers with. */
 const ACQUIRED = { admitted: 1, refreshed: 2, limitReached: 3, conflict: 4, lostData: 7 }
@@ -38,7 +38,7 @@ export class RedisSessionStore implements SessionStore {
   /** The generation of data that an acquire has to find in Redis, where that is known: another one has lost its leases. */
   generation: string | undefined
   learning = false
-  #gate: RedisGate
+  #executor: RedisExecutor
   #keys: RedisKeys
   #policy: PolicyCache
   #lists: RedisSessionLists
@@ -46,14 +46,14 @@ export class RedisSessionStore implements SessionStore {
   #nodes: RedisNodes
   #sweep: RedisSweep
 
-  constructor (gate: RedisGate, keys: RedisKeys, policy: PolicyCache, limits: RedisLimitsStore, oddities: Oddities) {
-    this.#gate = gate
+  constructor (executor: RedisExecutor, keys: RedisKeys, policy: PolicyCache, limits: RedisLimitsStore, malformed: MalformedValues) {
+    this.#executor = executor
     this.#keys = keys
     this.#policy = policy
-    this.#lists = new RedisSessionLists(gate, keys, limits, oddities)
-    this.#renewals = new RedisRenewals(gate, keys)
-    this.#nodes = new RedisNodes(gate, keys, this)
-    this.#sweep = new RedisSweep(gate, keys)
+    this.#lists = new RedisSessionLists(executor, keys, limits, malformed)
+    this.#renewals = new RedisRenewals(executor, keys)
+    this.#nodes = new RedisNodes(executor, keys, this)
+    this.#sweep = new RedisSweep(executor, keys)
   }
 
   async acquire (request: AcquireRequest): Promise<AcquireResult> {
@@ -74,7 +74,7 @@ export class RedisSessionStore implements SessionStore {
       this.#keys.user('user-temporary-limit', username)
     ]
     if (!this.#keys.cluster) keys.push(this.#keys.generation, ...(node === '' ? [] : [this.#keys.nodeLeases(node)]))
-    const reply = await this.#gate.ask(this.#gate.scripts.acquire(keys, [
+    const reply = await this.#executor.run(this.#executor.scripts.acquire(keys, [
       username, sessionId, ttlMs, ttlMs + RECORD_GRACE_MS, node, encodeDetails(details),
       policy.max_sessions_per_user, limitMode(policy, details.emergency ?? false), dryRun ? '1' : '', ENDED_MEMORY_MS,
       this.#keys.leasePrefix(username), this.#keys.nodeLeasesPrefix, this.#keys.sessionPrefix,
@@ -113,7 +113,7 @@ export class RedisSessionStore implements SessionStore {
   async releaseFrom (
     username: string, sessionId: string, reason: string, when: ReleaseConditions = {}
   ): Promise<ReleaseResult & { record?: string }> {
-    const [code, record = ''] = await this.#gate.ask(this.#gate.scripts.release([
+    const [code, record = ''] = await this.#executor.run(this.#executor.scripts.release([
       this.#keys.lease(username, sessionId), this.#keys.user('user-leases', username), this.#keys.user('user-sessions', username)
     ], [
       username, sessionId, reason, ENDED_MEMORY_MS, this.#keys.nodeLeasesPrefix, RECORD_GRACE_MS,
@@ -185,11 +185,11 @@ export class RedisSessionStore implements SessionStore {
 
   async claimSweep (forMs: number) {
     // Held a little shorter than the interval, so that the same replica can claim it again next time.
-    return await this.#gate.ask(this.#gate.client.set(this.#keys.sweepLock, '1', 'PX', Math.ceil(forMs * 0.9), 'NX')) === 'OK'
+    return await this.#executor.run(this.#executor.client.set(this.#keys.sweepLock, '1', 'PX', Math.ceil(forMs * 0.9), 'NX')) === 'OK'
   }
 
   async keepSweep (forMs: number) {
-    await this.#gate.ask(this.#gate.client.pexpire(this.#keys.sweepLock, Math.ceil(forMs * 0.9)))
+    await this.#executor.run(this.#executor.client.pexpire(this.#keys.sweepLock, Math.ceil(forMs * 0.9)))
   }
 
   #session (sessionId: string, record: string, expiresMs: number): Session {

@@ -1,9 +1,9 @@
 /** Sweeps what others would trip over: ghosts in the switch's sets, and what is left of expired leases. */
-import type { SweepResult } from '../../schemas/counts.ts'
-import type { RedisGate } from '../redis/redis-gate.ts'
-import { paced } from '../paced.ts'
-import type { RedisKeys, UserFamily } from '../redis/redis-keys.ts'
-import { keyspaces, scanSteps } from '../redis/redis-scan.ts'
+import type { SweepResult } from '../../../schemas/counts.ts'
+import type { RedisExecutor } from '../../redis/executor.ts'
+import { throttled } from '../../util/throttled.ts'
+import type { RedisKeys, UserFamily } from '../../redis/keys.ts'
+import { keyspaces, scanSteps } from '../../redis/scan.ts'
 
 /** The most sessions that one script call looks at. */
 const BATCH = 200
@@ -12,11 +12,11 @@ const STEP_KEYS = 100
 
 /** Walks over all users; what one step holds in memory is bounded. */
 export class RedisSweep {
-  #gate: RedisGate
+  #executor: RedisExecutor
   #keys: RedisKeys
 
-  constructor (gate: RedisGate, keys: RedisKeys) {
-    this.#gate = gate
+  constructor (executor: RedisExecutor, keys: RedisKeys) {
+    this.#executor = executor
     this.#keys = keys
   }
 
@@ -24,10 +24,10 @@ export class RedisSweep {
   async run (share: number): Promise<SweepResult> {
     const result = { users: 0, removed: 0 }
     const steps = scanSteps({
-      sources: keyspaces(this.#gate, this.#keys.userSessionsPattern, (key) => key),
+      sources: keyspaces(this.#executor, this.#keys.userSessionsPattern, (key) => key),
       load: async (keys) => await this.#sweepKeys(keys)
     }, STEP_KEYS)
-    for await (const removed of paced(steps, share)) {
+    for await (const removed of throttled(steps, share)) {
       result.users += removed.length
       for (const ghosts of removed) result.removed += ghosts
     }
@@ -39,8 +39,8 @@ export class RedisSweep {
     const key = this.#keys.user('user-sessions', username)
     let [cursor, removed] = ['0', 0]
     do {
-      const [next, members] = await this.#gate.or<[string, string[]]>(['0', []],
-        this.#gate.ask(this.#gate.client.sscan(key, cursor, 'COUNT', BATCH)))
+      const [next, members] = await this.#executor.or<[string, string[]]>(['0', []],
+        this.#executor.run(this.#executor.client.sscan(key, cursor, 'COUNT', BATCH)))
       for (let i = 0; i < members.length; i += BATCH) removed += await this.#remove(key, members.slice(i, i + BATCH))
       cursor = next
     } while (cursor !== '0')
@@ -66,26 +66,26 @@ export class RedisSweep {
     const keys = usernames.map((username) => this.#keys.user('user-leases', username))
     const args = [BATCH, this.#keys.leasePrefix(usernames[0] ?? ''), this.#keys.nodeLeasesPrefix, ...usernames]
     let purged: string[][]
-    do purged = await this.#gate.ask(this.#gate.scripts.purge(keys, args)) as string[][]
+    do purged = await this.#executor.run(this.#executor.scripts.purge(keys, args)) as string[][]
     while (purged.flat().length === BATCH)
   }
 
   async #remove (key: string, members: string[]): Promise<number> {
     if (this.#keys.cluster) return await this.#removeInCluster(key, members)
     const sessions = members.map((member) => this.#keys.session(member))
-    return await this.#gate.ask(this.#gate.scripts.sweepGhosts([key, ...sessions], members)) as number
+    return await this.#executor.run(this.#executor.scripts.sweepGhosts([key, ...sessions], members)) as number
   }
 
   /** A session lies in another slot than its user's set, so that looking and removing are two steps: twice gone is gone. */
   async #removeInCluster (key: string, members: string[]): Promise<number> {
     const once = await this.#gone(members)
     const twice = once.length === 0 ? [] : await this.#gone(once)
-    return twice.length === 0 ? 0 : await this.#gate.ask(this.#gate.client.srem(key, ...twice))
+    return twice.length === 0 ? 0 : await this.#executor.run(this.#executor.client.srem(key, ...twice))
   }
 
   async #gone (members: string[]): Promise<string[]> {
-    const exist = await this.#gate.ask(Promise.all(members.map(async (member) =>
-      await this.#gate.client.exists(this.#keys.session(member)))))
+    const exist = await this.#executor.run(Promise.all(members.map(async (member) =>
+      await this.#executor.client.exists(this.#keys.session(member)))))
     return members.filter((_member, i) => exist[i] === 0)
   }
 }

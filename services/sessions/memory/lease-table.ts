@@ -1,8 +1,8 @@
 /** Leases in memory, found by id, user and node, and ids that have ended; what nobody needs to remember is forgotten by itself. */
-import type { Clock } from '../clock.ts'
-import { ExpiryQueue } from '../expiry-queue.ts'
-import type { Lease } from './lease-record.ts'
-import { RECORD_GRACE_MS } from './timing.ts'
+import type { Clock } from '../../clock.ts'
+import { ExpiryQueue } from './expiry-queue.ts'
+import type { Lease } from '../redis/lease-record.ts'
+import { RECORD_GRACE_MS } from '../timing.ts'
 
 /**
  * A lease, held until `expiresMs` and remembered a little longer; or an id that has ended, remembered until `expiresMs`,

@@ -2,28 +2,28 @@
  * Admission on a Redis Cluster. A user's keys share a slot, so every decision is still one script; what spans users, that
  * an id is unique and which sessions a node has, is kept in an index beside it.
  */
-import type { Session } from '../../schemas/sessions.ts'
-import type { RedisLimitsStore } from '../limits/redis-limits-store.ts'
-import type { Oddities } from '../oddities.ts'
-import type { PolicyCache } from '../policy/policy.ts'
-import type { RedisGate } from '../redis/redis-gate.ts'
-import type { RedisKeys } from '../redis/redis-keys.ts'
+import type { Session } from '../../../schemas/sessions.ts'
+import type { RedisLimitsStore } from '../../limits/redis-limits-store.ts'
+import type { MalformedValues } from '../../util/malformed-values.ts'
+import type { PolicyCache } from '../../policy/policy.ts'
+import type { RedisExecutor } from '../../redis/executor.ts'
+import type { RedisKeys } from '../../redis/keys.ts'
 import { ClusterIndex } from './cluster-index.ts'
 import { decodeLease } from './lease-record.ts'
-import type { Mirrored } from './memory-session-store.ts'
+import type { Mirrored } from '../memory/memory-session-store.ts'
 import type { NodeRenewals } from './redis-renewals.ts'
 import { RedisSessionStore, type ReleaseConditions } from './redis-session-store.ts'
-import type { AcquireRequest, AcquireResult, ReleaseResult, RenewRequest, RenewResult } from './session-store.ts'
+import type { AcquireRequest, AcquireResult, ReleaseResult, RenewRequest, RenewResult } from '../session-store.ts'
 
 /** Keeps leases in a Redis Cluster. */
 export class RedisClusterSessionStore extends RedisSessionStore {
-  #gate: RedisGate
+  #executor: RedisExecutor
   #index: ClusterIndex
 
-  constructor (gate: RedisGate, keys: RedisKeys, policy: PolicyCache, limits: RedisLimitsStore, oddities: Oddities) {
-    super(gate, keys, policy, limits, oddities)
-    this.#gate = gate
-    this.#index = new ClusterIndex(gate, keys)
+  constructor (executor: RedisExecutor, keys: RedisKeys, policy: PolicyCache, limits: RedisLimitsStore, malformed: MalformedValues) {
+    super(executor, keys, policy, limits, malformed)
+    this.#executor = executor
+    this.#index = new ClusterIndex(executor, keys)
   }
 
   override async acquire (request: AcquireRequest): Promise<AcquireResult> {
@@ -96,7 +96,7 @@ export class RedisClusterSessionStore extends RedisSessionStore {
   }
 
   override async noteRestored (leases: Mirrored[]): Promise<void> {
-    const nowMs = await this.#gate.nowMs()
+    const nowMs = await this.#executor.nowMs()
     await Promise.all(leases.map(async ({ sessionId, lease: { username, node }, remainingMs }) => {
       const leftMs = Math.ceil(remainingMs)
       await this.#index.claim(sessionId, username, leftMs)

@@ -1,10 +1,10 @@
 /** Values that someone else wrote wrongly: counted, logged sparingly, and otherwise passed over. */
 
-/** How long the log stays quiet about a kind of oddity after a line, in milliseconds. */
+/** How long the log stays quiet about a kind of kind after a line, in milliseconds. */
 const QUIET_MS = 10_000
 
-/** Counts oddities by kind, and hands on one of each kind every ten seconds at the most. */
-export class Oddities {
+/** Counts malformed by kind, and hands on one of each kind every ten seconds at the most. */
+export class MalformedValues {
   /** How many were met, by kind. */
   readonly counts = new Map<string, number>()
   #lastLogged = new Map<string, number>()
@@ -15,7 +15,7 @@ export class Oddities {
   }
 
   /**
-   * Notes one oddity.
+   * Notes one kind.
    * @param kind - what is odd; a small, fixed set of words
    * @param key - where it was met
    */

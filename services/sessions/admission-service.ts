@@ -2,16 +2,14 @@
 import type { NodeReport, Session } from '../../schemas/sessions.ts'
 import { toTimestamp } from '../clock.ts'
 import { ServiceError } from '../errors.ts'
+import type { Log } from '../log.ts'
 import type { AcquireRequest, RenewRequest, RenewResult, SessionStore } from './session-store.ts'
 
 /** What a switch answers to an INVITE that is refused (RFC 3261, 21.4.24). */
 export interface SipAnswer { status: number, reason: string }
 
-/** Writes a line with its particulars. */
-export interface Log { warn: (particulars: object, text: string) => void, info: (particulars: object, text: string) => void }
-
 /** Takes and renews leases for the API. */
-export class Admission {
+export class AdmissionService {
   #store: SessionStore
   #sip: SipAnswer
 

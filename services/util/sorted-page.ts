@@ -1,5 +1,5 @@
 /** Pages of names held in memory, in the order of the names. */
-import type { Page } from '../schemas/paging.ts'
+import type { Page } from '../../schemas/paging.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 
 /** The `count` entries whose names come next after the cursor's. @throws ServiceError `invalid_input` for a foreign cursor */

@@ -5,7 +5,7 @@ import { Cluster, ReplyError, type Redis } from 'ioredis'
 import { storeUnavailable } from '../errors.ts'
 import { Deadlines } from './deadlines.ts'
 import { EncodedCommand } from './encoded-command.ts'
-import { loadScripts, type Scripts } from './redis-scripts.ts'
+import { loadScripts, type Scripts } from './scripts.ts'
 
 /** How long one question may take before the store counts as unavailable, in milliseconds. */
 export const DEFAULT_DEADLINE_MS = 200
@@ -14,7 +14,7 @@ export const DEFAULT_DEADLINE_MS = 200
 const CANNOT_SERVE = /^(LOADING|READONLY|OOM|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|NOAUTH|WRONGPASS|NOPERM|UNKILLABLE|EXECABORT|ERR max number of clients|ERR Script attempted to access a non local key)/
 
 /** A Redis client with deadlines, and the scripts loaded into it. */
-export class RedisGate {
+export class RedisExecutor {
   readonly client: Redis
   readonly scripts: Scripts
   readonly deadlineMs: number
@@ -34,7 +34,7 @@ export class RedisGate {
    * Waits for a reply, but not longer than the deadline.
    * @throws ServiceError `store_unavailable` when Redis is away, hangs or says that it cannot serve
    */
-  ask<T> (reply: Promise<T>): Promise<T> {
+  run<T> (reply: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const question = this.#deadlines.begin(() => {
         reject(storeUnavailable(new Error(`Redis did not answer within ${this.deadlineMs} ms`)))
@@ -72,8 +72,8 @@ export class RedisGate {
   /** The strings at many keys, in their order; null where there is none, or a value of another type. */
   async getMany (keys: string[]): Promise<Array<string | null>> {
     if (keys.length === 0) return []
-    if (!this.isCluster) return await this.ask(this.client.mget(keys))
-    return await this.ask(Promise.all(keys.map(async (key) => await this.or(null, this.client.get(key)))))
+    if (!this.isCluster) return await this.run(this.client.mget(keys))
+    return await this.run(Promise.all(keys.map(async (key) => await this.or(null, this.client.get(key)))))
   }
 
   /** A reply, or the fallback where the key holds another type: someone else wrote it. */
@@ -89,7 +89,7 @@ export class RedisGate {
 
   /** The time by the clock of Redis, in milliseconds since the epoch. */
   async nowMs (): Promise<number> {
-    const [seconds = 0, microseconds = 0] = (await this.ask(this.client.time())).map(Number)
+    const [seconds = 0, microseconds = 0] = (await this.run(this.client.time())).map(Number)
     return seconds * 1000 + Math.floor(microseconds / 1000)
   }
 

@@ -1,7 +1,7 @@
 /** A map that holds so many entries at the most: the one that was put longest ago goes first. */
 
 /** A map with `put` beside `set`, which keeps to no bound. */
-export class LatestMap<K, V> extends Map<K, V> {
+export class BoundedMap<K, V> extends Map<K, V> {
   #most: number
   /**
    * Goes on where it was: one that begins anew has to pass all the places of entries that are gone, and there may be as many

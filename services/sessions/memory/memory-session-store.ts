@@ -1,21 +1,21 @@
 /** Sessions that live as long as the process, on a given clock. No switch writes here: none is external, none a ghost. */
-import type { Session } from '../../schemas/sessions.ts'
-import { toTimestamp, type Clock } from '../clock.ts'
-import type { MemoryLimitsStore } from '../limits/memory-limits-store.ts'
-import type { PageRequest } from '../limits/limits-store.ts'
-import type { PolicyCache } from '../policy/policy.ts'
-import { sortedPage } from '../sorted-page.ts'
-import { toCount } from './count.ts'
-import { leaseToSession, type Lease } from './lease-record.ts'
+import type { PageRequest } from '../../../schemas/paging.ts'
+import type { Session } from '../../../schemas/sessions.ts'
+import { toTimestamp, type Clock } from '../../clock.ts'
+import type { MemoryLimitsStore } from '../../limits/memory-limits-store.ts'
+import type { PolicyCache } from '../../policy/policy.ts'
+import { sortedPage } from '../../util/sorted-page.ts'
+import { toCount } from '../count.ts'
+import { leaseToSession, type Lease } from '../redis/lease-record.ts'
 import { LeaseTable, oldestFirst } from './lease-table.ts'
-import { tallyReport } from './node-report.ts'
-import { limitMode } from './policy-mode.ts'
-import { Renewed } from './renewed.ts'
+import { tallyReport } from '../node-report.ts'
+import { limitMode } from '../policy-mode.ts'
+import { Renewed } from '../renewed.ts'
 import type {
   AcquireRequest, AcquireResult, NodeReconciliation, ReconcileResult, ReleaseResult, RenewRequest, RenewResult, SessionStore
-} from './session-store.ts'
-import { ENDED_MEMORY_MS } from './timing.ts'
-import { rankUsers } from './user-ranking.ts'
+} from '../session-store.ts'
+import { ENDED_MEMORY_MS } from '../timing.ts'
+import { rankUsers } from '../user-ranking.ts'
 
 /** A lease as the mirror of another store holds it. */
 export interface Mirrored { sessionId: string, lease: Lease, remainingMs: number }
