@@ -1,4 +1,7 @@
-/** Puts the service together: every Fastify option and the order of the plugins, in sight. Never listens. */
+/**
+ * Puts the service together: every Fastify option and the order of the plugins, in sight. Never
+ * listens.
+ */
 import Fastify, { LogController, type FastifyInstance, type FastifyLoggerOptions } from 'fastify'
 import { readPublicKeys, readTlsFiles } from './config.ts'
 import securityHeaders, { setSecurityHeaders } from './plugins/security-headers.ts'
@@ -48,16 +51,26 @@ export interface Overrides {
  * Builds the service from its settings.
  * @param jwtSecret - the secret that tokens are signed with, at least 32 bytes
  */
-export async function buildApp (settings: Settings, jwtSecret: string, overrides: Overrides = {}): Promise<FastifyInstance> {
+export async function buildApp (
+  settings: Settings,
+  jwtSecret: string,
+  overrides: Overrides = {}
+): Promise<FastifyInstance> {
   const app = Fastify({
     logger: { level: settings.LOG_LEVEL, serializers: { err: errorForLog }, ...overrides.logger },
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: ({ headers }) => requestId(headers['x-request-id']),
-    trustProxy: settings.TRUSTED_PROXIES === undefined ? false : commaList(settings.TRUSTED_PROXIES),
+    trustProxy:
+      settings.TRUSTED_PROXIES === undefined ? false : commaList(settings.TRUSTED_PROXIES),
     bodyLimit: 64 * 1024,
-    // A request that does not come to its end is cut within ten seconds, the time between two looks included.
-    // A request without a host is told so by us, in the form of every other problem.
-    http: { maxHeaderSize: 16 * 1024, headersTimeout: 6_000, connectionsCheckingInterval: 1_000, requireHostHeader: false },
+    // A request that does not come to its end is cut within ten seconds, the time between two looks
+    // included. A request without a host is told so by us, in the form of every other problem.
+    http: {
+      maxHeaderSize: 16 * 1024,
+      headersTimeout: 6_000,
+      connectionsCheckingInterval: 1_000,
+      requireHostHeader: false
+    },
     requestTimeout: 8_000,
     connectionTimeout: 60_000,
     keepAliveTimeout: 72_000,
@@ -65,7 +78,8 @@ export async function buildApp (settings: Settings, jwtSecret: string, overrides
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     schemaController,
-    frameworkErrors: (error, request, reply) => handleError(error, request, setSecurityHeaders(reply)),
+    frameworkErrors: (error, request, reply) =>
+      handleError(error, request, setSecurityHeaders(reply)),
     clientErrorHandler: handleClientError
   })
 
@@ -102,7 +116,10 @@ export async function buildApp (settings: Settings, jwtSecret: string, overrides
   return app
 }
 
-/** Collects the methods of every route pattern as routes are registered, but for the documentation's pages. */
+/**
+ * Collects the methods of every route pattern as routes are registered, but for the documentation's
+ * pages.
+ */
 function collectRoutes (app: FastifyInstance): Map<string, Set<string>> {
   const routes = new Map<string, Set<string>>()
   app.addHook('onRoute', ({ url, method }) => {

@@ -1,4 +1,7 @@
-/** Reads the settings: from the environment and a .env file, checked against their schema. The only reader of process.env. */
+/**
+ * Reads the settings: from the environment and a .env file, checked against their schema. The only
+ * reader of process.env.
+ */
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { parseEnv } from 'node:util'
@@ -12,7 +15,8 @@ import { commaList } from './services/util/comma-list.ts'
 const SECRETS = /SECRET|PASSWORD|URL|ENDPOINTS/
 
 /** Secrets that are in too many documents to be secret. */
-const KNOWN_SECRETS = /^(secret|changeme|change-me|your-secret-key|your-jwt-secret|password|supersecret|default)/i
+const KNOWN_SECRETS =
+  /^(secret|changeme|change-me|your-secret-key|your-jwt-secret|password|supersecret|default)/i
 
 /** Settings of which neither means anything without the other. */
 const PAIRS = [
@@ -22,25 +26,36 @@ const PAIRS = [
   ['ETCD_USERNAME', 'ETCD_PASSWORD']
 ] as const
 
-/** A setting that cannot be used. The message is one line that names the variable and what it takes. */
+/**
+ * A setting that cannot be used. The message is one line that names the variable and what it takes.
+ */
 export class ConfigError extends Error {}
 
 /** PEM texts for one TLS connection. */
-export interface TlsFiles { ca?: string, cert?: string, key?: string }
+export interface TlsFiles {
+  ca?: string
+  cert?: string
+  key?: string
+}
 
 /**
- * The settings of this process, from its environment before its .env file, or those of the given environment.
+ * The settings of this process, from its environment before its .env file, or those of the given
+ * environment.
  * @throws ConfigError naming the first wrong variable
  */
 export function loadConfig (env?: NodeJS.ProcessEnv): Settings {
-  const settings = validated(env === undefined ? { ...known(readDotenv()), ...known(process.env) } : known(env))
+  const settings = validated(
+    env === undefined ? { ...known(readDotenv()), ...known(process.env) } : known(env)
+  )
   checkTogether(settings)
   return settings
 }
 
 /** The variables that are settings; an empty one is none. */
 function known (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([name, value]) => name in SettingsSchema.properties && value !== ''))
+  return Object.fromEntries(
+    Object.entries(env).filter(([name, value]) => name in SettingsSchema.properties && value !== '')
+  )
 }
 
 function readDotenv (): NodeJS.ProcessEnv {
@@ -72,17 +87,25 @@ export function readPublicKeys (settings: Settings): VerificationKey[] {
   try {
     return pem === undefined ? [] : publicKeysOf(pem)
   } catch (error) {
-    throw wrong('JWT_PUBLIC_KEYS', `must name a PEM file of public keys; this one ${(error as Error).message}`)
+    throw wrong(
+      'JWT_PUBLIC_KEYS',
+      `must name a PEM file of public keys; this one ${(error as Error).message}`
+    )
   }
 }
 
-function readPem (settings: Settings, name: `${'REDIS' | 'ETCD'}_TLS_${'CA' | 'CERT' | 'KEY'}` | 'JWT_PUBLIC_KEYS'): string | undefined {
+function readPem (
+  settings: Settings,
+  name: `${'REDIS' | 'ETCD'}_TLS_${'CA' | 'CERT' | 'KEY'}` | 'JWT_PUBLIC_KEYS'
+): string | undefined {
   const path = settings[name]
   if (path === undefined) return undefined
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new ConfigError(`${name}: must name a PEM file that can be read (${(error as NodeJS.ErrnoException).code ?? 'failed'})`)
+    throw new ConfigError(
+      `${name}: must name a PEM file that can be read (${(error as NodeJS.ErrnoException).code ?? 'failed'})`
+    )
   }
 }
 
@@ -90,10 +113,21 @@ function validated (data: NodeJS.ProcessEnv): Settings {
   try {
     return envSchema<Settings>({ schema: structuredClone(SettingsSchema), data, env: false })
   } catch (error) {
-    const [first] = (error as { errors?: Array<{ instancePath: string, message?: string, params: Record<string, unknown> }> }).errors ?? []
+    const [first] =
+      (
+        error as {
+          errors?: Array<{
+            instancePath: string
+            message?: string
+            params: Record<string, unknown>
+          }>
+        }
+      ).errors ?? []
     if (first === undefined) throw error
     const name = first.instancePath.slice(1)
-    const allowed = Array.isArray(first.params.allowedValues) ? `: ${first.params.allowedValues.join(', ')}` : ''
+    const allowed = Array.isArray(first.params.allowedValues)
+      ? `: ${first.params.allowedValues.join(', ')}`
+      : ''
     throw wrong(name as keyof Settings, `${first.message ?? 'is wrong'}${allowed}`, data[name])
   }
 }
@@ -105,8 +139,12 @@ function checkTogether (settings: Settings): void {
     throw wrong('ADMIN_PASSWORD_HASH', 'must be a hash as `npm run hash-password` prints it')
   }
   for (const [one, other] of PAIRS) {
-    if (settings[one] !== undefined && settings[other] === undefined) throw wrong(other, `must be set too, as ${one} is`)
-    if (settings[other] !== undefined && settings[one] === undefined) throw wrong(one, `must be set too, as ${other} is`)
+    if (settings[one] !== undefined && settings[other] === undefined) {
+      throw wrong(other, `must be set too, as ${one} is`)
+    }
+    if (settings[other] !== undefined && settings[one] === undefined) {
+      throw wrong(one, `must be set too, as ${other} is`)
+    }
   }
   if (!commaList(settings.TRUSTED_PROXIES).every(isNetwork)) {
     throw wrong('TRUSTED_PROXIES', 'must be IP addresses or networks', settings.TRUSTED_PROXIES)
@@ -118,30 +156,56 @@ function checkTogether (settings: Settings): void {
 }
 
 function checkTokenSettings (settings: Settings): void {
-  const { NODE_ENV, JWT_SECRET, JWT_SECRET_PREVIOUS, JWT_PUBLIC_KEYS, JWT_JWKS_URL: jwksUrl, ADMIN_USERNAME } = settings
+  const {
+    NODE_ENV,
+    JWT_SECRET,
+    JWT_SECRET_PREVIOUS,
+    JWT_PUBLIC_KEYS,
+    JWT_JWKS_URL: jwksUrl,
+    ADMIN_USERNAME
+  } = settings
   const isProduction = NODE_ENV === 'production'
   const hasProvider = (JWT_PUBLIC_KEYS ?? jwksUrl) !== undefined
   if (JWT_SECRET === undefined) {
-    if (JWT_SECRET_PREVIOUS !== undefined) throw wrong('JWT_SECRET', 'must be set too, as JWT_SECRET_PREVIOUS is')
-    if (isProduction && !hasProvider) throw wrong('JWT_SECRET', 'must be set in production, unless JWT_PUBLIC_KEYS or JWT_JWKS_URL is')
-    if (isProduction && ADMIN_USERNAME !== undefined) throw wrong('JWT_SECRET', 'must be set in production, as ADMIN_USERNAME is')
+    if (JWT_SECRET_PREVIOUS !== undefined) {
+      throw wrong('JWT_SECRET', 'must be set too, as JWT_SECRET_PREVIOUS is')
+    }
+    if (isProduction && !hasProvider) {
+      throw wrong(
+        'JWT_SECRET',
+        'must be set in production, unless JWT_PUBLIC_KEYS or JWT_JWKS_URL is'
+      )
+    }
+    if (isProduction && ADMIN_USERNAME !== undefined) {
+      throw wrong('JWT_SECRET', 'must be set in production, as ADMIN_USERNAME is')
+    }
   }
   for (const name of ['JWT_SECRET', 'JWT_SECRET_PREVIOUS'] as const) {
     const secret = settings[name]
     if (secret === undefined) continue
-    if (Buffer.byteLength(secret) < MIN_SECRET_BYTES) throw wrong(name, `must have at least ${MIN_SECRET_BYTES} bytes`)
+    if (Buffer.byteLength(secret) < MIN_SECRET_BYTES) {
+      throw wrong(name, `must have at least ${MIN_SECRET_BYTES} bytes`)
+    }
     if (isProduction && KNOWN_SECRETS.test(secret)) throw wrong(name, 'must not be a default one')
   }
   for (const name of ['JWT_PROVIDER_ISSUER', 'JWT_PROVIDER_AUDIENCE'] as const) {
-    if (settings[name] !== undefined && !hasProvider) throw wrong(name, 'means nothing without JWT_PUBLIC_KEYS or JWT_JWKS_URL')
+    if (settings[name] !== undefined && !hasProvider) {
+      throw wrong(name, 'means nothing without JWT_PUBLIC_KEYS or JWT_JWKS_URL')
+    }
   }
   if (jwksUrl === undefined) return
   const { protocol, username, password } = URL.canParse(jwksUrl) ? new URL(jwksUrl) : {}
-  if (protocol === undefined || username !== '' || password !== '') throw wrong('JWT_JWKS_URL', 'must be a URL without a password')
-  if (isProduction && protocol !== 'https:') throw wrong('JWT_JWKS_URL', 'must begin with https:// in production')
+  if (protocol === undefined || username !== '' || password !== '') {
+    throw wrong('JWT_JWKS_URL', 'must be a URL without a password')
+  }
+  if (isProduction && protocol !== 'https:') {
+    throw wrong('JWT_JWKS_URL', 'must begin with https:// in production')
+  }
 }
 
-/** Whether a text is an IP address, or a network in CIDR notation (RFC 4632, 3.1; RFC 4291, 2.3). */
+/**
+ * Whether a text is an IP address, or a network in CIDR notation (RFC 4632, 3.1; RFC 4291, 2.3).
+ */
 function isNetwork (text: string): boolean {
   const [, address = '', bits = '0'] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
   const version = isIP(address)
@@ -150,5 +214,7 @@ function isNetwork (text: string): boolean {
 
 function wrong (name: keyof Settings, problem: string, value?: string): ConfigError {
   const shown = value === undefined || SECRETS.test(name) ? '' : `, not ${JSON.stringify(value)}`
-  return new ConfigError(`${name}: ${problem}${shown}. ${SettingsSchema.properties[name]?.description ?? ''}`.trim())
+  return new ConfigError(
+    `${name}: ${problem}${shown}. ${SettingsSchema.properties[name]?.description ?? ''}`.trim()
+  )
 }

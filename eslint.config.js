@@ -1,30 +1,59 @@
-/** The house style (neostandard), and which folder may know which: server → app → plugins, routes → services → schemas. */
+/**
+ * The house style (neostandard), and which folder may know which: server → app → plugins, routes →
+ * services → schemas.
+ */
 import neostandard, { plugins, resolveIgnoresFromGitignore } from 'neostandard'
 
 /** One forbidden kind of import; `types` says that its types may be imported all the same. */
 const forbid = (regex, message, types = false) => ({ regex, message, allowTypeImports: types })
 
 const extension = forbid('^\\.{1,2}/(?!.*\\.(?:ts|mjs|json)$)', 'Relative imports end in .ts.')
-const process = forbid('^(?:node:)?process$', 'Only config.ts reads the environment; server.ts uses the global `process`.')
-const ioredis = forbid('^(?:ioredis|@fastify/redis)(?:/|$)', 'Only plugins/redis.ts and the Redis files in services/ know ioredis.')
-const fastify = forbid('^(?:fastify|fastify-plugin|@fastify/.+)(?:/|$)', 'Services and schemas do not know Fastify.')
-const tools = forbid('^(?:\\.{1,2}/)+(?:test|bench|scripts|dist)/', 'Sources do not use tests, benches or scripts.')
-const upwards = forbid('^(?:\\.{1,2}/)+(?:app|server)\\.ts$', 'Only server.ts imports app.ts, and nothing imports server.ts.')
-const config = forbid('^(?:\\.{1,2}/)+config\\.ts$', 'Settings are given as arguments or read from `app.config`.')
+const process = forbid(
+  '^(?:node:)?process$',
+  'Only config.ts reads the environment; server.ts uses the global `process`.'
+)
+const ioredis = forbid(
+  '^(?:ioredis|@fastify/redis)(?:/|$)',
+  'Only plugins/redis.ts and the Redis files in services/ know ioredis.'
+)
+const fastify = forbid(
+  '^(?:fastify|fastify-plugin|@fastify/.+)(?:/|$)',
+  'Services and schemas do not know Fastify.'
+)
+const tools = forbid(
+  '^(?:\\.{1,2}/)+(?:test|bench|scripts|dist)/',
+  'Sources do not use tests, benches or scripts.'
+)
+const upwards = forbid(
+  '^(?:\\.{1,2}/)+(?:app|server)\\.ts$',
+  'Only server.ts imports app.ts, and nothing imports server.ts.'
+)
+const config = forbid(
+  '^(?:\\.{1,2}/)+config\\.ts$',
+  'Settings are given as arguments or read from `app.config`.'
+)
 const configValues = { ...config, allowTypeImports: true }
-const pluginFiles = forbid('^(?:\\.{1,2}/)+plugins/', 'Routes and services reach plugins through the Fastify instance, or not at all.')
+const pluginFiles = forbid(
+  '^(?:\\.{1,2}/)+plugins/',
+  'Routes and services reach plugins through the Fastify instance, or not at all.'
+)
 const packages = forbid('^(?!\\.|@sinclair/typebox$)', 'Schemas import schemas and TypeBox only.')
 const routeFiles = forbid('^(?:\\.{1,2}/)+routes/', 'Only app.ts imports routes.')
 const serviceFiles = forbid('^(?:\\.{1,2}/)+services/', 'Schemas import schemas only.')
-const stores = forbid('/(?:[^/]*-store|(?:redis|memory)-[^/]*|executor|[^/]*client|[^/]*-(?:monitor|source))\\.ts$',
-  'Routes reach stores and clients through the Fastify instance.', true)
+const stores = forbid(
+  '/(?:[^/]*-store|(?:redis|memory)-[^/]*|executor|[^/]*client|[^/]*-(?:monitor|source))\\.ts$',
+  'Routes reach stores and clients through the Fastify instance.',
+  true
+)
 
 /** The direction rules of some files. */
 function directions (files, patterns, ignores = []) {
   return {
     files,
     ignores,
-    rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [extension, ...patterns] }] }
+    rules: {
+      '@typescript-eslint/no-restricted-imports': ['error', { patterns: [extension, ...patterns] }]
+    }
   }
 }
 
@@ -37,29 +66,36 @@ export default [
   ...neostandard({ ts: true, noJsx: true, ignores: resolveIgnoresFromGitignore() }),
   {
     rules: {
-      '@stylistic/max-len': ['error', { code: 140, ignoreUrls: true, ignoreRegExpLiterals: true }],
+      '@stylistic/max-len': ['error', { code: 100, ignoreUrls: true, ignoreRegExpLiterals: true }],
       'no-void': ['error', { allowAsStatement: true }],
       camelcase: 'off' // the wire is snake_case
     }
   },
-  // A case of a table reads best on one line.
-  { files: ['test/**'], rules: { '@stylistic/max-len': 'off' } },
   {
     files: sources,
-    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname }
+    },
     plugins: { '@typescript-eslint': plugins['typescript-eslint'].plugin },
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',
-      'no-restricted-syntax': ['error', {
-        selector: 'ImportExpression', message: 'Imports stand at the top, where the direction rules see them.'
-      }]
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'ImportExpression',
+          message: 'Imports stand at the top, where the direction rules see them.'
+        }
+      ]
     }
   },
   {
     files: sources,
     ignores: ['config.ts'],
     rules: {
-      'no-restricted-properties': ['error', { object: 'process', property: 'env', message: 'Only config.ts reads the environment.' }]
+      'no-restricted-properties': [
+        'error',
+        { object: 'process', property: 'env', message: 'Only config.ts reads the environment.' }
+      ]
     }
   },
   directions(['test/**/*.ts', 'bench/**/*.ts', 'scripts/**/*.ts', 'server.ts'], []),
@@ -69,5 +105,8 @@ export default [
   directions(['routes/**/*.ts'], [process, ioredis, tools, upwards, config, pluginFiles, stores]),
   directions(['services/**/*.ts'], [...inServices, ioredis], redisFiles),
   directions(redisFiles, inServices),
-  directions(['schemas/**/*.ts'], [packages, tools, upwards, config, pluginFiles, routeFiles, serviceFiles])
+  directions(
+    ['schemas/**/*.ts'],
+    [packages, tools, upwards, config, pluginFiles, routeFiles, serviceFiles]
+  )
 ]

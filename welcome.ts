@@ -1,4 +1,7 @@
-/** What a first run prints: a token and requests that work as printed. Never in production, where a secret is set. */
+/**
+ * What a first run prints: a token and requests that work as printed. Never in production, where a
+ * secret is set.
+ */
 import type { FastifyInstance } from 'fastify'
 
 /** Prints a token of the run's own secret, and first requests with it. */

@@ -25,9 +25,16 @@ export interface Comparison {
 }
 
 /** How thorough this run is. */
-export interface Thoroughness { rounds: number, warmupMs: number, durationMs: number }
+export interface Thoroughness {
+  rounds: number
+  warmupMs: number
+  durationMs: number
+}
 
-/** What a run may cost: many short rounds rather than few long ones, for a machine that others use changes from one second to the next. */
+/**
+ * What a run may cost: many short rounds rather than few long ones, for a machine that others use
+ * changes from one second to the next.
+ */
 export const THOROUGH: Thoroughness = { rounds: 9, warmupMs: 600, durationMs: 2000 }
 export const QUICK: Thoroughness = { rounds: 3, warmupMs: 300, durationMs: 800 }
 
@@ -58,19 +65,35 @@ export class Bench {
   }
 
   /** The service on that Redis; on its in-memory store without one. */
-  async service (redis: BenchRedis | null, options: Pick<HttpServerOptions, 'env' | 'watchLoop'> = {}): Promise<HttpServer> {
-    const env = { ...(redis === null ? { MOCK_SESSION_LIMITS: 'true' } : { REDIS_URL: redis.url }), ...options.env }
+  async service (
+    redis: BenchRedis | null,
+    options: Pick<HttpServerOptions, 'env' | 'watchLoop'> = {}
+  ): Promise<HttpServer> {
+    const env = {
+      ...(redis === null ? { MOCK_SESSION_LIMITS: 'true' } : { REDIS_URL: redis.url }),
+      ...options.env
+    }
     return await this.#start({ file: 'server.js', ...options, env }, 'service')
   }
 
   /** A twin: the bare one, or one of the others in twins/, on that Redis. */
-  async twin (name = 'bare', redis?: BenchRedis, env: Record<string, string> = {}): Promise<HttpServer> {
-    return await this.#start({ file: `bench/twins/${name}.js`, env: { ...(redis && { REDIS_URL: redis.url }), ...env } }, name)
+  async twin (
+    name = 'bare',
+    redis?: BenchRedis,
+    env: Record<string, string> = {}
+  ): Promise<HttpServer> {
+    return await this.#start(
+      { file: `bench/twins/${name}.js`, env: { ...(redis && { REDIS_URL: redis.url }), ...env } },
+      name
+    )
   }
 
   /** The last that its processes wrote, for a comparison that failed. */
   outputs (): string {
-    return this.#started.map((started) => started.output()).join('').trim()
+    return this.#started
+      .map((started) => started.output())
+      .join('')
+      .trim()
   }
 
   /** Ends everything, the latest first. */
@@ -79,12 +102,15 @@ export class Bench {
     this.#started = []
   }
 
-  async #start (options: Omit<HttpServerOptions, 'cwd' | 'profileTo'>, name: string): Promise<HttpServer> {
+  async #start (
+    options: Omit<HttpServerOptions, 'cwd' | 'profileTo'>,
+    name: string
+  ): Promise<HttpServer> {
     const profileTo = this.#profileTo === undefined ? undefined : join(this.#profileTo, name)
     return this.#own(await startHttpServer({ ...options, cwd: this.#cwd, profileTo }))
   }
 
-  #own<S extends Started> (started: S): S {
+  #own<S extends Started>(started: S): S {
     this.#started.push(started)
     return started
   }

@@ -8,7 +8,8 @@ import { dirname } from 'node:path'
 /** One line each: machine, versions. */
 export function machine (redisServer: string): string[] {
   const [cpu] = cpus()
-  const redis = /v=(\S+)/.exec(execFileSync(redisServer, ['--version'], { encoding: 'utf8' }))?.[1] ?? 'unknown'
+  const redis =
+    /v=(\S+)/.exec(execFileSync(redisServer, ['--version'], { encoding: 'utf8' }))?.[1] ?? 'unknown'
   return [
     `${cpus().length} cores of ${cpu?.model.trim() ?? 'an unknown CPU'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB of memory`,
     `Node.js ${process.versions.node}, Fastify ${versionOf('fastify')}, ioredis ${versionOf('ioredis')}, Redis ${redis}`
@@ -21,7 +22,10 @@ function versionOf (name: string): string {
   return (JSON.parse(readFileSync(`${folder}/package.json`, 'utf8')) as { version: string }).version
 }
 
-/** How busy the machine was before the run: what others do is in the figures, and ratios do not take all of it out. */
+/**
+ * How busy the machine was before the run: what others do is in the figures, and ratios do not take
+ * all of it out.
+ */
 export function loadBefore (): string {
   const [load = 0] = loadavg()
   const quiet = load < cpus().length / 4

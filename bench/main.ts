@@ -1,4 +1,7 @@
-/** Runs the comparisons that were asked for, prints their figures and, after a full run without a failure, writes docs/performance.md. */
+/**
+ * Runs the comparisons that were asked for, prints their figures and, after a full run without a
+ * failure, writes docs/performance.md.
+ */
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -15,7 +18,10 @@ const DOCUMENT = 'docs/performance.md'
 /** A comparison that takes longer than this has gone wrong. */
 const DEADLINE_MS = 5 * 60_000
 
-/** @returns the exit code: 1 when a comparison failed; a goal that is missed is a figure, not a failure */
+/**
+ * @returns the exit code: 1 when a comparison failed; a goal that is missed is a figure, not a
+ * failure
+ */
 export async function main (args: string[], programs: Programs): Promise<number> {
   const { values } = parseArgs({
     args,
@@ -43,9 +49,13 @@ export async function main (args: string[], programs: Programs): Promise<number>
   const outcomes: Outcome[] = []
   const failed: string[] = []
   for (const comparison of chosen) {
-    const profileTo = values.profile === true ? resolve('.cache/bench/profiles', comparison.name) : undefined
+    const profileTo =
+      values.profile === true ? resolve('.cache/bench/profiles', comparison.name) : undefined
     if (profileTo !== undefined) rmSync(profileTo, { recursive: true, force: true })
-    const outcome = await runOne(comparison, new Bench(programs, cwd, values.quick ?? false, profileTo))
+    const outcome = await runOne(
+      comparison,
+      new Bench(programs, cwd, values.quick ?? false, profileTo)
+    )
     if (outcome === undefined) {
       failed.push(comparison.name)
       continue
@@ -63,12 +73,19 @@ export async function main (args: string[], programs: Programs): Promise<number>
     writeFileSync(DOCUMENT, asMarkdown(outcomes, conditions, new Date()))
     console.log(`Written to ${DOCUMENT}.`)
   }
-  const short = outcomes.flatMap(({ figures }) => figures).filter((figure) => verdict(figure) === 'short').length
-  console.log(short === 0 ? 'Every goal is met.' : `Short of ${short} goal${short === 1 ? '' : 's'}.`)
+  const short = outcomes
+    .flatMap(({ figures }) => figures)
+    .filter((figure) => verdict(figure) === 'short').length
+  console.log(
+    short === 0 ? 'Every goal is met.' : `Short of ${short} goal${short === 1 ? '' : 's'}.`
+  )
   return 0
 }
 
-/** Runs a comparison and ends what it started; says why where it fails, so that the others can still run. */
+/**
+ * Runs a comparison and ends what it started; says why where it fails, so that the others can still
+ * run.
+ */
 async function runOne (comparison: Comparison, bench: Bench): Promise<Outcome | undefined> {
   const deadline = setTimeout(() => {
     console.error(`${comparison.name} did not end within ${DEADLINE_MS / 1000} s`)
@@ -95,6 +112,8 @@ function printProfiles (folder: string): void {
   for (const side of readdirSync(folder)) {
     const functions = topFunctions(`${folder}/${side}`)
     writeFileSync(`${folder}/${side}.txt`, `${functions}\n`)
-    console.log(`${side}: functions by their own CPU time, also in ${folder}/${side}.txt\n${functions}\n`)
+    console.log(
+      `${side}: functions by their own CPU time, also in ${folder}/${side}.txt\n${functions}\n`
+    )
   }
 }

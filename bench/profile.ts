@@ -3,12 +3,15 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 interface CpuProfile {
-  nodes: Array<{ id: number, callFrame: { functionName: string, url: string, lineNumber: number } }>
+  nodes: Array<{ id: number; callFrame: { functionName: string; url: string; lineNumber: number } }>
   samples: number[]
   timeDeltas: number[]
 }
 
-/** The functions with the most time of their own over all profiles in a folder; idle time is left out. */
+/**
+ * The functions with the most time of their own over all profiles in a folder; idle time is left
+ * out.
+ */
 export function topFunctions (folder: string, most = 40): string {
   const own = new Map<string, number>()
   for (const file of readdirSync(folder).filter((name) => name.endsWith('.cpuprofile'))) {
@@ -16,14 +19,21 @@ export function topFunctions (folder: string, most = 40): string {
   }
   const total = [...own.values()].reduce((sum, us) => sum + us, 0)
   const lines = [...own].sort(([, a], [, b]) => b - a).slice(0, most)
-  return lines.map(([name, us]) => `${(us / total * 100).toFixed(1).padStart(5)} %  ${name}`).join('\n')
+  return lines
+    .map(([name, us]) => `${((us / total) * 100).toFixed(1).padStart(5)} %  ${name}`)
+    .join('\n')
 }
 
 function addOwnTimes ({ nodes, samples, timeDeltas }: CpuProfile, own: Map<string, number>): void {
-  const names = new Map(nodes.map(({ id, callFrame: { functionName, url, lineNumber } }) => {
-    const place = url.replace(/^.*\/(node_modules|\.cache\/bench\/dist)\//, '')
-    return [id, `${functionName || '(anonymous)'}${place === '' ? '' : ` ${place}:${lineNumber + 1}`}`]
-  }))
+  const names = new Map(
+    nodes.map(({ id, callFrame: { functionName, url, lineNumber } }) => {
+      const place = url.replace(/^.*\/(node_modules|\.cache\/bench\/dist)\//, '')
+      return [
+        id,
+        `${functionName || '(anonymous)'}${place === '' ? '' : ` ${place}:${lineNumber + 1}`}`
+      ]
+    })
+  )
   for (const [i, id] of samples.entries()) {
     const name = names.get(id) ?? '(unknown)'
     if (!name.startsWith('(idle)')) own.set(name, (own.get(name) ?? 0) + (timeDeltas[i] ?? 0))

@@ -2,7 +2,11 @@
 import type { Comparison, Figure } from './bench.ts'
 
 /** What came of one comparison. */
-export interface Outcome { comparison: Comparison, figures: Figure[], tookS: number }
+export interface Outcome {
+  comparison: Comparison
+  figures: Figure[]
+  tookS: number
+}
 
 /** Whether a figure meets its goal; empty for information. */
 export function verdict ({ value, goal }: Figure): 'met' | 'short' | '' {
@@ -13,7 +17,12 @@ export function verdict ({ value, goal }: Figure): 'met' | 'short' | '' {
 /** One comparison for the terminal. */
 export function asText ({ comparison, figures, tookS }: Outcome): string {
   const lines = figures.map((figure) => {
-    const columns = [figure.what.padEnd(50), shown(figure).padStart(15), goalOf(figure).padEnd(12), verdict(figure).padEnd(5)]
+    const columns = [
+      figure.what.padEnd(50),
+      shown(figure).padStart(15),
+      goalOf(figure).padEnd(12),
+      verdict(figure).padEnd(5)
+    ]
     return `  ${columns.join('  ')}  ${figure.note ?? ''}`.trimEnd()
   })
   return [`${comparison.name}: ${comparison.title} (${tookS.toFixed(0)} s)`, ...lines].join('\n')
@@ -21,15 +30,17 @@ export function asText ({ comparison, figures, tookS }: Outcome): string {
 
 /** The whole document. */
 export function asMarkdown (outcomes: Outcome[], machine: string[], date: Date): string {
-  const tables = outcomes.map(({ comparison, figures, tookS }) => [
-    `## ${comparison.title}`,
-    '',
-    '| figure | measured | goal | | behind it |',
-    '| --- | ---: | --- | --- | --- |',
-    ...figures.map(row),
-    '',
-    `Alone, in ${tookS.toFixed(0)} s: \`npm run bench -- --only ${comparison.name}\``
-  ].join('\n'))
+  const tables = outcomes.map(({ comparison, figures, tookS }) =>
+    [
+      `## ${comparison.title}`,
+      '',
+      '| figure | measured | goal | | behind it |',
+      '| --- | ---: | --- | --- | --- |',
+      ...figures.map(row),
+      '',
+      `Alone, in ${tookS.toFixed(0)} s: \`npm run bench -- --only ${comparison.name}\``
+    ].join('\n')
+  )
   return `${INTRODUCTION}
 Taken on ${date.toISOString().slice(0, 10)}:
 

@@ -1,7 +1,7 @@
 /**
- * `npm run bench`: builds the service and the bench into .cache/bench/dist (dist/ is left alone), finds Redis, and runs.
- * `--quick` takes four minutes, `--only <name>`, as often as wanted, runs some comparisons, `--list` names them,
- * `--profile` adds CPU profiles.
+ * `npm run bench`: builds the service and the bench into .cache/bench/dist (dist/ is left alone),
+ * finds Redis, and runs. `--quick` takes four minutes, `--only <name>`, as often as wanted, runs
+ * some comparisons, `--list` names them, `--profile` adds CPU profiles.
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync, readdirSync, rmSync } from 'node:fs'
@@ -18,8 +18,12 @@ process.exitCode = await main(process.argv.slice(2), findServers())
 function build () {
   rmSync(out, { recursive: true, force: true })
   const compiler = createRequire(import.meta.url).resolve('typescript/lib/tsc.js')
-  const { status } = spawnSync(process.execPath, [compiler, '-p', 'bench/tsconfig.json'], { stdio: 'inherit' })
+  const { status } = spawnSync(process.execPath, [compiler, '-p', 'bench/tsconfig.json'], {
+    stdio: 'inherit'
+  })
   if (status !== 0) process.exit(status ?? 1)
-  const scripts = readdirSync('services', { recursive: true }).filter((file) => file.endsWith('.lua'))
+  const scripts = readdirSync('services', { recursive: true }).filter((file) =>
+    file.endsWith('.lua')
+  )
   for (const file of scripts) cpSync(`services/${file}`, `${out}/services/${file}`)
 }

@@ -1,22 +1,36 @@
-/** Who is calling, and may they: a JWT for every route that the access table does not call public. */
+/**
+ * Who is calling, and may they: a JWT for every route that the access table does not call public.
+ */
 import { fastifyJwt } from '@fastify/jwt'
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { ACCESS, type Access } from '../services/auth/access-table.ts'
 import { Jwks } from '../services/auth/jwks.ts'
 import type { Caller } from '../services/auth/permissions.ts'
-import { TokenVerifier, type Issuer, type JwtLibrary, type KeySource } from '../services/auth/token-verifier.ts'
+import {
+  TokenVerifier,
+  type Issuer,
+  type JwtLibrary,
+  type KeySource
+} from '../services/auth/token-verifier.ts'
 import { secretKey, type VerificationKey } from '../services/auth/verification-key.ts'
 import { ServiceError } from '../services/errors.ts'
 import { headerValues } from './http/header-values.ts'
 
 declare module 'fastify' {
-  interface FastifyContextConfig { access?: Access }
-  interface FastifyRequest { caller: Caller | null }
+  interface FastifyContextConfig {
+    access?: Access
+  }
+  interface FastifyRequest {
+    caller: Caller | null
+  }
 }
 
 declare module '@fastify/jwt' {
-  interface FastifyJWT { payload: Record<string, unknown>, user: Record<string, unknown> }
+  interface FastifyJWT {
+    payload: Record<string, unknown>
+    user: Record<string, unknown>
+  }
 }
 
 export interface AuthOptions {
@@ -26,52 +40,73 @@ export interface AuthOptions {
   publicKeys?: VerificationKey[]
 }
 
-export default fp<AuthOptions>(async (app, { secret, publicKeys = [] }) => {
-  const { JWT_ISSUER, JWT_AUDIENCE, JWT_CLOCK_TOLERANCE_SECONDS, BIND_NODES } = app.config
-  await app.register(fastifyJwt, {
-    secret,
-    sign: { algorithm: 'HS256', ...(JWT_ISSUER && { iss: JWT_ISSUER }), ...(JWT_AUDIENCE && { aud: JWT_AUDIENCE }) },
-    verify: { algorithms: ['HS256'], requiredClaims: ['exp'] }
-  })
-  const verifier = new TokenVerifier({
-    issuers: issuersOf(app, secret, publicKeys),
-    // Keys and checks are given with each token, for each issuer has its own.
-    jwt: {
-      decode: (token) => app.jwt.decode(token, { complete: true }) as ReturnType<JwtLibrary['decode']>,
-      verify: (token, checks) => app.jwt.verify(token, checks)
-    },
-    toleranceMs: JWT_CLOCK_TOLERANCE_SECONDS * 1000,
-    bindNodes: BIND_NODES
-  })
-  app.decorateRequest('caller', null)
-  app.addHook('onRoute', (route) => {
-    route.config = { ...route.config, access: accessOf(route) }
-  })
-  // Not async: a caller that is remembered waits for nothing.
-  app.addHook('onRequest', (request, _reply, done) => {
-    if (request.is404) return done()
-    const { access } = request.routeOptions.config
-    if (access === 'public') return done()
-    if (access === undefined) return done(new ServiceError('forbidden', 'This path is open to nobody.'))
-    const authorization = authorizationOf(request)
-    const caller = authorization && verifier.remembered(authorization)
-    if (caller) return done(refusal(caller, access, request))
-    verifier.verify(authorization ?? '').then(
-      (verified) => done(refusal(verified, access, request)),
-      (cause: unknown) => done(new ServiceError('unauthorized', 'A valid bearer token is needed.', { cause }))
-    )
-  })
-}, { name: 'auth', dependencies: ['config', 'errors'] })
+export default fp<AuthOptions>(
+  async (app, { secret, publicKeys = [] }) => {
+    const { JWT_ISSUER, JWT_AUDIENCE, JWT_CLOCK_TOLERANCE_SECONDS, BIND_NODES } = app.config
+    await app.register(fastifyJwt, {
+      secret,
+      sign: {
+        algorithm: 'HS256',
+        ...(JWT_ISSUER && { iss: JWT_ISSUER }),
+        ...(JWT_AUDIENCE && { aud: JWT_AUDIENCE })
+      },
+      verify: { algorithms: ['HS256'], requiredClaims: ['exp'] }
+    })
+    const verifier = new TokenVerifier({
+      issuers: issuersOf(app, secret, publicKeys),
+      // Keys and checks are given with each token, for each issuer has its own.
+      jwt: {
+        decode: (token) =>
+          app.jwt.decode(token, { complete: true }) as ReturnType<JwtLibrary['decode']>,
+        verify: (token, checks) => app.jwt.verify(token, checks)
+      },
+      toleranceMs: JWT_CLOCK_TOLERANCE_SECONDS * 1000,
+      bindNodes: BIND_NODES
+    })
+    app.decorateRequest('caller', null)
+    app.addHook('onRoute', (route) => {
+      route.config = { ...route.config, access: accessOf(route) }
+    })
+    // Not async: a caller that is remembered waits for nothing.
+    app.addHook('onRequest', (request, _reply, done) => {
+      if (request.is404) return done()
+      const { access } = request.routeOptions.config
+      if (access === 'public') return done()
+      if (access === undefined) {
+        return done(new ServiceError('forbidden', 'This path is open to nobody.'))
+      }
+      const authorization = authorizationOf(request)
+      const caller = authorization && verifier.remembered(authorization)
+      if (caller) return done(refusal(caller, access, request))
+      verifier.verify(authorization ?? '').then(
+        (verified) => done(refusal(verified, access, request)),
+        (cause: unknown) =>
+          done(new ServiceError('unauthorized', 'A valid bearer token is needed.', { cause }))
+      )
+    })
+  },
+  { name: 'auth', dependencies: ['config', 'errors'] }
+)
 
-/** Whose tokens are accepted: the web console's and the switch's, and those of the identity provider where there is one. */
+/**
+ * Whose tokens are accepted: the web console's and the switch's, and those of the identity provider
+ * where there is one.
+ */
 function issuersOf (app: FastifyInstance, secret: string, publicKeys: VerificationKey[]): Issuer[] {
   const { config, log } = app
-  const secrets = [secret, config.JWT_SECRET_PREVIOUS].filter((one) => one !== undefined).map(secretKey)
+  const secrets = [secret, config.JWT_SECRET_PREVIOUS]
+    .filter((one) => one !== undefined)
+    .map(secretKey)
   const keys: KeySource[] = [() => publicKeys]
   if (config.JWT_JWKS_URL !== undefined) {
     const jwks = new Jwks(config.JWT_JWKS_URL, (outcome) => {
       if ('usable' in outcome) log.info(outcome, 'the keys of the identity provider were read')
-      else log.warn({ err: outcome.error }, 'the keys of the identity provider could not be read; those read before hold')
+      else {
+        log.warn(
+          { err: outcome.error },
+          'the keys of the identity provider could not be read; those read before hold'
+        )
+      }
     })
     app.addHook('onReady', async () => jwks.start())
     app.addHook('onClose', () => jwks.stop())
@@ -83,11 +118,16 @@ function issuersOf (app: FastifyInstance, secret: string, publicKeys: Verificati
   ]
 }
 
-/** What a route needs. @throws TypeError for a route that the table does not name: denied by default, at the start */
+/**
+ * What a route needs. @throws TypeError for a route that the table does not name: denied by
+ * default, at the start
+ */
 function accessOf (route: RouteOptions): Access {
   const given = (route.config as { access?: Access } | undefined)?.access
   if (given !== undefined) return given
-  const methods = new Set([route.method].flat().map((method) => method === 'HEAD' ? 'GET' : method))
+  const methods = new Set(
+    [route.method].flat().map((method) => (method === 'HEAD' ? 'GET' : method))
+  )
   const name = `${[...methods].join()} ${route.url}`
   const access = ACCESS[name]
   if (access === undefined) throw new TypeError(`${name} is not in the access table`)
@@ -96,15 +136,22 @@ function accessOf (route: RouteOptions): Access {
 
 /** The one `Authorization` header; undefined where there is none, or more than one. */
 function authorizationOf (request: FastifyRequest): string | undefined {
-  // Node takes the first of several, a proxy in front may take the last: no two may disagree on who calls.
+  // Node takes the first of several, a proxy in front may take the last: no two may disagree on who
+  // calls.
   const [first, ...others] = headerValues(request.raw.rawHeaders, 'authorization')
   return others.length === 0 ? first : undefined
 }
 
-function refusal (caller: Caller, access: Exclude<Access, 'public'>, request: FastifyRequest): ServiceError | undefined {
+function refusal (
+  caller: Caller,
+  access: Exclude<Access, 'public'>,
+  request: FastifyRequest
+): ServiceError | undefined {
   request.caller = caller
   if (caller.permissions.has(access.permission)) return
-  const { username } = (access.ownData === undefined ? {} : request[access.ownData]) as { username?: unknown }
+  const { username } = (access.ownData === undefined ? {} : request[access.ownData]) as {
+    username?: unknown
+  }
   if (caller.username !== undefined && caller.username === username) return
   return new ServiceError('forbidden', `This needs the permission ${access.permission}.`)
 }

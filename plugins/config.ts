@@ -3,9 +3,14 @@ import fp from 'fastify-plugin'
 import type { Settings } from '../schemas/settings.ts'
 
 declare module 'fastify' {
-  interface FastifyInstance { config: Settings }
+  interface FastifyInstance {
+    config: Settings
+  }
 }
 
-export default fp<{ config: Settings }>(async (app, { config }) => {
-  app.decorate('config', config)
-}, { name: 'config' })
+export default fp<{ config: Settings }>(
+  async (app, { config }) => {
+    app.decorate('config', config)
+  },
+  { name: 'config' }
+)

@@ -1,4 +1,7 @@
-/** Lets pages of other origins call the API, where the settings name any; without, no answer says a word of it. */
+/**
+ * Lets pages of other origins call the API, where the settings name any; without, no answer says a
+ * word of it.
+ */
 import { fastifyCors } from '@fastify/cors'
 import fp from 'fastify-plugin'
 import { commaList } from '../services/util/comma-list.ts'
@@ -6,25 +9,31 @@ import { commaList } from '../services/util/comma-list.ts'
 /** For how long a browser may remember what a preflight said, in seconds. */
 const PREFLIGHT_SECONDS = 600
 
-/** Registered before everything that refuses: a preflight carries no token, and a page has to be able to read a refusal. */
-export default fp(async (app) => {
-  const origins = new Set(commaList(app.config.CORS_ORIGINS))
-  if (origins.size === 0) return
-  app.addHook('onRoute', (route) => {
-    if (route.url === '*') route.config = { ...route.config, access: 'public' }
-  })
-  await app.register(fastifyCors, {
-    delegator: ({ headers, method }, done) => {
-      const { origin, 'access-control-request-method': asked } = headers
-      // An OPTIONS that is no preflight goes its usual way.
-      const isForPage = origins.has(origin ?? '') && (method !== 'OPTIONS' || asked !== undefined)
-      done(null, {
-        origin: isForPage,
-        methods: ['GET', 'POST', 'PUT', 'DELETE'],
-        allowedHeaders: ['Authorization', 'Content-Type', 'Last-Event-ID', 'X-Request-Id'],
-        exposedHeaders: ['Retry-After', 'X-Request-Id'],
-        maxAge: PREFLIGHT_SECONDS
-      })
-    }
-  })
-}, { name: 'cors', dependencies: ['config'] })
+/**
+ * Registered before everything that refuses: a preflight carries no token, and a page has to be
+ * able to read a refusal.
+ */
+export default fp(
+  async (app) => {
+    const origins = new Set(commaList(app.config.CORS_ORIGINS))
+    if (origins.size === 0) return
+    app.addHook('onRoute', (route) => {
+      if (route.url === '*') route.config = { ...route.config, access: 'public' }
+    })
+    await app.register(fastifyCors, {
+      delegator: ({ headers, method }, done) => {
+        const { origin, 'access-control-request-method': asked } = headers
+        // An OPTIONS that is no preflight goes its usual way.
+        const isForPage = origins.has(origin ?? '') && (method !== 'OPTIONS' || asked !== undefined)
+        done(null, {
+          origin: isForPage,
+          methods: ['GET', 'POST', 'PUT', 'DELETE'],
+          allowedHeaders: ['Authorization', 'Content-Type', 'Last-Event-ID', 'X-Request-Id'],
+          exposedHeaders: ['Retry-After', 'X-Request-Id'],
+          maxAge: PREFLIGHT_SECONDS
+        })
+      }
+    })
+  },
+  { name: 'cors', dependencies: ['config'] }
+)

@@ -1,4 +1,7 @@
-/** The one error handler: every failure becomes a problem document (RFC 9457), and none of them a stack trace. */
+/**
+ * The one error handler: every failure becomes a problem document (RFC 9457), and none of them a
+ * stack trace.
+ */
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
@@ -37,7 +40,10 @@ const FRAMEWORK_CODES: Record<number, string> = {
 }
 
 /** What the HTTP parser refuses, where it is not simply a bad request. */
-const CONNECTION_STATUS: Record<string, number> = { ERR_HTTP_REQUEST_TIMEOUT: 408, HPE_HEADER_OVERFLOW: 431 }
+const CONNECTION_STATUS: Record<string, number> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+  HPE_HEADER_OVERFLOW: 431
+}
 
 /** The most places that one answer names, and the longest text that tells what is wrong. */
 const [MOST_ERRORS, LONGEST_DETAIL] = [20, 300]
@@ -46,7 +52,7 @@ interface Problem {
   status: number
   code: string
   detail: string
-  errors?: Array<{ path: string, message: string }>
+  errors?: Array<{ path: string; message: string }>
   members?: Record<string, unknown>
 }
 
@@ -56,7 +62,10 @@ export function sendProblem (reply: FastifyReply, problem: Problem): FastifyRepl
 }
 
 /** Makes an answer that of a problem; returns the document. */
-export function setProblem (reply: FastifyReply, { status, code, detail, errors, members }: Problem) {
+export function setProblem (
+  reply: FastifyReply,
+  { status, code, detail, errors, members }: Problem
+) {
   if (status === 401) reply.header('www-authenticate', 'Bearer')
   reply.code(status).type('application/problem+json')
   return problemDocument({ status, code, detail, ...(errors && { errors }), ...members })
@@ -66,49 +75,89 @@ export function setProblem (reply: FastifyReply, { status, code, detail, errors,
 export function handleClientError (error: ConnectionError, socket: Socket): void {
   if (error.code !== 'ECONNRESET' && socket.writable) {
     const status = CONNECTION_STATUS[error.code] ?? 400
-    const body = JSON.stringify(problemDocument({
-      status, code: FRAMEWORK_CODES[status] ?? 'invalid_input', detail: 'This is not an HTTP request that can be read.'
-    }))
-    socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/problem+json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`)
+    const body = JSON.stringify(
+      problemDocument({
+        status,
+        code: FRAMEWORK_CODES[status] ?? 'invalid_input',
+        detail: 'This is not an HTTP request that can be read.'
+      })
+    )
+    socket.write(
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/problem+json\r\n` +
+        `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
+    )
   }
   socket.destroy(error)
 }
 
 function problemDocument ({ status, detail, ...rest }: Problem) {
-  return { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, detail: detail.slice(0, LONGEST_DETAIL), ...rest }
+  return {
+    type: 'about:blank',
+    title: STATUS_CODES[status] ?? 'Error',
+    status,
+    detail: detail.slice(0, LONGEST_DETAIL),
+    ...rest
+  }
 }
 
 /** Answers an error: the caller is told what it can act on, the log the rest. */
-export function handleError (error: FastifyError | ServiceError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+export function handleError (
+  error: FastifyError | ServiceError,
+  request: FastifyRequest,
+  reply: FastifyReply
+): FastifyReply {
   if (error instanceof ServiceError) {
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
     if (error.code === 'store_unavailable') request.log.warn({ err: error.cause }, error.message)
-    return sendProblem(reply, { status: STATUS[error.code], code: error.code, detail: error.message, members: error.members })
+    return sendProblem(reply, {
+      status: STATUS[error.code],
+      code: error.code,
+      detail: error.message,
+      members: error.members
+    })
   }
   if (error.validation !== undefined) return sendProblem(reply, validationProblem(error))
   const status = error.statusCode ?? 500
   const code = FRAMEWORK_CODES[status]
   if (code === undefined || status >= 500) {
     request.log.error({ err: error }, 'unexpected error')
-    return sendProblem(reply, { status: 500, code: 'internal_error', detail: 'Something went wrong on our side.' })
+    return sendProblem(reply, {
+      status: 500,
+      code: 'internal_error',
+      detail: 'Something went wrong on our side.'
+    })
   }
   return sendProblem(reply, { status, code, detail: error.message })
 }
 
 function validationProblem (error: FastifyError): Problem {
   const part = error.validationContext ?? 'request'
-  const errors = (error.validation ?? []).slice(0, MOST_ERRORS).map(({ instancePath, message, params }) => {
-    const extra = params.additionalProperty ?? params.propertyName
-    return { path: `${part}${instancePath}${typeof extra === 'string' ? `/${extra}` : ''}`.slice(0, 300), message: message ?? 'is invalid' }
-  })
-  const detail = errors.slice(0, 3).map(({ path, message }) => `${path} ${message}`).join(', ')
+  const errors = (error.validation ?? [])
+    .slice(0, MOST_ERRORS)
+    .map(({ instancePath, message, params }) => {
+      const extra = params.additionalProperty ?? params.propertyName
+      return {
+        path: `${part}${instancePath}${typeof extra === 'string' ? `/${extra}` : ''}`.slice(0, 300),
+        message: message ?? 'is invalid'
+      }
+    })
+  const detail = errors
+    .slice(0, 3)
+    .map(({ path, message }) => `${path} ${message}`)
+    .join(', ')
   return { status: 400, code: 'invalid_input', detail, errors }
 }
 
-export default fp(async (app) => {
-  app.setErrorHandler(handleError)
-  app.setNotFoundHandler((request, reply) => sendProblem(reply, {
-    status: 404, code: 'not_found', detail: 'There is nothing here; GET /openapi.json says what there is.'
-  }))
-}, { name: 'errors' })
+export default fp(
+  async (app) => {
+    app.setErrorHandler(handleError)
+    app.setNotFoundHandler((request, reply) =>
+      sendProblem(reply, {
+        status: 404,
+        code: 'not_found',
+        detail: 'There is nothing here; GET /openapi.json says what there is.'
+      })
+    )
+  },
+  { name: 'errors' }
+)

@@ -11,9 +11,19 @@ declare module 'fastify' {
   }
 }
 
-export default fp<{ tls: TlsFiles }>(async (app, { tls }) => {
-  const { ETCD_ENDPOINTS: endpoints, ETCD_USERNAME: username, ETCD_PASSWORD: password } = app.config
-  app.decorate('etcd', endpoints === undefined
-    ? null
-    : new EtcdClient({ endpoints: commaList(endpoints), username, password, ...tls }))
-}, { name: 'etcd', dependencies: ['config'] })
+export default fp<{ tls: TlsFiles }>(
+  async (app, { tls }) => {
+    const {
+      ETCD_ENDPOINTS: endpoints,
+      ETCD_USERNAME: username,
+      ETCD_PASSWORD: password
+    } = app.config
+    app.decorate(
+      'etcd',
+      endpoints === undefined
+        ? null
+        : new EtcdClient({ endpoints: commaList(endpoints), username, password, ...tls })
+    )
+  },
+  { name: 'etcd', dependencies: ['config'] }
+)

@@ -1,17 +1,23 @@
-/** Bodies are JSON and nothing else; an empty one is none; one that reaches for a prototype or is ambiguous is refused. */
+/**
+ * Bodies are JSON and nothing else; an empty one is none; one that reaches for a prototype or is
+ * ambiguous is refused.
+ */
 import fp from 'fastify-plugin'
 import { ServiceError } from '../services/errors.ts'
 import { formProblem } from './http/duplicate-keys.ts'
 
-export default fp(async (app) => {
-  const parse = app.getDefaultJsonParser('error', 'error')
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') return done(null, undefined)
-    void parse(request, body as string, (error, value) => {
-      const problem = error === null ? formProblem(body as string, value) : undefined
-      if (problem === undefined) done(error, value)
-      else done(new ServiceError('invalid_input', `The body ${problem}.`))
+export default fp(
+  async (app) => {
+    const parse = app.getDefaultJsonParser('error', 'error')
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+      if (body === '') return done(null, undefined)
+      void parse(request, body as string, (error, value) => {
+        const problem = error === null ? formProblem(body as string, value) : undefined
+        if (problem === undefined) done(error, value)
+        else done(new ServiceError('invalid_input', `The body ${problem}.`))
+      })
     })
-  })
-}, { name: 'json-body', dependencies: ['errors'] })
+  },
+  { name: 'json-body', dependencies: ['errors'] }
+)

@@ -4,39 +4,59 @@ import { fastifySwaggerUi } from '@fastify/swagger-ui'
 import fp from 'fastify-plugin'
 import { completeDocument, type ApiDocument } from './http/openapi-document.ts'
 
-/** The content policy of the pages: all that they need comes from here. Swagger UI sets styles from its scripts. */
-const CONTENT_POLICY = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+/**
+ * The content policy of the pages: all that they need comes from here. Swagger UI sets styles from
+ * its scripts.
+ */
+const CONTENT_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
   "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-export default fp<{ version: string }>(async (app, { version }) => {
-  await app.register(fastifySwagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'Voice Ferry session limits',
-        version,
-        description: 'How many sessions each user may have up at once, and who gets one.',
-        license: { name: 'MIT', identifier: 'MIT' }
+export default fp<{ version: string }>(
+  async (app, { version }) => {
+    await app.register(fastifySwagger, {
+      openapi: {
+        openapi: '3.1.0',
+        info: {
+          title: 'Voice Ferry session limits',
+          version,
+          description: 'How many sessions each user may have up at once, and who gets one.',
+          license: { name: 'MIT', identifier: 'MIT' }
+        },
+        servers: [{ url: '/' }],
+        tags: [
+          {
+            name: 'limits',
+            description: 'Limits of users, and the policy for those without their own'
+          },
+          { name: 'counts', description: 'How many sessions are up' },
+          { name: 'admission', description: 'Slots taken, renewed and given back' },
+          { name: 'nodes', description: 'What switch nodes report' },
+          { name: 'sessions', description: 'Which sessions are up' },
+          { name: 'auth', description: 'Tokens' },
+          { name: 'health', description: 'Probes' }
+        ],
+        components: {
+          securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } }
+        },
+        security: [{ bearer: [] }]
       },
-      servers: [{ url: '/' }],
-      tags: [
-        { name: 'limits', description: 'Limits of users, and the policy for those without their own' },
-        { name: 'counts', description: 'How many sessions are up' },
-        { name: 'admission', description: 'Slots taken, renewed and given back' },
-        { name: 'nodes', description: 'What switch nodes report' },
-        { name: 'sessions', description: 'Which sessions are up' },
-        { name: 'auth', description: 'Tokens' },
-        { name: 'health', description: 'Probes' }
-      ],
-      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
-      security: [{ bearer: [] }]
-    },
-    transformObject: (made) => 'openapiObject' in made
-      ? completeDocument(made.openapiObject as typeof made.openapiObject & ApiDocument)
-      : made.swaggerObject,
-    refResolver: { buildLocalReference: (json, _base, _fragment, i) => typeof json.$id === 'string' ? json.$id : `def-${i}` }
-  })
-  await app.register(fastifySwaggerUi, { routePrefix: '/docs', logLevel: 'warn', staticCSP: CONTENT_POLICY })
-  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
-  app.get('/', { schema: { hide: true } }, (_request, reply) => reply.redirect('/docs'))
-}, { name: 'openapi', dependencies: ['auth'] })
+      transformObject: (made) =>
+        'openapiObject' in made
+          ? completeDocument(made.openapiObject as typeof made.openapiObject & ApiDocument)
+          : made.swaggerObject,
+      refResolver: {
+        buildLocalReference: (json, _base, _fragment, i) =>
+          typeof json.$id === 'string' ? json.$id : `def-${i}`
+      }
+    })
+    await app.register(fastifySwaggerUi, {
+      routePrefix: '/docs',
+      logLevel: 'warn',
+      staticCSP: CONTENT_POLICY
+    })
+    app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
+    app.get('/', { schema: { hide: true } }, (_request, reply) => reply.redirect('/docs'))
+  },
+  { name: 'openapi', dependencies: ['auth'] }
+)

@@ -1,4 +1,7 @@
-/** The Redis client, as `app.redis`, where a Redis is configured. The service starts without it, too. */
+/**
+ * The Redis client, as `app.redis`, where a Redis is configured. The service starts without it,
+ * too.
+ */
 import { fastifyRedis } from '@fastify/redis'
 import fp from 'fastify-plugin'
 import type { TlsFiles } from '../config.ts'
@@ -7,39 +10,69 @@ import type { Settings } from '../schemas/settings.ts'
 
 /** How long a close waits for Redis to say goodbye, in milliseconds. */
 const QUIT_DEADLINE_MS = 500
-/** How long the start waits for Redis, in milliseconds: enough for one that is up, and no start fails for one that is not. */
+/**
+ * How long the start waits for Redis, in milliseconds: enough for one that is up, and no start
+ * fails for one that is not.
+ */
 const CONNECT_DEADLINE_MS = 500
 
 /** Whether the settings name a Redis; otherwise everything is kept in memory. */
 export function usesRedis (config: Settings): boolean {
-  const { REDIS_CLUSTER_NODES: nodes, REDIS_SENTINELS: sentinels, REDIS_URL: url, REDIS_HOST: host } = config
+  const {
+    REDIS_CLUSTER_NODES: nodes,
+    REDIS_SENTINELS: sentinels,
+    REDIS_URL: url,
+    REDIS_HOST: host
+  } = config
   return !config.MOCK_SESSION_LIMITS && (nodes ?? sentinels ?? url ?? host) !== undefined
 }
 
-export default fp<{ tls: TlsFiles }>(async (app, { tls }) => {
-  if (!usesRedis(app.config)) return
-  const client = connectRedis(app.config, tls)
-  client.on('error', (error: Error) => app.log.debug({ err: error }, 'redis connection'))
+export default fp<{ tls: TlsFiles }>(
+  async (app, { tls }) => {
+    if (!usesRedis(app.config)) return
+    const client = connectRedis(app.config, tls)
+    client.on('error', (error: Error) => app.log.debug({ err: error }, 'redis connection'))
 
-  // @fastify/redis decorates at once, but then waits for `ready` and quits the client on a first error reply (a Redis
-  // that is still loading, say). A client that is not connected yet is shown to it as ready, so that it only decorates.
-  const { status } = client
-  client.status = 'ready'
-  fastifyRedis(app, { client, closeClient: false }, () => {})
-  client.status = status
+    // @fastify/redis decorates at once, but then waits for `ready` and quits the client on a first
+    // error reply (a Redis that is still loading, say). A client that is not connected yet is shown
+    // to it as ready, so that it only decorates.
+    const { status } = client
+    client.status = 'ready'
+    fastifyRedis(app, { client, closeClient: false }, () => {})
+    client.status = status
 
-  // Not before everything else is set up, which keeps the process too busy to shake hands in time. A client that finds
-  // no Redis goes on trying by itself; health and every request say so meanwhile.
-  app.addHook('onReady', async () => await atMost(CONNECT_DEADLINE_MS, client.connect().catch(() => {})))
-  app.addHook('onClose', async () => {
-    if (client.status === 'ready') await atMost(QUIT_DEADLINE_MS, client.quit().catch(() => {}))
-    client.disconnect()
-  })
-}, { name: 'redis', dependencies: ['config'] })
+    // Not before everything else is set up, which keeps the process too busy to shake hands in
+    // time. A client that finds no Redis goes on trying by itself; health and every request say so
+    // meanwhile.
+    app.addHook(
+      'onReady',
+      async () =>
+        await atMost(
+          CONNECT_DEADLINE_MS,
+          client.connect().catch(() => {})
+        )
+    )
+    app.addHook('onClose', async () => {
+      if (client.status === 'ready') {
+        await atMost(
+          QUIT_DEADLINE_MS,
+          client.quit().catch(() => {})
+        )
+      }
+      client.disconnect()
+    })
+  },
+  { name: 'redis', dependencies: ['config'] }
+)
 
 /** Waits until a promise has settled, but not longer than so many milliseconds. */
 async function atMost (ms: number, promise: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
-  await Promise.race([promise, new Promise((resolve) => { timer = setTimeout(resolve, ms) })])
+  await Promise.race([
+    promise,
+    new Promise((resolve) => {
+      timer = setTimeout(resolve, ms)
+    })
+  ])
   clearTimeout(timer)
 }

@@ -1,6 +1,7 @@
 /**
- * How many requests are taken. Each counts once: one that is let in for its caller, on all replicas together; any other, also
- * one that needs no token, for the address that it came from, on this replica. Probes count for nobody.
+ * How many requests are taken. Each counts once: one that is let in for its caller, on all replicas
+ * together; any other, also one that needs no token, for the address that it came from, on this
+ * replica. Probes count for nobody.
  */
 import { fastifyRateLimit } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -19,59 +20,85 @@ declare module 'fastify' {
 /** What the library says of a request. */
 type Verdict = Awaited<ReturnType<ReturnType<FastifyInstance['createRateLimit']>>>
 
-const tooMany = { status: 429, code: 'too_many_requests', detail: 'Too many requests; try again later.' } as const
+const tooMany = {
+  status: 429,
+  code: 'too_many_requests',
+  detail: 'Too many requests; try again later.'
+} as const
 
-export default fp(async (app) => {
-  // Counts in memory, for the last 5,000 callers and addresses at the most.
-  await app.register(fastifyRateLimit, { global: false })
-  const { RATE_LIMIT_MAX: max, RATE_LIMIT_WINDOW_SECONDS: windowSeconds, RATE_LIMIT_EXEMPT_ROLES: exemptRoles } = app.config
-  if (max === 0) return
-  const timeWindow = windowSeconds * 1000
-  const exempt = new Set(commaList(exemptRoles))
-  const byAddress = app.createRateLimit({ max, timeWindow })
-  const byCaller = app.createRateLimit({ max, timeWindow, keyGenerator: callerKey })
-  app.decorateRequest('counted', false)
+export default fp(
+  async (app) => {
+    // Counts in memory, for the last 5,000 callers and addresses at the most.
+    await app.register(fastifyRateLimit, { global: false })
+    const {
+      RATE_LIMIT_MAX: max,
+      RATE_LIMIT_WINDOW_SECONDS: windowSeconds,
+      RATE_LIMIT_EXEMPT_ROLES: exemptRoles
+    } = app.config
+    if (max === 0) return
+    const timeWindow = windowSeconds * 1000
+    const exempt = new Set(commaList(exemptRoles))
+    const byAddress = app.createRateLimit({ max, timeWindow })
+    const byCaller = app.createRateLimit({ max, timeWindow, keyGenerator: callerKey })
+    app.decorateRequest('counted', false)
 
-  app.addHook('onRequest', async (request) => {
-    if (request.routeOptions.config.rateLimit === false) request.counted = true
-    else if (request.caller === null) await count(request, async () => secondsOver(await byAddress(request)))
-  })
+    app.addHook('onRequest', async (request) => {
+      if (request.routeOptions.config.rateLimit === false) request.counted = true
+      else if (request.caller === null) { await count(request, async () => secondsOver(await byAddress(request))) }
+    })
 
-  // After validation: what is refused asks nothing of Redis.
-  app.addHook('preHandler', async (request) => {
-    const exempted = request.caller?.roles.some((role) => exempt.has(role)) ?? false
-    if (exempted) request.counted = true
-    else if (!request.counted) await count(request, async () => await secondsOverForCaller(request))
-  })
+    // After validation: what is refused asks nothing of Redis.
+    app.addHook('preHandler', async (request) => {
+      const exempted = request.caller?.roles.some((role) => exempt.has(role)) ?? false
+      if (exempted) request.counted = true
+      else if (!request.counted) { await count(request, async () => await secondsOverForCaller(request)) }
+    })
 
-  // What was refused before it was counted: too much of that is refused for being too much.
-  app.addHook('onSend', async (request, reply, payload) => {
-    if (request.counted || reply.statusCode < 400) return payload
-    request.counted = true
-    const retryAfterSeconds = secondsOver(await byAddress(request))
-    if (retryAfterSeconds === undefined) return payload
-    return JSON.stringify(setProblem(reply.header('retry-after', retryAfterSeconds).removeHeader('www-authenticate'), tooMany))
-  })
+    // What was refused before it was counted: too much of that is refused for being too much.
+    app.addHook('onSend', async (request, reply, payload) => {
+      if (request.counted || reply.statusCode < 400) return payload
+      request.counted = true
+      const retryAfterSeconds = secondsOver(await byAddress(request))
+      if (retryAfterSeconds === undefined) return payload
+      return JSON.stringify(
+        setProblem(
+          reply.header('retry-after', retryAfterSeconds).removeHeader('www-authenticate'),
+          tooMany
+        )
+      )
+    })
 
-  /** By what all replicas have counted, or this one alone while Redis is away. */
-  async function secondsOverForCaller (request: FastifyRequest): Promise<number | undefined> {
-    const shared = await app.requestCount?.add(callerKey(request), timeWindow)
-    if (shared === undefined) return secondsOver(await byCaller(request))
-    return shared.count > max ? Math.ceil(shared.leftMs / 1000) : undefined
-  }
-}, { name: 'request-limits', dependencies: ['config', 'errors', 'auth'] })
+    /** By what all replicas have counted, or this one alone while Redis is away. */
+    async function secondsOverForCaller (request: FastifyRequest): Promise<number | undefined> {
+      const shared = await app.requestCount?.add(callerKey(request), timeWindow)
+      if (shared === undefined) return secondsOver(await byCaller(request))
+      return shared.count > max ? Math.ceil(shared.leftMs / 1000) : undefined
+    }
+  },
+  { name: 'request-limits', dependencies: ['config', 'errors', 'auth'] }
+)
 
-/** After how many seconds a limit that is exceeded lets the next one through; undefined where it is not exceeded. */
+/**
+ * After how many seconds a limit that is exceeded lets the next one through; undefined where it is
+ * not exceeded.
+ */
 export function secondsOver (verdict: Verdict): number | undefined {
   return !verdict.isAllowed && verdict.isExceeded ? verdict.ttlInSeconds : undefined
 }
 
-async function count (request: FastifyRequest, over: () => Promise<number | undefined>): Promise<void> {
+async function count (
+  request: FastifyRequest,
+  over: () => Promise<number | undefined>
+): Promise<void> {
   request.counted = true
   const retryAfterSeconds = await over()
-  if (retryAfterSeconds !== undefined) throw new ServiceError(tooMany.code, tooMany.detail, { retryAfterSeconds })
+  if (retryAfterSeconds !== undefined) {
+    throw new ServiceError(tooMany.code, tooMany.detail, { retryAfterSeconds })
+  }
 }
 
 function callerKey ({ caller, ip }: FastifyRequest): string {
-  return caller?.username === undefined ? `address ${ip}` : `caller ${caller.issuer ?? ''} ${caller.username}`
+  return caller?.username === undefined
+    ? `address ${ip}`
+    : `caller ${caller.issuer ?? ''} ${caller.username}`
 }

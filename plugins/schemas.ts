@@ -1,4 +1,7 @@
-/** Registers the named schemas, and compiles them: bodies strictly, parameters and queries with coercion. */
+/**
+ * Registers the named schemas, and compiles them: bodies strictly, parameters and queries with
+ * coercion.
+ */
 import { AjvCompiler } from '@fastify/ajv-compiler'
 import { Type } from '@sinclair/typebox'
 import type { FastifySchema, FastifySchemaCompiler, FastifyServerOptions } from 'fastify'
@@ -15,33 +18,56 @@ import * as sessions from '../schemas/sessions.ts'
 /** Every schema that has a name of its own. */
 const named = [auth, counts, health, limits, policy, problem, sessions]
   .flatMap((module) => Object.values(module) as unknown[])
-  .filter((value): value is { $id: string } => typeof value === 'object' && value !== null && '$id' in value)
+  .filter(
+    (value): value is { $id: string } =>
+      typeof value === 'object' && value !== null && '$id' in value
+  )
 
 /** OpenAPI's own keywords, which mean nothing to a validator. */
 const keywords = ['example']
 
 /** Nothing in a body is coerced or dropped: what is not understood is refused. */
-const bodyOptions = { coerceTypes: false, removeAdditional: false, useDefaults: true, allErrors: true, keywords, allowUnionTypes: true }
+const bodyOptions = {
+  coerceTypes: false,
+  removeAdditional: false,
+  useDefaults: true,
+  allErrors: true,
+  keywords,
+  allowUnionTypes: true
+}
 /** Parameters and queries are all text on the wire. */
 const textOptions = { ...bodyOptions, coerceTypes: true }
 
-/** The compilers for buildApp. Their types are of Ajv, not of Fastify: the two do not agree on what a schema is. */
-export const schemaController = { compilersFactory: { buildValidator } } as unknown as NonNullable<FastifyServerOptions['schemaController']>
+/**
+ * The compilers for buildApp. Their types are of Ajv, not of Fastify: the two do not agree on what
+ * a schema is.
+ */
+export const schemaController = { compilersFactory: { buildValidator } } as unknown as NonNullable<
+  FastifyServerOptions['schemaController']
+>
 
 function buildValidator (externalSchemas: Parameters<ReturnType<typeof AjvCompiler>>[0]) {
   const compiler = (customOptions: typeof bodyOptions) =>
-    AjvCompiler()(externalSchemas, { customOptions }) as unknown as FastifySchemaCompiler<FastifySchema>
+    AjvCompiler()(externalSchemas, {
+      customOptions
+    }) as unknown as FastifySchemaCompiler<FastifySchema>
   const [forBodies, forText] = [compiler(bodyOptions), compiler(textOptions)]
-  return (route: FastifyRouteSchemaDef<FastifySchema>) => route.httpPart === 'body' ? forBodies(route) : forText(route)
+  return (route: FastifyRouteSchemaDef<FastifySchema>) =>
+    route.httpPart === 'body' ? forBodies(route) : forText(route)
 }
 
 /** The query of a route that declares none: nothing is dropped silently, in a query neither. */
 const noQuery = Type.Object({}, { additionalProperties: false })
 
-export default fp(async (app) => {
-  for (const schema of named) app.addSchema(schema)
-  app.addHook('onRoute', ({ schema }) => {
-    // Probes may carry what they like, and a path without this method says so first.
-    if (schema !== undefined && schema.hide !== true && schema.security === undefined) schema.querystring ??= noQuery
-  })
-}, { name: 'schemas' })
+export default fp(
+  async (app) => {
+    for (const schema of named) app.addSchema(schema)
+    app.addHook('onRoute', ({ schema }) => {
+      // Probes may carry what they like, and a path without this method says so first.
+      if (schema !== undefined && schema.hide !== true && schema.security === undefined) {
+        schema.querystring ??= noQuery
+      }
+    })
+  },
+  { name: 'schemas' }
+)

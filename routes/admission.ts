@@ -5,8 +5,15 @@ import { ref } from '../schemas/components.ts'
 import { SessionIdSchema, UsernameSchema } from '../schemas/names.ts'
 import { problems } from '../schemas/problem.ts'
 import {
-  AdmissionRequestSchema, AdmissionSchema, BatchRenewalRequestSchema, BatchRenewalSchema, DEFAULT_TTL_SECONDS, ReasonSchema,
-  ReleasedSchema, RenewalRequestSchema, RenewalSchema
+  AdmissionRequestSchema,
+  AdmissionSchema,
+  BatchRenewalRequestSchema,
+  BatchRenewalSchema,
+  DEFAULT_TTL_SECONDS,
+  ReasonSchema,
+  ReleasedSchema,
+  RenewalRequestSchema,
+  RenewalSchema
 } from '../schemas/sessions.ts'
 import { ServiceError } from '../services/errors.ts'
 
@@ -16,61 +23,112 @@ const params = Type.Object({ session_id: SessionIdSchema })
 const BATCH_BODY_BYTES = 4 * 1024 * 1024
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
-  app.post('/api/sessions', {
-    schema: {
-      operationId: 'acquireSession',
-      tags,
-      summary: 'Takes a slot for a session, or refreshes the one it holds',
-      body: ref(AdmissionRequestSchema),
-      response: { 200: ref(AdmissionSchema), 201: ref(AdmissionSchema), ...problems(400, 401, 403, 409, 410, 413, 415, 429, 503) }
+  app.post(
+    '/api/sessions',
+    {
+      schema: {
+        operationId: 'acquireSession',
+        tags,
+        summary: 'Takes a slot for a session, or refreshes the one it holds',
+        body: ref(AdmissionRequestSchema),
+        response: {
+          200: ref(AdmissionSchema),
+          201: ref(AdmissionSchema),
+          ...problems(400, 401, 403, 409, 410, 413, 415, 429, 503)
+        }
+      }
+    },
+    async ({ body, caller, log }, reply) => {
+      const {
+        username,
+        session_id: sessionId,
+        ttl = DEFAULT_TTL_SECONDS,
+        node = caller?.node,
+        dry_run: dryRun = false,
+        ...details
+      } = body
+      const result = await app.admission.acquire(
+        { username, sessionId, ttlMs: ttl * 1000, node, details, dryRun },
+        log
+      )
+      reply.code(result.created ? 201 : 200)
+      return result.answer
     }
-  }, async ({ body, caller, log }, reply) => {
-    const { username, session_id: sessionId, ttl = DEFAULT_TTL_SECONDS, node = caller?.node, dry_run: dryRun = false, ...details } = body
-    const result = await app.admission.acquire({ username, sessionId, ttlMs: ttl * 1000, node, details, dryRun }, log)
-    reply.code(result.created ? 201 : 200)
-    return result.answer
-  })
+  )
 
-  app.post('/api/sessions/:session_id/renew', {
-    schema: {
-      operationId: 'renewSession',
-      tags,
-      summary: 'Renews a lease; an unknown session is registered again, for the call is up',
-      params,
-      body: ref(RenewalRequestSchema),
-      response: { 200: ref(RenewalSchema), ...problems(400, 401, 403, 409, 410, 413, 415, 429, 503) }
-    }
-  }, async ({ params: { session_id: sessionId }, body: { username, ttl = DEFAULT_TTL_SECONDS }, caller }) =>
-    await app.admission.renew({ sessionId, username, node: caller?.node }, ttl * 1000))
+  app.post(
+    '/api/sessions/:session_id/renew',
+    {
+      schema: {
+        operationId: 'renewSession',
+        tags,
+        summary: 'Renews a lease; an unknown session is registered again, for the call is up',
+        params,
+        body: ref(RenewalRequestSchema),
+        response: {
+          200: ref(RenewalSchema),
+          ...problems(400, 401, 403, 409, 410, 413, 415, 429, 503)
+        }
+      }
+    },
+    async ({
+      params: { session_id: sessionId },
+      body: { username, ttl = DEFAULT_TTL_SECONDS },
+      caller
+    }) => await app.admission.renew({ sessionId, username, node: caller?.node }, ttl * 1000)
+  )
 
-  app.post('/api/sessions/renew', {
-    bodyLimit: BATCH_BODY_BYTES,
-    schema: {
-      operationId: 'renewSessions',
-      tags,
-      summary: 'Renews many leases; one result per item, in order',
-      body: ref(BatchRenewalRequestSchema),
-      response: { 200: ref(BatchRenewalSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
-    }
-  }, async ({ body: { sessions, ttl = DEFAULT_TTL_SECONDS }, caller }) =>
-    await app.admission.renewMany(sessions, ttl * 1000, caller?.node))
+  app.post(
+    '/api/sessions/renew',
+    {
+      bodyLimit: BATCH_BODY_BYTES,
+      schema: {
+        operationId: 'renewSessions',
+        tags,
+        summary: 'Renews many leases; one result per item, in order',
+        body: ref(BatchRenewalRequestSchema),
+        response: { 200: ref(BatchRenewalSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
+      }
+    },
+    async ({ body: { sessions, ttl = DEFAULT_TTL_SECONDS }, caller }) =>
+      await app.admission.renewMany(sessions, ttl * 1000, caller?.node)
+  )
 
-  app.delete('/api/sessions/:session_id', {
-    preValidation: async (request) => { request.body ??= {} },
-    schema: {
-      operationId: 'releaseSession',
-      tags,
-      summary: 'Gives a slot back',
-      params,
-      querystring: Type.Object({ username: Type.Optional(UsernameSchema) }, { additionalProperties: false }),
-      body: ref(ReasonSchema),
-      response: { 200: ref(ReleasedSchema), ...problems(400, 401, 403, 409, 413, 415, 429, 503) }
+  app.delete(
+    '/api/sessions/:session_id',
+    {
+      preValidation: async (request) => {
+        request.body ??= {}
+      },
+      schema: {
+        operationId: 'releaseSession',
+        tags,
+        summary: 'Gives a slot back',
+        params,
+        querystring: Type.Object(
+          { username: Type.Optional(UsernameSchema) },
+          { additionalProperties: false }
+        ),
+        body: ref(ReasonSchema),
+        response: { 200: ref(ReleasedSchema), ...problems(400, 401, 403, 409, 413, 415, 429, 503) }
+      }
+    },
+    async ({
+      params: { session_id: sessionId },
+      query: { username },
+      body: { reason = 'released' }
+    }) => {
+      const { outcome, degraded = false } = await app.sessionStore.release(
+        sessionId,
+        username,
+        reason
+      )
+      if (outcome === 'conflict') {
+        throw new ServiceError('session_id_conflict', 'Another user holds this session id.')
+      }
+      return { success: true, session_id: sessionId, released: outcome === 'released', degraded }
     }
-  }, async ({ params: { session_id: sessionId }, query: { username }, body: { reason = 'released' } }) => {
-    const { outcome, degraded = false } = await app.sessionStore.release(sessionId, username, reason)
-    if (outcome === 'conflict') throw new ServiceError('session_id_conflict', 'Another user holds this session id.')
-    return { success: true, session_id: sessionId, released: outcome === 'released', degraded }
-  })
+  )
 }
 
 export default routes

@@ -7,26 +7,41 @@ import { verifyPassword } from '../services/auth/password.ts'
 import { ServiceError } from '../services/errors.ts'
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
-  const { ADMIN_USERNAME: admin, ADMIN_PASSWORD_HASH: passwordHash, LOGIN_TOKEN_SECONDS: expiresIn } = app.config
+  const {
+    ADMIN_USERNAME: admin,
+    ADMIN_PASSWORD_HASH: passwordHash,
+    LOGIN_TOKEN_SECONDS: expiresIn
+  } = app.config
   if (admin === undefined || passwordHash === undefined) return
 
-  app.post('/api/auth/login', {
-    preHandler: app.throttleLogin,
-    schema: {
-      operationId: 'login',
-      tags: ['auth'],
-      security: [],
-      summary: 'A token for a name and a password',
-      body: ref(LoginSchema),
-      response: { 200: ref(LoggedInSchema), ...problems(400, 401, 413, 415, 429) }
+  app.post(
+    '/api/auth/login',
+    {
+      preHandler: app.throttleLogin,
+      schema: {
+        operationId: 'login',
+        tags: ['auth'],
+        security: [],
+        summary: 'A token for a name and a password',
+        body: ref(LoginSchema),
+        response: { 200: ref(LoggedInSchema), ...problems(400, 401, 413, 415, 429) }
+      }
+    },
+    async ({ body: { username, password } }) => {
+      // The password is hashed for an unknown name too, so that the time it takes tells nothing.
+      const matches = await verifyPassword(password, passwordHash)
+      if (!matches || username !== admin) {
+        throw new ServiceError('invalid_credentials', 'The name or the password is wrong.')
+      }
+      const user = { username, role: 'admin' }
+      return {
+        success: true,
+        token: app.jwt.sign({ sub: username, ...user }, { expiresIn }),
+        user,
+        expiresIn
+      }
     }
-  }, async ({ body: { username, password } }) => {
-    // The password is hashed for an unknown name too, so that the time it takes tells nothing.
-    const matches = await verifyPassword(password, passwordHash)
-    if (!matches || username !== admin) throw new ServiceError('invalid_credentials', 'The name or the password is wrong.')
-    const user = { username, role: 'admin' }
-    return { success: true, token: app.jwt.sign({ sub: username, ...user }, { expiresIn }), user, expiresIn }
-  })
+  )
 }
 
 export default routes

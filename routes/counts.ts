@@ -14,41 +14,65 @@ const tags = ['counts']
 const SWEEP_SHARE = 0.5
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
-  app.get('/api/sessions/counts', {
-    schema: {
-      operationId: 'listCounts',
-      tags,
-      summary: 'All counts, or a page of them',
-      description: 'Without cursor and count the whole list is streamed; should the store fail under way, the connection is cut.',
-      querystring: PageQuerySchema,
-      response: { 200: ref(CountListSchema), ...problems(400, 401, 403, 429, 503) }
+  app.get(
+    '/api/sessions/counts',
+    {
+      schema: {
+        operationId: 'listCounts',
+        tags,
+        summary: 'All counts, or a page of them',
+        description:
+          'Without cursor and count the whole list is streamed; should the store fail under way, the connection is cut.',
+        querystring: PageQuerySchema,
+        response: { 200: ref(CountListSchema), ...problems(400, 401, 403, 429, 503) }
+      }
+    },
+    async ({ query: { cursor, count } }, reply) => {
+      if (cursor === undefined && count === undefined) {
+        return await sendJsonStream(
+          reply,
+          {},
+          { name: 'counts', batches: app.sessionStore.allCounts(), tail: (total) => ({ total }) }
+        )
+      }
+      const { entries, next_cursor } = await app.sessionStore.listCounts({
+        cursor: cursor ?? '',
+        count: count ?? MAX_PAGE
+      })
+      return {
+        counts: namedValues(entries),
+        total: entries.reduce((sum, [, n]) => sum + n, 0),
+        next_cursor
+      }
     }
-  }, async ({ query: { cursor, count } }, reply) => {
-    if (cursor === undefined && count === undefined) {
-      return await sendJsonStream(reply, {}, { name: 'counts', batches: app.sessionStore.allCounts(), tail: (total) => ({ total }) })
-    }
-    const { entries, next_cursor } = await app.sessionStore.listCounts({ cursor: cursor ?? '', count: count ?? MAX_PAGE })
-    return { counts: namedValues(entries), total: entries.reduce((sum, [, n]) => sum + n, 0), next_cursor }
-  })
+  )
 
-  app.get('/api/sessions/counts/:username', {
-    schema: {
-      operationId: 'getCount',
-      tags,
-      summary: 'How many sessions a user has up, and how many more it may have',
-      params: Type.Object({ username: UsernameSchema }),
-      response: { 200: ref(CountSchema), ...problems(400, 401, 403, 429, 503) }
-    }
-  }, async ({ params: { username } }) => await app.sessionStore.getCount(username))
+  app.get(
+    '/api/sessions/counts/:username',
+    {
+      schema: {
+        operationId: 'getCount',
+        tags,
+        summary: 'How many sessions a user has up, and how many more it may have',
+        params: Type.Object({ username: UsernameSchema }),
+        response: { 200: ref(CountSchema), ...problems(400, 401, 403, 429, 503) }
+      }
+    },
+    async ({ params: { username } }) => await app.sessionStore.getCount(username)
+  )
 
-  app.post('/api/sessions/sweep', {
-    schema: {
-      operationId: 'sweepGhosts',
-      tags,
-      summary: 'Sweeps ghosts now: sessions that a user\'s set still names and that are gone',
-      response: { 200: ref(SweepResultSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
-    }
-  }, async () => await app.sessionStore.sweep(SWEEP_SHARE))
+  app.post(
+    '/api/sessions/sweep',
+    {
+      schema: {
+        operationId: 'sweepGhosts',
+        tags,
+        summary: "Sweeps ghosts now: sessions that a user's set still names and that are gone",
+        response: { 200: ref(SweepResultSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
+      }
+    },
+    async () => await app.sessionStore.sweep(SWEEP_SHARE)
+  )
 }
 
 export default routes

@@ -15,7 +15,10 @@ const down = {
       schema: health,
       example: {
         status: 'down',
-        components: { redis: { status: 'down', latency_ms: null }, etcd: { status: 'disabled', latency_ms: null } },
+        components: {
+          redis: { status: 'down', latency_ms: null },
+          etcd: { status: 'disabled', latency_ms: null }
+        },
         policy: 'stale',
         sessions: 'known'
       }
@@ -25,47 +28,65 @@ const down = {
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
   const looked = () => ({
-    ...app.health.health, policy: app.policy.status, sessions: app.sessionStore.learning ? 'learning' as const : 'known' as const
+    ...app.health.health,
+    policy: app.policy.status,
+    sessions: app.sessionStore.learning ? ('learning' as const) : ('known' as const)
   })
 
-  const ready = { '/healthz/ready': 'getReadiness', '/health': 'getHealth', '/api/health': 'getApiHealth' }
+  const ready = {
+    '/healthz/ready': 'getReadiness',
+    '/health': 'getHealth',
+    '/api/health': 'getApiHealth'
+  }
   for (const [url, operationId] of Object.entries(ready)) {
-    app.get(url, {
-      config,
-      schema: {
-        operationId,
-        tags,
-        security,
-        summary: 'Whether the service can do its work now',
-        response: { 200: health, 503: down }
+    app.get(
+      url,
+      {
+        config,
+        schema: {
+          operationId,
+          tags,
+          security,
+          summary: 'Whether the service can do its work now',
+          response: { 200: health, 503: down }
+        }
+      },
+      async (_request, reply) => {
+        const seen = looked()
+        return reply.code(seen.status === 'down' ? 503 : 200).send(seen)
       }
-    }, async (_request, reply) => {
-      const seen = looked()
-      return reply.code(seen.status === 'down' ? 503 : 200).send(seen)
-    })
+    )
   }
 
-  app.get('/healthz/live', {
-    config,
-    schema: {
-      operationId: 'getLiveness',
-      tags,
-      security,
-      summary: 'Whether the process answers at all',
-      response: { 200: ref(LivenessSchema) }
-    }
-  }, async () => ({ status: 'ok' as const }))
+  app.get(
+    '/healthz/live',
+    {
+      config,
+      schema: {
+        operationId: 'getLiveness',
+        tags,
+        security,
+        summary: 'Whether the process answers at all',
+        response: { 200: ref(LivenessSchema) }
+      }
+    },
+    async () => ({ status: 'ok' as const })
+  )
 
-  app.get('/healthz/startup', {
-    config,
-    schema: {
-      operationId: 'getStartup',
-      tags,
-      security,
-      summary: 'Whether the service has started; it starts without its dependencies',
-      response: { 200: health }
-    }
-  }, async () => looked())
+  app.get(
+    '/healthz/startup',
+    {
+      config,
+      schema: {
+        operationId: 'getStartup',
+        tags,
+        security,
+        summary: 'Whether the service has started; it starts without its dependencies',
+        response: { 200: health }
+      }
+    },
+    async () => looked()
+  )
 }
 
 export default routes

@@ -1,4 +1,6 @@
-/** Answers with a JSON object that has one long member, written as it is read, in bounded memory. */
+/**
+ * Answers with a JSON object that has one long member, written as it is read, in bounded memory.
+ */
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 
@@ -13,11 +15,20 @@ export interface LongMember {
   tail?: (sum: number) => Record<string, unknown>
 }
 
-/** Sends `{...head, [name]: {...}, ...tail}`. The first batch is read before the status is sent, so that a lost store is a 503. */
-export async function sendJsonStream (reply: FastifyReply, head: Record<string, unknown>, member: LongMember): Promise<FastifyReply> {
+/**
+ * Sends `{...head, [name]: {...}, ...tail}`. The first batch is read before the status is sent, so
+ * that a lost store is a 503.
+ */
+export async function sendJsonStream (
+  reply: FastifyReply,
+  head: Record<string, unknown>,
+  member: LongMember
+): Promise<FastifyReply> {
   const text = jsonText(head, member)
   const beginning = await text.next()
-  return await reply.type('application/json; charset=utf-8').send(Readable.from(prepend(beginning.value ?? '', text)))
+  return await reply
+    .type('application/json; charset=utf-8')
+    .send(Readable.from(prepend(beginning.value ?? '', text)))
 }
 
 async function * prepend (beginning: string, rest: AsyncIterable<string>): AsyncGenerator<string> {
@@ -26,8 +37,13 @@ async function * prepend (beginning: string, rest: AsyncIterable<string>): Async
 }
 
 /** The text in pieces; the first one holds the head and what the first batch brought. */
-async function * jsonText (head: Record<string, unknown>, { name, batches, first = {}, tail }: LongMember): AsyncGenerator<string> {
-  const before = members(Object.entries(head)).map((member) => `${member},`).join('')
+async function * jsonText (
+  head: Record<string, unknown>,
+  { name, batches, first = {}, tail }: LongMember
+): AsyncGenerator<string> {
+  const before = members(Object.entries(head))
+    .map((member) => `${member},`)
+    .join('')
   let piece = `{${before}${JSON.stringify(name)}:{${members(Object.entries(first)).join(',')}`
   let comma = Object.keys(first).length > 0
   let sum = 0
@@ -37,7 +53,9 @@ async function * jsonText (head: Record<string, unknown>, { name, batches, first
     piece = ''
     for (const [, value] of batch) sum += value
   }
-  yield `${piece}}${members(Object.entries(tail?.(sum) ?? {})).map((member) => `,${member}`).join('')}}`
+  yield `${piece}}${members(Object.entries(tail?.(sum) ?? {}))
+    .map((member) => `,${member}`)
+    .join('')}}`
 }
 
 function members (entries: Array<[string, unknown]>): string[] {

@@ -1,4 +1,6 @@
-/** Which sessions are up: one, those of a user or a node, or all; and the end of all of a user's. */
+/**
+ * Which sessions are up: one, those of a user or a node, or all; and the end of all of a user's.
+ */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { ref } from '../schemas/components.ts'
@@ -6,89 +8,141 @@ import { NodeNameSchema, SessionIdSchema, UsernameSchema, stringEnum } from '../
 import { MAX_PAGE, PageQuerySchema } from '../schemas/paging.ts'
 import { problems } from '../schemas/problem.ts'
 import {
-  MAX_USERS_DEPTH, ReasonSchema, SessionListSchema, SessionSchema, TerminatedSchema, UserListSchema, UserSessionsSchema
+  MAX_USERS_DEPTH,
+  ReasonSchema,
+  SessionListSchema,
+  SessionSchema,
+  TerminatedSchema,
+  UserListSchema,
+  UserSessionsSchema
 } from '../schemas/sessions.ts'
 import { ServiceError } from '../services/errors.ts'
 
 const tags = ['sessions']
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
-  app.get('/api/sessions/active', {
-    schema: {
-      operationId: 'listSessions',
-      tags,
-      summary: 'The sessions that are up',
-      querystring: Type.Object({
-        username: Type.Optional(UsernameSchema), node: Type.Optional(NodeNameSchema), ...PageQuerySchema.properties
-      }, { additionalProperties: false }),
-      response: { 200: ref(SessionListSchema), ...problems(400, 401, 403, 429, 503) }
+  app.get(
+    '/api/sessions/active',
+    {
+      schema: {
+        operationId: 'listSessions',
+        tags,
+        summary: 'The sessions that are up',
+        querystring: Type.Object(
+          {
+            username: Type.Optional(UsernameSchema),
+            node: Type.Optional(NodeNameSchema),
+            ...PageQuerySchema.properties
+          },
+          { additionalProperties: false }
+        ),
+        response: { 200: ref(SessionListSchema), ...problems(400, 401, 403, 429, 503) }
+      }
+    },
+    async ({ query: { username, node, cursor = '', count = MAX_PAGE } }) => {
+      const { entries: sessions, next_cursor } = await app.sessionStore.listSessions(
+        { username, node },
+        { cursor, count }
+      )
+      return { sessions, next_cursor }
     }
-  }, async ({ query: { username, node, cursor = '', count = MAX_PAGE } }) => {
-    const { entries: sessions, next_cursor } = await app.sessionStore.listSessions({ username, node }, { cursor, count })
-    return { sessions, next_cursor }
-  })
+  )
 
-  app.get('/api/sessions/:session_id', {
-    schema: {
-      operationId: 'getSession',
-      tags,
-      summary: 'One session',
-      params: Type.Object({ session_id: SessionIdSchema }),
-      response: { 200: ref(SessionSchema), ...problems(400, 401, 403, 404, 429, 503) }
+  app.get(
+    '/api/sessions/:session_id',
+    {
+      schema: {
+        operationId: 'getSession',
+        tags,
+        summary: 'One session',
+        params: Type.Object({ session_id: SessionIdSchema }),
+        response: { 200: ref(SessionSchema), ...problems(400, 401, 403, 404, 429, 503) }
+      }
+    },
+    async ({ params: { session_id: sessionId } }) => {
+      const session = await app.sessionStore.getSession(sessionId)
+      if (session === null) throw new ServiceError('not_found', 'No such session is up.')
+      return session
     }
-  }, async ({ params: { session_id: sessionId } }) => {
-    const session = await app.sessionStore.getSession(sessionId)
-    if (session === null) throw new ServiceError('not_found', 'No such session is up.')
-    return session
-  })
+  )
 
-  app.get('/api/sessions/users', {
-    schema: {
-      operationId: 'listUsers',
-      tags,
-      summary: 'Users by the number of their sessions',
-      querystring: Type.Object({
-        page: Type.Integer({ minimum: 1, default: 1, maximum: MAX_USERS_DEPTH }),
-        limit: Type.Integer({ minimum: 1, default: 50, maximum: MAX_PAGE }),
-        sort: stringEnum(['sessions_desc', 'sessions_asc'], { default: 'sessions_desc' })
-      }, { additionalProperties: false }),
-      response: { 200: ref(UserListSchema), ...problems(400, 401, 403, 429, 503) }
+  app.get(
+    '/api/sessions/users',
+    {
+      schema: {
+        operationId: 'listUsers',
+        tags,
+        summary: 'Users by the number of their sessions',
+        querystring: Type.Object(
+          {
+            page: Type.Integer({ minimum: 1, default: 1, maximum: MAX_USERS_DEPTH }),
+            limit: Type.Integer({ minimum: 1, default: 50, maximum: MAX_PAGE }),
+            sort: stringEnum(['sessions_desc', 'sessions_asc'], { default: 'sessions_desc' })
+          },
+          { additionalProperties: false }
+        ),
+        response: { 200: ref(UserListSchema), ...problems(400, 401, 403, 429, 503) }
+      }
+    },
+    async ({ query: { page, limit, sort } }) => {
+      if (page * limit > MAX_USERS_DEPTH) {
+        throw new ServiceError(
+          'invalid_input',
+          `page times limit can be ${MAX_USERS_DEPTH} at the most.`
+        )
+      }
+      return {
+        ...(await app.sessionStore.listUsers({ offset: (page - 1) * limit, limit, sort })),
+        page,
+        limit
+      }
     }
-  }, async ({ query: { page, limit, sort } }) => {
-    if (page * limit > MAX_USERS_DEPTH) throw new ServiceError('invalid_input', `page times limit can be ${MAX_USERS_DEPTH} at the most.`)
-    return { ...await app.sessionStore.listUsers({ offset: (page - 1) * limit, limit, sort }), page, limit }
-  })
+  )
 
-  app.get('/api/sessions/users/:username', {
-    schema: {
-      operationId: 'getUserSessions',
-      tags,
-      summary: 'A user\'s limit, count and sessions',
-      params: Type.Object({ username: UsernameSchema }),
-      querystring: PageQuerySchema,
-      response: { 200: ref(UserSessionsSchema), ...problems(400, 401, 403, 429, 503) }
+  app.get(
+    '/api/sessions/users/:username',
+    {
+      schema: {
+        operationId: 'getUserSessions',
+        tags,
+        summary: "A user's limit, count and sessions",
+        params: Type.Object({ username: UsernameSchema }),
+        querystring: PageQuerySchema,
+        response: { 200: ref(UserSessionsSchema), ...problems(400, 401, 403, 429, 503) }
+      }
+    },
+    async ({ params: { username }, query: { cursor = '', count: most = MAX_PAGE } }) => {
+      const [{ limit, count }, { entries: sessions, next_cursor }] = await Promise.all([
+        app.sessionStore.getCount(username),
+        app.sessionStore.listSessions({ username }, { cursor, count: most })
+      ])
+      return { username, limit, count, sessions, next_cursor }
     }
-  }, async ({ params: { username }, query: { cursor = '', count: most = MAX_PAGE } }) => {
-    const [{ limit, count }, { entries: sessions, next_cursor }] = await Promise.all([
-      app.sessionStore.getCount(username), app.sessionStore.listSessions({ username }, { cursor, count: most })
-    ])
-    return { username, limit, count, sessions, next_cursor }
-  })
+  )
 
-  app.delete('/api/sessions/users/:username/sessions', {
-    preValidation: async (request) => { request.body ??= {} },
-    schema: {
-      operationId: 'terminateUserSessions',
-      tags,
-      summary: 'Ends all sessions of a user',
-      params: Type.Object({ username: UsernameSchema }),
-      body: ref(ReasonSchema),
-      response: { 200: ref(TerminatedSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
+  app.delete(
+    '/api/sessions/users/:username/sessions',
+    {
+      preValidation: async (request) => {
+        request.body ??= {}
+      },
+      schema: {
+        operationId: 'terminateUserSessions',
+        tags,
+        summary: 'Ends all sessions of a user',
+        params: Type.Object({ username: UsernameSchema }),
+        body: ref(ReasonSchema),
+        response: { 200: ref(TerminatedSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
+      }
+    },
+    async ({ params: { username }, body: { reason = 'terminated' } }) => {
+      const { terminated, degraded = false } = await app.sessionStore.terminateUser(
+        username,
+        reason
+      )
+      return { success: true, terminated, degraded }
     }
-  }, async ({ params: { username }, body: { reason = 'terminated' } }) => {
-    const { terminated, degraded = false } = await app.sessionStore.terminateUser(username, reason)
-    return { success: true, terminated, degraded }
-  })
+  )
 }
 
 export default routes

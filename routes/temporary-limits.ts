@@ -2,7 +2,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { ref } from '../schemas/components.ts'
-import { TemporaryLimitChangeSchema, TemporaryLimitRemovedSchema, TemporaryLimitSetSchema } from '../schemas/limits.ts'
+import {
+  TemporaryLimitChangeSchema,
+  TemporaryLimitRemovedSchema,
+  TemporaryLimitSetSchema
+} from '../schemas/limits.ts'
 import { UsernameSchema } from '../schemas/names.ts'
 import { problems } from '../schemas/problem.ts'
 import { toTimestamp } from '../services/clock.ts'
@@ -12,31 +16,49 @@ const params = Type.Object({ username: UsernameSchema })
 const url = '/api/sessions/users/:username/temporary-limit'
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
-  app.post(url, {
-    schema: {
-      operationId: 'setTemporaryLimit',
-      tags,
-      summary: 'Sets a limit that outranks the own one until it expires',
-      params,
-      body: ref(TemporaryLimitChangeSchema),
-      response: { 200: ref(TemporaryLimitSetSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
+  app.post(
+    url,
+    {
+      schema: {
+        operationId: 'setTemporaryLimit',
+        tags,
+        summary: 'Sets a limit that outranks the own one until it expires',
+        params,
+        body: ref(TemporaryLimitChangeSchema),
+        response: {
+          200: ref(TemporaryLimitSetSchema),
+          ...problems(400, 401, 403, 413, 415, 429, 503)
+        }
+      }
+    },
+    async ({ params: { username }, body }) => {
+      const expiresAtMs = await app.limitsStore.setTemporaryLimit(username, body)
+      return { success: true, username, limit: body.limit, expires_at: toTimestamp(expiresAtMs) }
     }
-  }, async ({ params: { username }, body }) => {
-    const expiresAtMs = await app.limitsStore.setTemporaryLimit(username, body)
-    return { success: true, username, limit: body.limit, expires_at: toTimestamp(expiresAtMs) }
-  })
+  )
 
-  app.delete(url, {
-    schema: {
-      operationId: 'removeTemporaryLimit',
-      tags,
-      summary: 'Ends a temporary limit before its time',
-      params,
-      response: { 200: ref(TemporaryLimitRemovedSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
+  app.delete(
+    url,
+    {
+      schema: {
+        operationId: 'removeTemporaryLimit',
+        tags,
+        summary: 'Ends a temporary limit before its time',
+        params,
+        response: {
+          200: ref(TemporaryLimitRemovedSchema),
+          ...problems(400, 401, 403, 413, 415, 429, 503)
+        }
+      }
+    },
+    async ({ params: { username } }) => {
+      return {
+        success: true,
+        username,
+        removed: await app.limitsStore.removeTemporaryLimit(username)
+      }
     }
-  }, async ({ params: { username } }) => {
-    return { success: true, username, removed: await app.limitsStore.removeTemporaryLimit(username) }
-  })
+  )
 }
 
 export default routes

@@ -1,4 +1,7 @@
-/** Named schemas: how one is registered once and referred to everywhere, so that generated clients get its name. */
+/**
+ * Named schemas: how one is registered once and referred to everywhere, so that generated clients
+ * get its name.
+ */
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 
 /** A reference to a schema that has an `$id`, typed as the schema itself. */

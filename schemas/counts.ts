@@ -2,29 +2,45 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { DegradedSchema, StaleSchema } from './names.ts'
 
-export const CountSchema = Type.Object({
-  username: Type.String({ examples: ['alice'] }),
-  count: Type.Integer({ description: 'Live leases plus external sessions.', examples: [2] }),
-  limit: Type.Integer({ examples: [10] }),
-  available: Type.Union([Type.Integer(), Type.Null()], { description: 'Null when unlimited; never negative.', examples: [8] }),
-  leases: Type.Integer({ description: 'Sessions that this service admitted.', examples: [2] }),
-  external: Type.Integer({ description: 'Sessions that the switch itself recorded.', examples: [0] }),
-  degraded: Type.Optional(DegradedSchema),
-  stale_ms: Type.Optional(StaleSchema)
-}, { $id: 'Count' })
+export const CountSchema = Type.Object(
+  {
+    username: Type.String({ examples: ['alice'] }),
+    count: Type.Integer({ description: 'Live leases plus external sessions.', examples: [2] }),
+    limit: Type.Integer({ examples: [10] }),
+    available: Type.Union([Type.Integer(), Type.Null()], {
+      description: 'Null when unlimited; never negative.',
+      examples: [8]
+    }),
+    leases: Type.Integer({ description: 'Sessions that this service admitted.', examples: [2] }),
+    external: Type.Integer({
+      description: 'Sessions that the switch itself recorded.',
+      examples: [0]
+    }),
+    degraded: Type.Optional(DegradedSchema),
+    stale_ms: Type.Optional(StaleSchema)
+  },
+  { $id: 'Count' }
+)
 
-export const CountListSchema = Type.Object({
-  counts: Type.Record(Type.String(), Type.Integer(), {
-    description: 'By username; users with none are left out.', examples: [{ alice: 2 }]
-  }),
-  total: Type.Integer({ description: 'The sum of what is in this answer.', examples: [2] }),
-  next_cursor: Type.Optional(Type.Union([Type.String(), Type.Null()]))
-}, { $id: 'CountList' })
+export const CountListSchema = Type.Object(
+  {
+    counts: Type.Record(Type.String(), Type.Integer(), {
+      description: 'By username; users with none are left out.',
+      examples: [{ alice: 2 }]
+    }),
+    total: Type.Integer({ description: 'The sum of what is in this answer.', examples: [2] }),
+    next_cursor: Type.Optional(Type.Union([Type.String(), Type.Null()]))
+  },
+  { $id: 'CountList' }
+)
 
-export const SweepResultSchema = Type.Object({
-  users: Type.Integer({ description: 'How many users were looked at.', examples: [400] }),
-  removed: Type.Integer({ description: 'How many ghosts were removed.', examples: [3] })
-}, { $id: 'SweepResult' })
+export const SweepResultSchema = Type.Object(
+  {
+    users: Type.Integer({ description: 'How many users were looked at.', examples: [400] }),
+    removed: Type.Integer({ description: 'How many ghosts were removed.', examples: [3] })
+  },
+  { $id: 'SweepResult' }
+)
 
 export type Count = Static<typeof CountSchema>
 export type SweepResult = Static<typeof SweepResultSchema>

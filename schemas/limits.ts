@@ -1,7 +1,13 @@
 /** Limits on the wire: one user's, a page or all of them, bulk changes and temporary limits. */
 import { Type, type Static } from '@sinclair/typebox'
 import {
-  DegradedSchema, LimitValueSchema, RESERVED_USERNAMES, StaleSchema, TimestampSchema, UsernameSchema, stringEnum
+  DegradedSchema,
+  LimitValueSchema,
+  RESERVED_USERNAMES,
+  StaleSchema,
+  TimestampSchema,
+  UsernameSchema,
+  stringEnum
 } from './names.ts'
 import { PolicySchema } from './policy.ts'
 
@@ -11,82 +17,128 @@ export const MAX_TEMPORARY_LIMIT_SECONDS = 30 * 24 * 3600
 /** The most users one bulk request may name. */
 export const MAX_BULK_LIMITS = 10_000
 
-export const LimitSchema = Type.Object({
-  username: Type.String({ examples: ['alice'] }),
-  limit: Type.Integer({
-    description: 'The limit in force; 0, or a negative value that another program stored, means unlimited.',
-    examples: [25]
-  }),
-  source: stringEnum(['user', 'temporary', 'default'], { description: 'Where the limit in force comes from.' }),
-  unlimited: Type.Boolean({ examples: [false] }),
-  expires_at: Type.Optional(TimestampSchema),
-  reason: Type.Optional(Type.String({ description: 'Why the temporary limit was set.' })),
-  degraded: Type.Optional(DegradedSchema),
-  stale_ms: Type.Optional(StaleSchema)
-}, { $id: 'Limit' })
+export const LimitSchema = Type.Object(
+  {
+    username: Type.String({ examples: ['alice'] }),
+    limit: Type.Integer({
+      description:
+        'The limit in force; 0, or a negative value that another program stored, means unlimited.',
+      examples: [25]
+    }),
+    source: stringEnum(['user', 'temporary', 'default'], {
+      description: 'Where the limit in force comes from.'
+    }),
+    unlimited: Type.Boolean({ examples: [false] }),
+    expires_at: Type.Optional(TimestampSchema),
+    reason: Type.Optional(Type.String({ description: 'Why the temporary limit was set.' })),
+    degraded: Type.Optional(DegradedSchema),
+    stale_ms: Type.Optional(StaleSchema)
+  },
+  { $id: 'Limit' }
+)
 
-export const LimitListSchema = Type.Object({
-  ...PolicySchema.properties,
-  user_limits: Type.Record(Type.String(), Type.Integer(), {
-    description: 'Own limits by username; `_default` is the policy\'s.', examples: [{ _default: 5, alice: 10 }]
-  }),
-  next_cursor: Type.Optional(Type.Union([Type.String(), Type.Null()], {
-    description: 'Present when a page was asked for; null on the last page.'
-  }))
-}, { $id: 'LimitList' })
+export const LimitListSchema = Type.Object(
+  {
+    ...PolicySchema.properties,
+    user_limits: Type.Record(Type.String(), Type.Integer(), {
+      description: "Own limits by username; `_default` is the policy's.",
+      examples: [{ _default: 5, alice: 10 }]
+    }),
+    next_cursor: Type.Optional(
+      Type.Union([Type.String(), Type.Null()], {
+        description: 'Present when a page was asked for; null on the last page.'
+      })
+    )
+  },
+  { $id: 'LimitList' }
+)
 
-export const LimitChangeSchema = Type.Object({ limit: LimitValueSchema }, { $id: 'LimitChange', additionalProperties: false })
+export const LimitChangeSchema = Type.Object(
+  { limit: LimitValueSchema },
+  { $id: 'LimitChange', additionalProperties: false }
+)
 
-export const LimitSetSchema = Type.Object({
-  success: Type.Boolean({ examples: [true] }),
-  username: Type.String({ examples: ['alice'] }),
-  limit: Type.Integer({ examples: [25] }),
-  message: Type.String({ examples: ['Session limit for user alice set to 25'] })
-}, { $id: 'LimitSet' })
+export const LimitSetSchema = Type.Object(
+  {
+    success: Type.Boolean({ examples: [true] }),
+    username: Type.String({ examples: ['alice'] }),
+    limit: Type.Integer({ examples: [25] }),
+    message: Type.String({ examples: ['Session limit for user alice set to 25'] })
+  },
+  { $id: 'LimitSet' }
+)
 
-export const LimitRemovedSchema = Type.Object({
-  success: Type.Boolean({ examples: [true] }),
-  username: Type.String({ examples: ['alice'] }),
-  message: Type.String({ examples: ['Session limit for user alice removed (will use default)'] }),
-  removed: Type.Boolean({ description: 'False when there was none.', examples: [true] })
-}, { $id: 'LimitRemoved' })
+export const LimitRemovedSchema = Type.Object(
+  {
+    success: Type.Boolean({ examples: [true] }),
+    username: Type.String({ examples: ['alice'] }),
+    message: Type.String({ examples: ['Session limit for user alice removed (will use default)'] }),
+    removed: Type.Boolean({ description: 'False when there was none.', examples: [true] })
+  },
+  { $id: 'LimitRemoved' }
+)
 
-export const BulkLimitsSchema = Type.Object({
-  limits: Type.Unsafe<Record<string, number | null>>({
-    type: 'object',
-    description: `Limits by username, at most ${MAX_BULK_LIMITS}; null removes. Reserved: ${RESERVED_USERNAMES.join(', ')}.`,
-    propertyNames: { pattern: UsernameSchema.pattern },
-    maxProperties: MAX_BULK_LIMITS,
-    additionalProperties: { type: ['integer', 'null'], minimum: 0, maximum: LimitValueSchema.maximum },
-    examples: [{ alice: 10, bob: null }]
-  })
-}, { $id: 'BulkLimits', additionalProperties: false })
+export const BulkLimitsSchema = Type.Object(
+  {
+    limits: Type.Unsafe<Record<string, number | null>>({
+      type: 'object',
+      description: `Limits by username, at most ${MAX_BULK_LIMITS}; null removes. Reserved: ${RESERVED_USERNAMES.join(', ')}.`,
+      propertyNames: { pattern: UsernameSchema.pattern },
+      maxProperties: MAX_BULK_LIMITS,
+      additionalProperties: {
+        type: ['integer', 'null'],
+        minimum: 0,
+        maximum: LimitValueSchema.maximum
+      },
+      examples: [{ alice: 10, bob: null }]
+    })
+  },
+  { $id: 'BulkLimits', additionalProperties: false }
+)
 
-export const BulkResultSchema = Type.Object({
-  set: Type.Integer({ examples: [1] }),
-  removed: Type.Integer({ description: 'Of the nulls, how many there were to remove.', examples: [1] })
-}, { $id: 'BulkResult' })
+export const BulkResultSchema = Type.Object(
+  {
+    set: Type.Integer({ examples: [1] }),
+    removed: Type.Integer({
+      description: 'Of the nulls, how many there were to remove.',
+      examples: [1]
+    })
+  },
+  { $id: 'BulkResult' }
+)
 
-export const TemporaryLimitChangeSchema = Type.Object({
-  limit: LimitValueSchema,
-  duration: Type.Integer({
-    minimum: 1, maximum: MAX_TEMPORARY_LIMIT_SECONDS, description: 'Seconds, at most 30 days.', examples: [3600]
-  }),
-  reason: Type.Optional(Type.String({ maxLength: 256, examples: ['fraud investigation'] }))
-}, { $id: 'TemporaryLimitChange', additionalProperties: false })
+export const TemporaryLimitChangeSchema = Type.Object(
+  {
+    limit: LimitValueSchema,
+    duration: Type.Integer({
+      minimum: 1,
+      maximum: MAX_TEMPORARY_LIMIT_SECONDS,
+      description: 'Seconds, at most 30 days.',
+      examples: [3600]
+    }),
+    reason: Type.Optional(Type.String({ maxLength: 256, examples: ['fraud investigation'] }))
+  },
+  { $id: 'TemporaryLimitChange', additionalProperties: false }
+)
 
-export const TemporaryLimitSetSchema = Type.Object({
-  success: Type.Boolean({ examples: [true] }),
-  username: Type.String({ examples: ['alice'] }),
-  limit: Type.Integer({ examples: [1] }),
-  expires_at: TimestampSchema
-}, { $id: 'TemporaryLimitSet' })
+export const TemporaryLimitSetSchema = Type.Object(
+  {
+    success: Type.Boolean({ examples: [true] }),
+    username: Type.String({ examples: ['alice'] }),
+    limit: Type.Integer({ examples: [1] }),
+    expires_at: TimestampSchema
+  },
+  { $id: 'TemporaryLimitSet' }
+)
 
-export const TemporaryLimitRemovedSchema = Type.Object({
-  success: Type.Boolean({ examples: [true] }),
-  username: Type.String({ examples: ['alice'] }),
-  removed: Type.Boolean({ examples: [true] })
-}, { $id: 'TemporaryLimitRemoved' })
+export const TemporaryLimitRemovedSchema = Type.Object(
+  {
+    success: Type.Boolean({ examples: [true] }),
+    username: Type.String({ examples: ['alice'] }),
+    removed: Type.Boolean({ examples: [true] })
+  },
+  { $id: 'TemporaryLimitRemoved' }
+)
 
 export type Limit = Static<typeof LimitSchema>
 export type TemporaryLimitChange = Static<typeof TemporaryLimitChangeSchema>

@@ -1,7 +1,12 @@
-/** The names that callers choose and the patterns they must match, before anything reaches a store. */
+/**
+ * The names that callers choose and the patterns they must match, before anything reaches a store.
+ */
 import { Type } from '@sinclair/typebox'
 
-/** Usernames that would collide with the wire format (`_default`) or with JavaScript's own object members. */
+/**
+ * Usernames that would collide with the wire format (`_default`) or with JavaScript's own object
+ * members.
+ */
 export const RESERVED_USERNAMES = ['_default', '__proto__', 'prototype', 'constructor'] as const
 
 const usernamePattern = `^(?!(?:${RESERVED_USERNAMES.join('|')})$)[A-Za-z0-9._~+@-]{1,128}$`
@@ -32,23 +37,34 @@ export const LimitValueSchema = Type.Integer({
 })
 
 /** An instant on the wire: RFC 3339, in UTC. */
-export const TimestampSchema = Type.String({ format: 'date-time', examples: ['2026-11-22T10:00:00.000Z'] })
+export const TimestampSchema = Type.String({
+  format: 'date-time',
+  examples: ['2026-11-22T10:00:00.000Z']
+})
 
 /** Whether an answer was given without the store. */
 export const DegradedSchema = Type.Boolean({
-  description: 'True when answered without the store, by what this replica knows.', examples: [false]
+  description: 'True when answered without the store, by what this replica knows.',
+  examples: [false]
 })
 
 /** How old an answer is that was given without the store. */
 export const StaleSchema = Type.Integer({
-  minimum: 0, description: 'Present when the store is away: this was known so many milliseconds ago.', examples: [1500]
+  minimum: 0,
+  description: 'Present when the store is away: this was known so many milliseconds ago.',
+  examples: [1500]
 })
 
 /** A string enum that OpenAPI, Ajv and the serializer all read alike. */
-export function stringEnum<const T extends readonly string[]> (values: T, options: Record<string, unknown> = {}) {
+export function stringEnum<const T extends readonly string[]> (
+  values: T,
+  options: Record<string, unknown> = {}
+) {
   return Type.Unsafe<T[number]>({ type: 'string', enum: values, ...options })
 }
 
 export const NodeNameSchema = Type.String({
-  pattern: '^[A-Za-z0-9._~+@:-]{1,128}$', description: 'A switch node.', examples: ['pbx-1']
+  pattern: '^[A-Za-z0-9._~+@:-]{1,128}$',
+  description: 'A switch node.',
+  examples: ['pbx-1']
 })

@@ -1,18 +1,34 @@
-/** How an error looks on the wire: RFC 9457, with a stable `code` and the places that did not validate. */
+/**
+ * How an error looks on the wire: RFC 9457, with a stable `code` and the places that did not
+ * validate.
+ */
 import { Type } from '@sinclair/typebox'
 import { ref } from './components.ts'
 
-export const ProblemSchema = Type.Object({
-  type: Type.String({ examples: ['about:blank'] }),
-  title: Type.String({ examples: ['Bad Request'] }),
-  status: Type.Integer({ examples: [400] }),
-  detail: Type.String({ examples: ['body/limit must be integer'] }),
-  code: Type.String({ description: 'Stable and machine-readable, snake_case.', examples: ['invalid_input'] }),
-  errors: Type.Optional(Type.Array(Type.Object({
-    path: Type.String({ description: 'Where in the request, as a JSON pointer behind its part.', examples: ['body/limit'] }),
-    message: Type.String({ examples: ['must be integer'] })
-  })))
-}, { $id: 'Problem', additionalProperties: true })
+export const ProblemSchema = Type.Object(
+  {
+    type: Type.String({ examples: ['about:blank'] }),
+    title: Type.String({ examples: ['Bad Request'] }),
+    status: Type.Integer({ examples: [400] }),
+    detail: Type.String({ examples: ['body/limit must be integer'] }),
+    code: Type.String({
+      description: 'Stable and machine-readable, snake_case.',
+      examples: ['invalid_input']
+    }),
+    errors: Type.Optional(
+      Type.Array(
+        Type.Object({
+          path: Type.String({
+            description: 'Where in the request, as a JSON pointer behind its part.',
+            examples: ['body/limit']
+          }),
+          message: Type.String({ examples: ['must be integer'] })
+        })
+      )
+    )
+  },
+  { $id: 'Problem', additionalProperties: true }
+)
 
 /** Of each status: its title, a code that comes with it, and what it means here. */
 const meanings = {
@@ -29,7 +45,9 @@ const meanings = {
 } as const
 
 /** When to try again, where the answer says so. */
-const retryAfter = { 'Retry-After': Type.Integer({ description: 'Seconds after which to try again.' }) }
+const retryAfter = {
+  'Retry-After': Type.Integer({ description: 'Seconds after which to try again.' })
+}
 const headers = {
   401: { 'WWW-Authenticate': Type.String({ description: 'Always `Bearer`.' }) },
   429: retryAfter,
@@ -37,11 +55,19 @@ const headers = {
 }
 
 const problem = ref(ProblemSchema)
-interface ProblemResponse { description: string, content: { 'application/problem+json': { schema: typeof problem, example: object } } }
+interface ProblemResponse {
+  description: string
+  content: { 'application/problem+json': { schema: typeof problem; example: object } }
+}
 
 /** Response declarations for the given error statuses, each a problem document. */
-export function problems<S extends keyof typeof meanings> (...statuses: S[]): Record<S, ProblemResponse> {
-  return Object.fromEntries(statuses.map((status) => [status, problemResponse(status)])) as Record<S, ProblemResponse>
+export function problems<S extends keyof typeof meanings> (
+  ...statuses: S[]
+): Record<S, ProblemResponse> {
+  return Object.fromEntries(statuses.map((status) => [status, problemResponse(status)])) as Record<
+    S,
+    ProblemResponse
+  >
 }
 
 function problemResponse (status: keyof typeof meanings): ProblemResponse {

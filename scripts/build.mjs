@@ -1,6 +1,6 @@
 /**
- * Builds dist/: types away, scripts for Redis along. `--if-possible` (before `npm start`) keeps a dist/ that is there
- * where the compiler is not installed, as in production.
+ * Builds dist/: types away, scripts for Redis along. `--if-possible` (before `npm start`) keeps a
+ * dist/ that is there where the compiler is not installed, as in production.
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs'
@@ -11,12 +11,16 @@ process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 const compiler = findCompiler()
 if (compiler === undefined) {
   if (process.argv.includes('--if-possible') && existsSync('dist/server.js')) process.exit(0)
-  console.error('TypeScript is not installed: run `npm ci` with development dependencies and then `npm run build`.')
+  console.error(
+    'TypeScript is not installed: run `npm ci` with development dependencies and then `npm run build`.'
+  )
   process.exit(1)
 }
 
 rmSync('dist', { recursive: true, force: true })
-const { status } = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.build.json'], { stdio: 'inherit' })
+const { status } = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.build.json'], {
+  stdio: 'inherit'
+})
 if (status !== 0) process.exit(status ?? 1)
 for (const file of luaFiles('services')) cpSync(file, `dist/${file}`)
 
@@ -29,5 +33,7 @@ function findCompiler () {
 }
 
 function luaFiles (folder) {
-  return readdirSync(folder, { recursive: true }).filter((file) => file.endsWith('.lua')).map((file) => `${folder}/${file}`)
+  return readdirSync(folder, { recursive: true })
+    .filter((file) => file.endsWith('.lua'))
+    .map((file) => `${folder}/${file}`)
 }

@@ -1,6 +1,7 @@
 /**
- * Runs the fault matrix, one test file after the other, and writes its table: `npm run test:faults [part of a name …]`.
- * A run of some files only replaces their rows; those of the others stay as they were.
+ * Runs the fault matrix, one test file after the other, and writes its table: `npm run test:faults
+ * [part of a name …]`. A run of some files only replaces their rows; those of the others stay as
+ * they were.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -14,13 +15,23 @@ const wanted = process.argv.slice(2)
 
 mkdirSync(folder, { recursive: true })
 if (wanted.length === 0) rmSync(rowsFile, { force: true })
-const files = readdirSync('test/faults').sort()
-  .filter((file) => file.endsWith('.test.ts') && (wanted.length === 0 || wanted.some((part) => file.includes(part))))
+const files = readdirSync('test/faults')
+  .sort()
+  .filter(
+    (file) =>
+      file.endsWith('.test.ts') &&
+      (wanted.length === 0 || wanted.some((part) => file.includes(part)))
+  )
 let failed = files.length === 0
 for (const file of files) {
-  const { status } = spawnSync('node_modules/.bin/tap', ['--jobs=1', '--timeout=600', '--reporter=terse', `test/faults/${file}`], {
-    stdio: 'inherit', env: { ...process.env, FAULT_ROWS: `${process.cwd()}/${rowsFile}` }
-  })
+  const { status } = spawnSync(
+    'node_modules/.bin/tap',
+    ['--jobs=1', '--timeout=600', '--reporter=terse', `test/faults/${file}`],
+    {
+      stdio: 'inherit',
+      env: { ...process.env, FAULT_ROWS: `${process.cwd()}/${rowsFile}` }
+    }
+  )
   failed ||= status !== 0
 }
 
@@ -32,11 +43,18 @@ const table = [
   '| fault | requests | p50 ms | p99 ms | slowest ms | errors | slots over the limit | sessions lost ' +
     '| noticed after ms | all well after ms | |',
   '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |',
-  ...[...rows.values()].map((row) => `| ${[
-    row.fault, ...(row.note?.startsWith('not run') ? Array(9).fill('–') : figures(row)), row.note ?? ''
-  ].join(' | ')} |`)
+  ...[...rows.values()].map(
+    (row) =>
+      `| ${[
+        row.fault,
+        ...(row.note?.startsWith('not run') ? Array(9).fill('–') : figures(row)),
+        row.note ?? ''
+      ].join(' | ')} |`
+  )
 ].join('\n')
-writeFileSync('docs/faults.md', `# Faults, measured
+writeFileSync(
+  'docs/faults.md',
+  `# Faults, measured
 
 \`npm run test:faults\` starts real servers, loads the service with admissions, renewals and releases, does to them what each
 row says, and holds the outcome to the promises in [operations.md](operations.md). A row that breaks one fails the run.
@@ -47,8 +65,11 @@ and every session that a caller was told of, and no other, is in it. A dash: the
 ${machine()}.
 
 ${table}
-`)
-console.log(`\n${table}\n\nAlso in docs/faults.md.${failed ? ' Some promises were broken: see above.' : ''}`)
+`
+)
+console.log(
+  `\n${table}\n\nAlso in docs/faults.md.${failed ? ' Some promises were broken: see above.' : ''}`
+)
 process.exitCode = failed ? 1 : 0
 
 function figures (row) {

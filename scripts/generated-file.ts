@@ -7,7 +7,9 @@ export function isProgram (moduleUrl: string): boolean {
   return process.argv[1] !== undefined && pathToFileURL(process.argv[1]).href === moduleUrl
 }
 
-/** Writes each file, or with `--check` names those that differ from what the code says and fails. */
+/**
+ * Writes each file, or with `--check` names those that differ from what the code says and fails.
+ */
 export function writeOrCheck (files: Record<string, string>, command: string): void {
   for (const [path, text] of Object.entries(files)) {
     if (!process.argv.includes('--check')) writeFileSync(path, text)

@@ -1,4 +1,7 @@
-/** Prints the hash of a password for ADMIN_PASSWORD_HASH: `npm run --silent hash-password`, then the password on one line. */
+/**
+ * Prints the hash of a password for ADMIN_PASSWORD_HASH: `npm run --silent hash-password`, then the
+ * password on one line.
+ */
 import { stdin, stdout } from 'node:process'
 import { createInterface } from 'node:readline/promises'
 import { hashPassword } from '../services/auth/password.ts'

@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 // Finds the programs the tests start: Redis and etcd.
 //
-// Looks at the environment variable, then PATH, then .cache/servers. On Debian and Ubuntu what is still missing is
-// downloaded there with apt-get and unpacked: nothing is installed, no daemon is started, no root is needed.
-// Elsewhere the command that installs it is named. Nothing is ever skipped silently.
+// Looks at the environment variable, then PATH, then .cache/servers. On Debian and Ubuntu what is
+// still missing is downloaded there with apt-get and unpacked: nothing is installed, no daemon is
+// started, no root is needed. Elsewhere the command that installs it is named. Nothing is ever
+// skipped silently.
 //
-//   node scripts/servers.mjs   prints one line per program, or says what is missing and exits with 1
+// node scripts/servers.mjs prints one line per program, or says what is missing and exits with 1
 
 import { execFileSync } from 'node:child_process'
 import { accessSync, chmodSync, constants, mkdirSync, mkdtempSync, readdirSync } from 'node:fs'
@@ -22,7 +23,12 @@ const suites = [
     programs: [
       { key: 'redisServer', file: 'redis-server', variable: 'REDIS_SERVER_BIN' },
       { key: 'redisCli', file: 'redis-cli', variable: 'REDIS_CLI_BIN' },
-      { key: 'redisBenchmark', file: 'redis-benchmark', variable: 'REDIS_BENCHMARK_BIN', optional: true }
+      {
+        key: 'redisBenchmark',
+        file: 'redis-benchmark',
+        variable: 'REDIS_BENCHMARK_BIN',
+        optional: true
+      }
     ]
   },
   {
@@ -34,13 +40,16 @@ const suites = [
 
 /**
  * Finds every program, downloading what can be downloaded.
- * @returns {{ redisServer: string, redisCli: string, redisBenchmark: string | undefined, etcd: string }} their paths
+ * @returns {{ redisServer: string, redisCli: string, redisBenchmark: string | undefined, etcd:
+ * string }} their paths
  * @throws {Error} naming the command to run, if a program is missing and cannot be obtained
  */
 export function findServers () {
   for (const { variable } of suites.flatMap(({ programs }) => programs)) {
     const named = process.env[variable]
-    if (named && !isExecutable(named)) throw new Error(`${variable}=${named} cannot be run: correct it or unset it.`)
+    if (named && !isExecutable(named)) {
+      throw new Error(`${variable}=${named} cannot be run: correct it or unset it.`)
+    }
   }
   const found = {}
   const missing = []
@@ -57,7 +66,9 @@ export function findServers () {
 
 function locate (suite, { file, variable }) {
   const cached = join(cache, suite.name, 'bin', file)
-  return process.env[variable] || onPath(file) || [cached].find(isExecutable) || inHomebrew(suite, file)
+  return (
+    process.env[variable] || onPath(file) || [cached].find(isExecutable) || inHomebrew(suite, file)
+  )
 }
 
 function onPath (file) {
@@ -68,7 +79,9 @@ function onPath (file) {
 function inHomebrew (suite, file) {
   if (process.platform !== 'darwin' || !onPath('brew')) return undefined
   const prefix = run('brew', ['--prefix']).trim()
-  return [join(prefix, 'bin', file), join(prefix, 'opt', suite.name, 'bin', file)].find(isExecutable)
+  return [join(prefix, 'bin', file), join(prefix, 'opt', suite.name, 'bin', file)].find(
+    isExecutable
+  )
 }
 
 function isExecutable (file) {
@@ -80,10 +93,14 @@ function isExecutable (file) {
   }
 }
 
-/** Unpacks the Debian packages beside their place in the cache, then moves them there in one step. */
+/**
+ * Unpacks the Debian packages beside their place in the cache, then moves them there in one step.
+ */
 function download (suite) {
   if (!onPath('apt-get') || !onPath('dpkg-deb')) return false
-  process.stderr.write(`${suite.name}: downloading ${suite.packages.join(', ')} into .cache/servers\n`)
+  process.stderr.write(
+    `${suite.name}: downloading ${suite.packages.join(', ')} into .cache/servers\n`
+  )
   mkdirSync(cache, { recursive: true })
   const work = mkdtempSync(join(cache, `${suite.name}-`))
   try {
@@ -106,12 +123,20 @@ function download (suite) {
   }
 }
 
-/** Fetches packages with the package lists of the system or, where those are absent or old, with fresh private ones. */
+/**
+ * Fetches packages with the package lists of the system or, where those are absent or old, with
+ * fresh private ones.
+ */
 function fetchPackages (packages, work) {
   const apt = join(work, 'apt')
   mkdirSync(join(apt, 'lists', 'partial'), { recursive: true })
   mkdirSync(join(apt, 'cache', 'archives', 'partial'), { recursive: true })
-  const own = ['-o', `Dir::State::lists=${join(apt, 'lists')}`, '-o', `Dir::Cache=${join(apt, 'cache')}`]
+  const own = [
+    '-o',
+    `Dir::State::lists=${join(apt, 'lists')}`,
+    '-o',
+    `Dir::Cache=${join(apt, 'cache')}`
+  ]
   try {
     unpack(packages, [], work)
     return []
@@ -119,7 +144,8 @@ function fetchPackages (packages, work) {
     try {
       run('apt-get', [...own, 'update'])
     } catch {
-      // One unreachable source does not matter if the packages come from another: the next step tells.
+      // One unreachable source does not matter if the packages come from another: the next step
+      // tells.
     }
     unpack(packages, own, work)
     return own
@@ -135,13 +161,18 @@ function unpack (packages, options, work) {
   }
 }
 
-/** Adds the libraries that the programs need and the system lacks, following dependencies a few levels deep. */
+/**
+ * Adds the libraries that the programs need and the system lacks, following dependencies a few
+ * levels deep.
+ */
 function fetchLibraries (suite, apt, work) {
   const seen = new Set(suite.packages)
   let level = suite.packages
   for (let depth = 0; depth < 4 && missingLibraries(suite, work).length > 0; depth++) {
     const listed = run('apt-cache', [...apt, 'depends', '--important', ...level])
-    const names = [...listed.matchAll(/^\s*\|?(?:Pre)?Depends: ((?:lib|lua)[^\s:]+)/gm)].map(([, name]) => name)
+    const names = [...listed.matchAll(/^\s*\|?(?:Pre)?Depends: ((?:lib|lua)[^\s:]+)/gm)].map(
+      ([, name]) => name
+    )
     level = [...new Set(names)].filter((name) => !seen.has(name) && !isInstalled(name))
     if (level.length === 0) break
     for (const name of level) seen.add(name)
@@ -153,7 +184,9 @@ function fetchLibraries (suite, apt, work) {
 
 function missingLibraries (suite, work) {
   const files = suite.programs.map(({ file }) => realpathSync(join(work, 'root/usr/bin', file)))
-  const folders = libraryFolders(work).map((folder) => join(work, folder)).join(':')
+  const folders = libraryFolders(work)
+    .map((folder) => join(work, folder))
+    .join(':')
   let listed
   try {
     listed = run('ldd', files, { env: { ...process.env, LD_LIBRARY_PATH: folders } })
@@ -182,9 +215,14 @@ function isInstalled (name) {
   }
 }
 
-/** A script that becomes the program, under the same process id, wherever the cache folder has been moved. */
+/**
+ * A script that becomes the program, under the same process id, wherever the cache folder has been
+ * moved.
+ */
 function wrapper (file, work) {
-  const folders = libraryFolders(work).map((folder) => `$suite/${folder}`).join(':')
+  const folders = libraryFolders(work)
+    .map((folder) => `$suite/${folder}`)
+    .join(':')
   return `#!/bin/sh
 suite="\${0%/*}/.."
 ${folders && `export LD_LIBRARY_PATH="${folders}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"`}
@@ -212,13 +250,21 @@ function instruction (missing) {
     apk: `sudo apk add ${names.join(' ')}`
   }
   const command = installers[Object.keys(installers).find((name) => onPath(name))]
-  return `The tests need ${names.join(' and ')}. ` +
-    (command ? `Run: ${command}` : 'Install what is missing with the package manager of this system') +
+  return (
+    `The tests need ${names.join(' and ')}. ` +
+    (command
+      ? `Run: ${command}`
+      : 'Install what is missing with the package manager of this system') +
     `\n(or name the programs in ${programs.map(({ variable }) => variable).join(', ')})`
+  )
 }
 
 function run (command, args, options = {}) {
-  return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], ...options })
+  return execFileSync(command, args, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...options
+  })
 }
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {

@@ -1,8 +1,10 @@
 #!/usr/bin/env node
-// Finds the programs that tests use besides the servers: Chromium for the pages, curl for what the README tells to type.
+// Finds the programs that tests use besides the servers: Chromium for the pages, curl for what the
+// README tells to type.
 //
-// Looks at the environment variable, then PATH. As root on Debian and Ubuntu what is missing is installed with apt-get.
-// Elsewhere the command that installs it is named. Nothing is ever skipped silently.
+// Looks at the environment variable, then PATH. As root on Debian and Ubuntu what is missing is
+// installed with apt-get. Elsewhere the command that installs it is named. Nothing is ever skipped
+// silently.
 //
 //   node scripts/tools.mjs   prints one line per program, or says what is missing and exits with 1
 
@@ -11,7 +13,9 @@ import { accessSync, constants, realpathSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const macChromes = ['Google Chrome', 'Chromium'].map((name) => `/Applications/${name}.app/Contents/MacOS/${name}`)
+const macChromes = ['Google Chrome', 'Chromium'].map(
+  (name) => `/Applications/${name}.app/Contents/MacOS/${name}`
+)
 const tools = [
   {
     key: 'chromium',
@@ -44,9 +48,13 @@ function locateAll () {
 
 function locate ({ files, variable }) {
   const named = process.env[variable]
-  if (named && !isExecutable(named)) throw new Error(`${variable}=${named} cannot be run: correct it or unset it.`)
+  if (named && !isExecutable(named)) {
+    throw new Error(`${variable}=${named} cannot be run: correct it or unset it.`)
+  }
   const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean)
-  const candidates = files.flatMap((file) => file.startsWith('/') ? [file] : folders.map((folder) => join(folder, file)))
+  const candidates = files.flatMap((file) =>
+    file.startsWith('/') ? [file] : folders.map((folder) => join(folder, file))
+  )
   return named || candidates.find(isExecutable)
 }
 
@@ -64,9 +72,11 @@ function install (missing) {
   if (process.getuid?.() !== 0 || !locate({ files: ['apt-get'], variable: '' })) return
   const packages = missing.map((tool) => tool.package)
   process.stderr.write(`installing ${packages.join(' and ')} with apt-get\n`)
-  const run = (...args) => execFileSync('apt-get', args, {
-    stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  })
+  const run = (...args) =>
+    execFileSync('apt-get', args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+    })
   const arguments_ = ['install', '-y', '--no-install-recommends', ...packages]
   try {
     run(...arguments_)
@@ -88,15 +98,22 @@ function instruction (missing) {
     dnf: `sudo dnf install ${packages}`,
     apk: `sudo apk add ${packages}`
   }
-  const command = installers[Object.keys(installers).find((name) => locate({ files: [name], variable: '' }))]
-  return `The tests need ${packages.replaceAll(' ', ' and ')}. ` +
-    (command ? `Run: ${command}` : 'Install what is missing with the package manager of this system') +
+  const command =
+    installers[Object.keys(installers).find((name) => locate({ files: [name], variable: '' }))]
+  return (
+    `The tests need ${packages.replaceAll(' ', ' and ')}. ` +
+    (command
+      ? `Run: ${command}`
+      : 'Install what is missing with the package manager of this system') +
     `\n(or name the programs in ${missing.map(({ variable }) => variable).join(', ')})`
+  )
 }
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   try {
-    for (const [name, path] of Object.entries(findTools())) console.log(`${name.padEnd(16)} ${path}`)
+    for (const [name, path] of Object.entries(findTools())) {
+      console.log(`${name.padEnd(16)} ${path}`)
+    }
   } catch (error) {
     console.error(error.message)
     process.exitCode = 1

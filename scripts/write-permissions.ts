@@ -14,10 +14,17 @@ export function withPermissions (text: string): string {
   return `${before}${BEGIN}\n\n${permissionTable()}\n\n${END}${rest.split(END)[1] ?? ''}`
 }
 
-/** One row a route: what it needs, who has that, and what of it a caller that is bound to a switch node can do. */
+/**
+ * One row a route: what it needs, who has that, and what of it a caller that is bound to a switch
+ * node can do.
+ */
 function permissionTable (): string {
-  const rows = Object.entries(ACCESS).map(([route, access]) => `| \`${route}\` | ${needs(access)} | ${roles(access)} | ${bound(access)} |`)
-  return ['| route | needs | roles | bound to a node |', '| --- | --- | --- | --- |', ...rows].join('\n')
+  const rows = Object.entries(ACCESS).map(
+    ([route, access]) => `| \`${route}\` | ${needs(access)} | ${roles(access)} | ${bound(access)} |`
+  )
+  return ['| route | needs | roles | bound to a node |', '| --- | --- | --- | --- |', ...rows].join(
+    '\n'
+  )
 }
 
 function needs (access: Access): string {
@@ -28,7 +35,10 @@ function needs (access: Access): string {
 
 function roles (access: Access): string {
   if (access === 'public') return 'anybody'
-  return [...ROLES].filter(([, permissions]) => permissions.includes(access.permission)).map(([role]) => role).join(', ')
+  return [...ROLES]
+    .filter(([, permissions]) => permissions.includes(access.permission))
+    .map(([role]) => role)
+    .join(', ')
 }
 
 function bound (access: Access): string {
@@ -36,4 +46,6 @@ function bound (access: Access): string {
   return access.changes === 'any' ? 'refused' : 'its own sessions'
 }
 
-if (isProgram(import.meta.url)) writeOrCheck({ [PATH]: withPermissions(readFileSync(PATH, 'utf8')) }, 'npm run permissions')
+if (isProgram(import.meta.url)) {
+  writeOrCheck({ [PATH]: withPermissions(readFileSync(PATH, 'utf8')) }, 'npm run permissions')
+}

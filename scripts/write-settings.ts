@@ -23,7 +23,9 @@ const HEADINGS: Record<string, string> = {
   JWT_SECRET: 'Tokens and logins'
 }
 
-const settings = Object.entries(SettingsSchema.properties) as unknown as Array<[name: string, setting: Setting]>
+const settings = Object.entries(SettingsSchema.properties) as unknown as Array<
+  [name: string, setting: Setting]
+>
 
 /** What a setting takes, in a few words. */
 function takes (setting: Setting): string {
@@ -34,27 +36,51 @@ function takes (setting: Setting): string {
 
 /** The text of .env.example: every setting, commented out, with its default. */
 export function envExample (): string {
-  const lines = ['# Every setting with its default. Copy this file to .env and change what you need.',
-    '# Written by `npm run settings` from schemas/settings.ts; see docs/settings.md.']
+  const lines = [
+    '# Every setting with its default. Copy this file to .env and change what you need.',
+    '# Written by `npm run settings` from schemas/settings.ts; see docs/settings.md.'
+  ]
   for (const [name, setting] of settings) {
     if (name in HEADINGS) lines.push('', `# --- ${HEADINGS[name]} ---`)
-    lines.push('', `# ${setting.description} [${takes(setting)}]`, `# ${name}=${setting.default ?? ''}`)
+    lines.push(
+      '',
+      `# ${setting.description} [${takes(setting)}]`,
+      `# ${name}=${setting.default ?? ''}`
+    )
   }
   return `${lines.join('\n')}\n`
 }
 
 /** The text of docs/settings.md: one table a heading. */
 export function settingsTable (): string {
-  const lines = ['# Settings', '',
+  const lines = [
+    '# Settings',
+    '',
     'Environment variables, or lines of a `.env` file in the working directory; the environment goes first. An empty value is',
     'none. A setting that cannot be used stops the start with one line that names it. Written by `npm run settings` from',
-    '`schemas/settings.ts`.']
+    '`schemas/settings.ts`.'
+  ]
   for (const [name, setting] of settings) {
-    if (name in HEADINGS) lines.push('', `## ${HEADINGS[name]}`, '', '| setting | takes | default | meaning |', '| --- | --- | --- | --- |')
+    if (name in HEADINGS) {
+      lines.push(
+        '',
+        `## ${HEADINGS[name]}`,
+        '',
+        '| setting | takes | default | meaning |',
+        '| --- | --- | --- | --- |'
+      )
+    }
     const preset = setting.default === undefined ? '' : `\`${setting.default}\``
-    lines.push(`| \`${name}\` | ${takes(setting)} | ${preset} | ${setting.description.replaceAll('|', '\\|')} |`)
+    lines.push(
+      `| \`${name}\` | ${takes(setting)} | ${preset} | ${setting.description.replaceAll('|', '\\|')} |`
+    )
   }
   return `${lines.join('\n')}\n`
 }
 
-if (isProgram(import.meta.url)) writeOrCheck({ '.env.example': envExample(), 'docs/settings.md': settingsTable() }, 'npm run settings')
+if (isProgram(import.meta.url)) {
+  writeOrCheck(
+    { '.env.example': envExample(), 'docs/settings.md': settingsTable() },
+    'npm run settings'
+  )
+}

@@ -7,18 +7,21 @@ export type Clock = () => number
 export const systemClock: Clock = Date.now
 
 const [SECOND, MINUTE, HOUR, DAY] = [1_000, 60_000, 3_600_000, 86_400_000]
-const digits = (count: number, upTo: number) => Array.from({ length: upTo }, (_, i) => String(i).padStart(count, '0'))
+const digits = (count: number, upTo: number) =>
+  Array.from({ length: upTo }, (_, i) => String(i).padStart(count, '0'))
 const [TWO_DIGITS, THREE_DIGITS] = [digits(2, 60), digits(3, 1_000)]
 let [day, date] = [NaN, '']
 
 /**
- * An instant in milliseconds as RFC 3339 in UTC. The date is worked out once a day: 0.1 µs where `toISOString` takes 0.6, and
- * every admission says two.
+ * An instant in milliseconds as RFC 3339 in UTC. The date is worked out once a day: 0.1 µs where
+ * `toISOString` takes 0.6, and every admission says two.
  * @throws RangeError for what is no time
  */
 export function toTimestamp (ms: number): string {
   const itsDay = Math.floor(ms / DAY)
-  if (itsDay !== day) [day, date] = [itsDay, new Date(itsDay * DAY).toISOString().slice(0, -'00:00:00.000Z'.length)]
+  if (itsDay !== day) {
+    [day, date] = [itsDay, new Date(itsDay * DAY).toISOString().slice(0, -'00:00:00.000Z'.length)]
+  }
   const time = Math.floor(ms) - itsDay * DAY
   const of = (unit: number, most: number) => Math.floor(time / unit) % most
   return `${date}${TWO_DIGITS[of(HOUR, 24)]}:${TWO_DIGITS[of(MINUTE, 60)]}:${TWO_DIGITS[of(SECOND, 60)]}.${THREE_DIGITS[time % SECOND]}Z`

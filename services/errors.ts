@@ -1,10 +1,21 @@
-/** What a caller is told of when it does not get what it asked for. To the stores a limit that is reached is a result. */
+/**
+ * What a caller is told of when it does not get what it asked for. To the stores a limit that is
+ * reached is a result.
+ */
 
 /** The stable codes of failures; the HTTP layer maps each to one status. */
 export type FailureCode =
-  | 'invalid_input' | 'unauthorized' | 'forbidden' | 'not_found' | 'invalid_credentials'
-  | 'too_many_requests' | 'store_unavailable'
-  | 'session_limit_reached' | 'session_id_conflict' | 'session_ended' | 'stale_epoch'
+  | 'invalid_input'
+  | 'unauthorized'
+  | 'forbidden'
+  | 'not_found'
+  | 'invalid_credentials'
+  | 'too_many_requests'
+  | 'store_unavailable'
+  | 'session_limit_reached'
+  | 'session_id_conflict'
+  | 'session_ended'
+  | 'stale_epoch'
 
 /** A failure with a stable code and a text that may be shown to the caller. */
 export class ServiceError extends Error {
@@ -15,7 +26,9 @@ export class ServiceError extends Error {
   readonly members: Record<string, unknown>
 
   constructor (
-    code: FailureCode, message: string, options: { cause?: unknown, retryAfterSeconds?: number, members?: Record<string, unknown> } = {}
+    code: FailureCode,
+    message: string,
+    options: { cause?: unknown; retryAfterSeconds?: number; members?: Record<string, unknown> } = {}
   ) {
     super(message, { cause: options.cause })
     this.name = 'ServiceError'
@@ -25,7 +38,13 @@ export class ServiceError extends Error {
   }
 }
 
-/** The store did not answer, or said that it cannot serve now. Nothing is known to have been written. */
+/**
+ * The store did not answer, or said that it cannot serve now. Nothing is known to have been
+ * written.
+ */
 export function storeUnavailable (cause: unknown): ServiceError {
-  return new ServiceError('store_unavailable', 'The store cannot be reached; try again shortly.', { cause, retryAfterSeconds: 1 })
+  return new ServiceError('store_unavailable', 'The store cannot be reached; try again shortly.', {
+    cause,
+    retryAfterSeconds: 1
+  })
 }

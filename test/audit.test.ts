@@ -7,7 +7,16 @@ import { buildApp } from '../app.ts'
 import { loadConfig } from '../config.ts'
 import { AUDITED } from '../services/auth/audit.ts'
 import { ACCESS } from '../services/auth/access-table.ts'
-import { ADMIN, type Claims, TEST_SECRET, as, connected, listen, startApp, tokenFor } from './helpers/app.ts'
+import {
+  ADMIN,
+  type Claims,
+  TEST_SECRET,
+  as,
+  connected,
+  listen,
+  startApp,
+  tokenFor
+} from './helpers/app.ts'
 import { sendRaw } from './helpers/raw-http.ts'
 import { startRedis } from './helpers/servers.ts'
 import { waitFor } from './helpers/wait.ts'
@@ -22,35 +31,117 @@ const root: Claims = { sub: 'root', roles: ['admin', 'auditor'], jti: 'token-7' 
 const actor = { sub: 'root', issuer: null, roles: ['admin', 'auditor'], token_id: 'token-7' }
 const SWITCH: Claims = { sub: 'b2bua-1', role: 'switch' }
 
-/** Requests that change something, what each is called, and what the log must tell of it besides who it was. */
+/**
+ * Requests that change something, what each is called, and what the log must tell of it besides who
+ * it was.
+ */
 const changes: Array<[route: string, path: string, body: object | undefined, told: object]> = [
-  ['PUT /api/sessions/limits', '/api/sessions/limits', { max_sessions_per_user: 7, session_limit_action: 'observe' },
-    { action: 'policy.update', target: {}, values: { max_sessions_per_user: 7, session_limit_action: 'observe' }, result: {} }],
-  ['PUT /api/sessions/limits/:username', '/api/sessions/limits/alice', { limit: 25 },
-    { action: 'limit.set', target: { username: 'alice' }, values: { limit: 25 }, result: {} }],
-  ['DELETE /api/sessions/limits/:username', '/api/sessions/limits/alice', undefined,
-    { action: 'limit.remove', target: { username: 'alice' }, values: {}, result: { removed: true } }],
-  ['POST /api/sessions/limits/bulk', '/api/sessions/limits/bulk', { limits: { alice: 5, bob: null } },
-    { action: 'limit.set_many', target: {}, values: { limits: { alice: 5, bob: null } }, result: { set: 1, removed: 0 } }],
-  ['POST /api/sessions/users/:username/temporary-limit', '/api/sessions/users/alice/temporary-limit', { limit: 9, duration: 60, reason: 'a fair' },
-    { action: 'temporary_limit.set', target: { username: 'alice' }, values: { limit: 9, duration: 60, reason: 'a fair' }, result: {} }],
-  ['DELETE /api/sessions/users/:username/temporary-limit', '/api/sessions/users/alice/temporary-limit', undefined,
-    { action: 'temporary_limit.remove', target: { username: 'alice' }, values: {}, result: { removed: true } }],
-  ['DELETE /api/sessions/:session_id', '/api/sessions/call-1', { reason: 'a complaint' },
-    { action: 'session.terminate', target: { session_id: 'call-1' }, values: { reason: 'a complaint' }, result: { released: true } }],
-  ['DELETE /api/sessions/users/:username/sessions', '/api/sessions/users/alice/sessions', undefined,
-    { action: 'user.terminate', target: { username: 'alice' }, values: {}, result: { terminated: 1 } }],
-  ['PUT /api/sessions/nodes/:node', '/api/sessions/nodes/pbx-1', { epoch: 1, sessions: [{ username: 'bob', session_id: 'call-3' }] },
-    { action: 'node.report', target: { node: 'pbx-1' }, values: { epoch: 1 }, result: { registered: 1, renewed: 0, released: 0 } }],
-  ['POST /api/sessions/sweep', '/api/sessions/sweep', undefined,
-    { action: 'ghosts.sweep', target: {}, values: {}, result: { removed: 0 } }]
+  [
+    'PUT /api/sessions/limits',
+    '/api/sessions/limits',
+    { max_sessions_per_user: 7, session_limit_action: 'observe' },
+    {
+      action: 'policy.update',
+      target: {},
+      values: { max_sessions_per_user: 7, session_limit_action: 'observe' },
+      result: {}
+    }
+  ],
+  [
+    'PUT /api/sessions/limits/:username',
+    '/api/sessions/limits/alice',
+    { limit: 25 },
+    { action: 'limit.set', target: { username: 'alice' }, values: { limit: 25 }, result: {} }
+  ],
+  [
+    'DELETE /api/sessions/limits/:username',
+    '/api/sessions/limits/alice',
+    undefined,
+    { action: 'limit.remove', target: { username: 'alice' }, values: {}, result: { removed: true } }
+  ],
+  [
+    'POST /api/sessions/limits/bulk',
+    '/api/sessions/limits/bulk',
+    { limits: { alice: 5, bob: null } },
+    {
+      action: 'limit.set_many',
+      target: {},
+      values: { limits: { alice: 5, bob: null } },
+      result: { set: 1, removed: 0 }
+    }
+  ],
+  [
+    'POST /api/sessions/users/:username/temporary-limit',
+    '/api/sessions/users/alice/temporary-limit',
+    { limit: 9, duration: 60, reason: 'a fair' },
+    {
+      action: 'temporary_limit.set',
+      target: { username: 'alice' },
+      values: { limit: 9, duration: 60, reason: 'a fair' },
+      result: {}
+    }
+  ],
+  [
+    'DELETE /api/sessions/users/:username/temporary-limit',
+    '/api/sessions/users/alice/temporary-limit',
+    undefined,
+    {
+      action: 'temporary_limit.remove',
+      target: { username: 'alice' },
+      values: {},
+      result: { removed: true }
+    }
+  ],
+  [
+    'DELETE /api/sessions/:session_id',
+    '/api/sessions/call-1',
+    { reason: 'a complaint' },
+    {
+      action: 'session.terminate',
+      target: { session_id: 'call-1' },
+      values: { reason: 'a complaint' },
+      result: { released: true }
+    }
+  ],
+  [
+    'DELETE /api/sessions/users/:username/sessions',
+    '/api/sessions/users/alice/sessions',
+    undefined,
+    {
+      action: 'user.terminate',
+      target: { username: 'alice' },
+      values: {},
+      result: { terminated: 1 }
+    }
+  ],
+  [
+    'PUT /api/sessions/nodes/:node',
+    '/api/sessions/nodes/pbx-1',
+    { epoch: 1, sessions: [{ username: 'bob', session_id: 'call-3' }] },
+    {
+      action: 'node.report',
+      target: { node: 'pbx-1' },
+      values: { epoch: 1 },
+      result: { registered: 1, renewed: 0, released: 0 }
+    }
+  ],
+  [
+    'POST /api/sessions/sweep',
+    '/api/sessions/sweep',
+    undefined,
+    { action: 'ghosts.sweep', target: {}, values: {}, result: { removed: 0 } }
+  ]
 ]
 
 /** Requests that take and keep calls up: the daily work of a switch, too many for an audit log. */
 const calls: Array<[route: string, path: string, body: object]> = [
   ['POST /api/sessions', '/api/sessions', { username: 'alice', session_id: 'call-1' }],
   ['POST /api/sessions', '/api/sessions', { username: 'alice', session_id: 'call-2' }],
-  ['POST /api/sessions/renew', '/api/sessions/renew', { sessions: [{ username: 'alice', session_id: 'call-1' }] }],
+  [
+    'POST /api/sessions/renew',
+    '/api/sessions/renew',
+    { sessions: [{ username: 'alice', session_id: 'call-1' }] }
+  ],
   ['POST /api/sessions/:session_id/renew', '/api/sessions/call-1/renew', { username: 'alice' }]
 ]
 
@@ -59,19 +150,34 @@ type Line = Record<string, unknown> & { audit?: Record<string, unknown> }
 /** Keeps what is logged. */
 class Log {
   text = ''
-  readonly stream = new Writable({ write: (chunk: Buffer, _encoding, done) => { this.text += chunk.toString(); done() } })
+  readonly stream = new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      this.text += chunk.toString()
+      done()
+    }
+  })
 
   /** The lines of the audit log since the last call. */
   take (): Array<Record<string, unknown>> {
-    const lines = this.text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as Line)
+    const lines = this.text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Line)
     this.text = ''
-    return lines.flatMap(({ audit, msg, level }) => audit === undefined ? [] : [{ ...audit, ...(msg === 'audit' && level === 30 ? {} : { msg, level }) }])
+    return lines.flatMap(({ audit, msg, level }) =>
+      audit === undefined
+        ? []
+        : [{ ...audit, ...(msg === 'audit' && level === 30 ? {} : { msg, level }) }]
+    )
   }
 }
 
 async function service (t: Test, env: NodeJS.ProcessEnv = {}, level = 'info') {
   const log = new Log()
-  return { log, app: await startApp(t, { ...login, ...env }, { logger: { level, stream: log.stream } }) }
+  return {
+    log,
+    app: await startApp(t, { ...login, ...env }, { logger: { level, stream: log.stream } })
+  }
 }
 
 t.test('the audit log', async (t) => {
@@ -82,29 +188,58 @@ t.test('the audit log', async (t) => {
   t.test('knows every route that can change something', async (t) => {
     const changing = Object.keys(ACCESS).filter((route) => !route.startsWith('GET '))
     const known = [...Object.keys(AUDITED), ...calls.map(([route]) => route)]
-    t.same(changing.filter((route) => !known.includes(route)), [], 'name it in AUDITED, or here as a call')
-    t.same(Object.keys(AUDITED).filter((route) => !(route in ACCESS)), [], 'and no other')
-    t.same(changes.map(([route]) => route).sort(), Object.keys(AUDITED).filter((route) => !route.endsWith('/login')).sort(), 'each is tried here')
+    t.same(
+      changing.filter((route) => !known.includes(route)),
+      [],
+      'name it in AUDITED, or here as a call'
+    )
+    t.same(
+      Object.keys(AUDITED).filter((route) => !(route in ACCESS)),
+      [],
+      'and no other'
+    )
+    t.same(
+      changes.map(([route]) => route).sort(),
+      Object.keys(AUDITED)
+        .filter((route) => !route.endsWith('/login'))
+        .sort(),
+      'each is tried here'
+    )
   })
 
-  t.test('has one line for each change: who, what, for whom, from where, and what came of it', async (t) => {
-    for (const [route, path, body] of calls) t.ok((await send(post(route), path, body)).status < 300, path)
-    t.same(log.take(), [], 'calls are none')
-    for (const [i, [route, path, body, told]] of changes.entries()) {
-      const { status } = await send(post(route), path, body, { 'x-request-id': `request-${i}` })
-      t.equal(status, 200, route)
-      t.strictSame(log.take(), [{ actor, address: '127.0.0.1', request_id: `request-${i}`, status, ...told }], route)
+  t.test(
+    'has one line for each change: who, what, for whom, from where, and what came of it',
+    async (t) => {
+      for (const [route, path, body] of calls) {
+        t.ok((await send(post(route), path, body)).status < 300, path)
+      }
+      t.same(log.take(), [], 'calls are none')
+      for (const [i, [route, path, body, told]] of changes.entries()) {
+        const { status } = await send(post(route), path, body, { 'x-request-id': `request-${i}` })
+        t.equal(status, 200, route)
+        t.strictSame(
+          log.take(),
+          [{ actor, address: '127.0.0.1', request_id: `request-${i}`, status, ...told }],
+          route
+        )
+      }
     }
-  })
+  )
 
   t.test('has none for reads', async (t) => {
-    for (const [route, access] of Object.entries(ACCESS).filter(([route]) => route.startsWith('GET '))) {
+    for (const [route, access] of Object.entries(ACCESS).filter(([route]) =>
+      route.startsWith('GET ')
+    )) {
       const done = new AbortController()
       const url = route.slice(4).replace(/:\w+/g, 'alice')
       // Over the wire, for a stream may have no end.
-      const base = app.server.listening ? `http://127.0.0.1:${(app.server.address() as { port: number }).port}` : await listen(app)
+      const base = app.server.listening
+        ? `http://127.0.0.1:${(app.server.address() as { port: number }).port}`
+        : await listen(app)
       await fetch(base + url, {
-        headers: access === 'public' ? {} : { authorization: `Bearer ${tokenFor(app, root)}` }, signal: done.signal, redirect: 'manual'
+        headers: access === 'public' ? {} : { authorization: `Bearer ${tokenFor(app, root)}` },
+        signal: done.signal,
+        redirect: 'manual'
       })
       done.abort()
     }
@@ -114,65 +249,129 @@ t.test('the audit log', async (t) => {
   })
 
   t.test('leaves out what the switch does all day, and nobody else', async (t) => {
-    const daily = changes.filter(([route]) => ['DELETE /api/sessions/:session_id', 'PUT /api/sessions/nodes/:node'].includes(route))
+    const daily = changes.filter(([route]) =>
+      ['DELETE /api/sessions/:session_id', 'PUT /api/sessions/nodes/:node'].includes(route)
+    )
     t.equal(daily.length, 2)
     for (const [route, path, body] of daily) {
       const now = route.startsWith('PUT') ? { ...body, epoch: 2 } : body
       await as(app, SWITCH)(post(route), path, now)
       t.same(log.take(), [], route)
-      for (const claims of [ADMIN, { sub: 'x', permissions: ['sessions:write'] }, { sub: 'x', roles: ['switch', 'operator'] }]) {
+      for (const claims of [
+        ADMIN,
+        { sub: 'x', permissions: ['sessions:write'] },
+        { sub: 'x', roles: ['switch', 'operator'] }
+      ]) {
         await as(app, claims)(post(route), path, now)
         t.equal(log.take().length, 1, `${route} by ${JSON.stringify(claims)}`)
       }
     }
     await as(app, SWITCH)('DELETE', '/api/sessions/users/alice/sessions')
-    t.match(log.take(), [{ action: 'user.terminate', actor: { sub: 'b2bua-1', roles: ['switch'] } }], 'ending all of a user is no such thing')
+    t.match(
+      log.take(),
+      [{ action: 'user.terminate', actor: { sub: 'b2bua-1', roles: ['switch'] } }],
+      'ending all of a user is no such thing'
+    )
   })
 
-  t.test('has a line also for what was refused, without what a body that was not valid said', async (t) => {
-    const put = async (claims: Claims | null, path: string, body: object | string) => {
-      const { status } = await as(app, claims)('PUT', `/api/sessions/limits/${path}`, body)
-      const lines = log.take()
-      t.equal(lines.length, 1, `${status} is noted once`)
-      return lines[0]
+  t.test(
+    'has a line also for what was refused, without what a body that was not valid said',
+    async (t) => {
+      const put = async (claims: Claims | null, path: string, body: object | string) => {
+        const { status } = await as(app, claims)('PUT', `/api/sessions/limits/${path}`, body)
+        const lines = log.take()
+        t.equal(lines.length, 1, `${status} is noted once`)
+        return lines[0]
+      }
+      t.match(await put(null, 'alice', { limit: 3 }), {
+        status: 401,
+        actor: null,
+        target: { username: 'alice' },
+        result: { code: 'unauthorized' }
+      })
+      t.match(await put({ sub: 'eve', role: 'viewer' }, 'alice', { limit: 3 }), {
+        status: 403,
+        actor: { sub: 'eve' },
+        values: {},
+        result: { code: 'forbidden' }
+      })
+      t.match(await put(root, 'alice', { limit: 'hunter2' }), {
+        status: 400,
+        target: { username: 'alice' },
+        values: {},
+        result: { code: 'invalid_input' }
+      })
+      t.match(await put(root, 'alice', '{"limit": hunter2'), { status: 400, values: {} })
+      t.strictSame(
+        (await put(root, '%0d%0aforged', { limit: 3 }))?.target,
+        {},
+        'what is no name is not told'
+      )
+      t.match(await put(root, 'alice', 'x'.repeat(70_000)), {
+        status: 413,
+        result: { code: 'payload_too_large' }
+      })
     }
-    t.match(await put(null, 'alice', { limit: 3 }), { status: 401, actor: null, target: { username: 'alice' }, result: { code: 'unauthorized' } })
-    t.match(await put({ sub: 'eve', role: 'viewer' }, 'alice', { limit: 3 }), { status: 403, actor: { sub: 'eve' }, values: {}, result: { code: 'forbidden' } })
-    t.match(await put(root, 'alice', { limit: 'hunter2' }), { status: 400, target: { username: 'alice' }, values: {}, result: { code: 'invalid_input' } })
-    t.match(await put(root, 'alice', '{"limit": hunter2'), { status: 400, values: {} })
-    t.strictSame((await put(root, '%0d%0aforged', { limit: 3 }))?.target, {}, 'what is no name is not told')
-    t.match(await put(root, 'alice', 'x'.repeat(70_000)), { status: 413, result: { code: 'payload_too_large' } })
-  })
+  )
 
-  t.test('has a line for each login, whether it went well or not, and never the password or the token', async (t) => {
-    const tries = [['root', PASSWORD], ['root', 'wrong'], [PASSWORD, 'root'], ['root', 'wrong'], ['root', 'wrong'], ['root', 'wrong'], ['root', 'wrong']]
-    const answers = []
-    for (const [username, password] of tries) answers.push(await as(app, null)('POST', '/api/auth/login', { username, password }))
-    t.notOk(log.text.includes(PASSWORD))
-    t.notOk(log.text.includes(answers[0]?.body.token))
-    const lines = log.take()
-    t.strictSame(lines.map(({ status }) => status), [200, 401, 401, 401, 401, 401, 429])
-    t.strictSame(lines.map(({ target }) => (target as { username?: string }).username), ['root', 'root', undefined, ...Array.from({ length: 4 }, () => 'root')],
-      'a name that is not known may be a password')
-    t.match(lines[0], { action: 'login', actor: null, values: {}, result: {} })
-  })
+  t.test(
+    'has a line for each login, whether it went well or not, and never the password or the token',
+    async (t) => {
+      const tries = [
+        ['root', PASSWORD],
+        ['root', 'wrong'],
+        [PASSWORD, 'root'],
+        ['root', 'wrong'],
+        ['root', 'wrong'],
+        ['root', 'wrong'],
+        ['root', 'wrong']
+      ]
+      const answers = []
+      for (const [username, password] of tries) {
+        answers.push(await as(app, null)('POST', '/api/auth/login', { username, password }))
+      }
+      t.notOk(log.text.includes(PASSWORD))
+      t.notOk(log.text.includes(answers[0]?.body.token))
+      const lines = log.take()
+      t.strictSame(
+        lines.map(({ status }) => status),
+        [200, 401, 401, 401, 401, 401, 429]
+      )
+      t.strictSame(
+        lines.map(({ target }) => (target as { username?: string }).username),
+        ['root', 'root', undefined, ...Array.from({ length: 4 }, () => 'root')],
+        'a name that is not known may be a password'
+      )
+      t.match(lines[0], { action: 'login', actor: null, values: {}, result: {} })
+    }
+  )
 
   t.test('has a line for one who hangs up before the answer', async (t) => {
     const port = (app.server.address() as { port: number }).port
     const body = '{"limit":11}'
-    await sendRaw(port, `PUT /api/sessions/limits/alice HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${tokenFor(app, root)}\r\n` +
-      `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+    await sendRaw(
+      port,
+      `PUT /api/sessions/limits/alice HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${tokenFor(app, root)}\r\n` +
+        `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+    )
     t.match(log.take(), [{ action: 'limit.set', values: { limit: 11 }, status: 200 }])
   })
 
-  t.test('is written whatever else is too little to be logged, but not where nothing is', async (t) => {
-    for (const [level, lines] of [['error', 1], ['fatal', 1], ['silent', 0]] as const) {
-      const { log, app } = await service(t, {}, level)
-      await as(app, root)('PUT', '/api/sessions/limits/alice', { limit: 3 })
-      t.equal(log.take().length, lines, level)
-      t.equal(log.text, '')
+  t.test(
+    'is written whatever else is too little to be logged, but not where nothing is',
+    async (t) => {
+      for (const [level, lines] of [
+        ['error', 1],
+        ['fatal', 1],
+        ['silent', 0]
+      ] as const) {
+        const { log, app } = await service(t, {}, level)
+        await as(app, root)('PUT', '/api/sessions/limits/alice', { limit: 3 })
+        t.equal(log.take().length, lines, level)
+        t.equal(log.text, '')
+      }
     }
-  })
+  )
 
   t.test('tells of a change that the store could not make', async (t) => {
     const redis = await startRedis(t)
@@ -181,7 +380,14 @@ t.test('the audit log', async (t) => {
     await redis.kill()
     log.take()
     await as(app, root)('PUT', '/api/sessions/limits/alice', { limit: 3 })
-    t.match(log.take(), [{ action: 'limit.set', values: { limit: 3 }, status: 503, result: { code: 'store_unavailable' } }])
+    t.match(log.take(), [
+      {
+        action: 'limit.set',
+        values: { limit: 3 },
+        status: 503,
+        result: { code: 'store_unavailable' }
+      }
+    ])
   })
 })
 
@@ -193,8 +399,11 @@ t.test('no log has a secret', async (t) => {
     const token = tokenFor(app, root)
     const port = Number(new URL(await listen(app)).port)
     const bearer = { authorization: `Bearer ${token}` }
-    const { body: { token: fromLogin } } = await as(app, null)('POST', '/api/auth/login', { username: 'root', password: PASSWORD })
-    const login = async (body: object | string) => await as(app, null)('POST', '/api/auth/login', body)
+    const {
+      body: { token: fromLogin }
+    } = await as(app, null)('POST', '/api/auth/login', { username: 'root', password: PASSWORD })
+    const login = async (body: object | string) =>
+      await as(app, null)('POST', '/api/auth/login', body)
     await login({ username: PASSWORD, password: 'x' })
     await login({ username: 'root', password: `${PASSWORD}!` })
     await login({ username: 'root', password: PASSWORD, extra: PASSWORD })
@@ -203,11 +412,30 @@ t.test('no log has a secret', async (t) => {
     await login({ [PASSWORD]: PASSWORD, [token]: token })
     for (const claims of [null, root, { sub: 'nobody' }]) {
       const send = as(app, claims)
-      for (const headers of [bearer, { authorization: `Bearer ${token}x` }, { authorization: token }, { authorization: `Basic ${token}` },
-        { cookie: `token=${token}` }, { 'x-access-token': token }, { 'proxy-authorization': `Bearer ${token}` }, { 'x-request-id': token },
-        { 'content-type': token }, { accept: token }, { origin: token }, { referer: token }, { 'user-agent': token }]) {
-        for (const url of ['/api/sessions/limits/alice', `/api/sessions/limits/alice?token=${token}`, `/nowhere/${token}?access_token=${token}`,
-          `/api/sessions/limits/${token}`, `/healthz/live?token=${token}`, `/docs/${token}`, `/%zz${token}`]) {
+      for (const headers of [
+        bearer,
+        { authorization: `Bearer ${token}x` },
+        { authorization: token },
+        { authorization: `Basic ${token}` },
+        { cookie: `token=${token}` },
+        { 'x-access-token': token },
+        { 'proxy-authorization': `Bearer ${token}` },
+        { 'x-request-id': token },
+        { 'content-type': token },
+        { accept: token },
+        { origin: token },
+        { referer: token },
+        { 'user-agent': token }
+      ]) {
+        for (const url of [
+          '/api/sessions/limits/alice',
+          `/api/sessions/limits/alice?token=${token}`,
+          `/nowhere/${token}?access_token=${token}`,
+          `/api/sessions/limits/${token}`,
+          `/healthz/live?token=${token}`,
+          `/docs/${token}`,
+          `/%zz${token}`
+        ]) {
           await send('GET', url, undefined, headers)
           await send('PUT', url, { limit: token, [token]: PASSWORD }, headers)
           await send('PUT', url, `{"limit":"${token}" "${PASSWORD}"`, headers)
@@ -215,12 +443,25 @@ t.test('no log has a secret', async (t) => {
         }
       }
     }
-    for (const bytes of [`GET /${token} FTP/1.1\r\n\r\n`, `${token}\r\n\r\n`, `GET / HTTP/1.1\r\nHost: x\r\nBad ${token}: ${PASSWORD}\r\n\r\n`]) {
+    for (const bytes of [
+      `GET /${token} FTP/1.1\r\n\r\n`,
+      `${token}\r\n\r\n`,
+      `GET / HTTP/1.1\r\nHost: x\r\nBad ${token}: ${PASSWORD}\r\n\r\n`
+    ]) {
       await sendRaw(port, bytes)
     }
     t.ok(log.text.split('\n').length > 20, 'there is a log')
-    const secrets = { token, fromLogin, 'its signature': token.split('.')[2] ?? '', password: PASSWORD, hash: HASH, secret: TEST_SECRET }
-    for (const [what, secret] of Object.entries(secrets)) t.notOk(log.text.includes(secret), `${what} is not in it`)
+    const secrets = {
+      token,
+      fromLogin,
+      'its signature': token.split('.')[2] ?? '',
+      password: PASSWORD,
+      hash: HASH,
+      secret: TEST_SECRET
+    }
+    for (const [what, secret] of Object.entries(secrets)) {
+      t.notOk(log.text.includes(secret), `${what} is not in it`)
+    }
   })
 
   t.test('whatever goes wrong with Redis and etcd', async (t) => {
@@ -229,22 +470,48 @@ t.test('no log has a secret', async (t) => {
     const { hostname, port } = new URL(redis.url)
     const secret = encodeURIComponent(redisPassword)
     const envs: Record<string, Record<string, string>> = {
-      'a wrong password': { REDIS_HOST: hostname, REDIS_PORT: port, REDIS_USERNAME: 'ferry', REDIS_PASSWORD: redisPassword },
+      'a wrong password': {
+        REDIS_HOST: hostname,
+        REDIS_PORT: port,
+        REDIS_USERNAME: 'ferry',
+        REDIS_PASSWORD: redisPassword
+      },
       'a wrong password in a URL': { REDIS_URL: `redis://ferry:${secret}@${hostname}:${port}/0` },
       'no server': { REDIS_URL: `redis://ferry:${secret}@127.0.0.1:1/0` },
-      'no Sentinel': { REDIS_SENTINELS: '127.0.0.1:1', REDIS_PASSWORD: redisPassword, REDIS_SENTINEL_PASSWORD: redisPassword },
-      'no Cluster': { REDIS_CLUSTER_NODES: `${hostname}:${port}`, REDIS_USERNAME: 'ferry', REDIS_PASSWORD: redisPassword },
-      'no etcd': { ETCD_ENDPOINTS: `http://127.0.0.1:1,http://${hostname}:${port}`, ETCD_USERNAME: 'ferry', ETCD_PASSWORD: redisPassword, ETCD_POLICY_KEY: 'x' }
+      'no Sentinel': {
+        REDIS_SENTINELS: '127.0.0.1:1',
+        REDIS_PASSWORD: redisPassword,
+        REDIS_SENTINEL_PASSWORD: redisPassword
+      },
+      'no Cluster': {
+        REDIS_CLUSTER_NODES: `${hostname}:${port}`,
+        REDIS_USERNAME: 'ferry',
+        REDIS_PASSWORD: redisPassword
+      },
+      'no etcd': {
+        ETCD_ENDPOINTS: `http://127.0.0.1:1,http://${hostname}:${port}`,
+        ETCD_USERNAME: 'ferry',
+        ETCD_PASSWORD: redisPassword,
+        ETCD_POLICY_KEY: 'x'
+      }
     }
     for (const [what, env] of Object.entries(envs)) {
       const log = new Log()
-      const app: FastifyInstance = await buildApp(loadConfig({ ...env, JWT_SECRET: TEST_SECRET }), TEST_SECRET, { logger: { level: 'trace', stream: log.stream } })
+      const app: FastifyInstance = await buildApp(
+        loadConfig({ ...env, JWT_SECRET: TEST_SECRET }),
+        TEST_SECRET,
+        { logger: { level: 'trace', stream: log.stream } }
+      )
       t.teardown(async () => await app.close())
       await app.ready()
       await as(app, root)('PUT', '/api/sessions/limits/alice', { limit: 3 })
       await as(app, root)('PUT', '/api/sessions/limits', { enabled: true })
-      await waitFor(() => /ECONNREFUSED|WRONGPASS|"err"/.test(log.text), { what: `the log to tell of ${what}` })
-      for (const one of [redisPassword, secret, TEST_SECRET]) t.notOk(log.text.includes(one), `${what}: not in the log`)
+      await waitFor(() => /ECONNREFUSED|WRONGPASS|"err"/.test(log.text), {
+        what: `the log to tell of ${what}`
+      })
+      for (const one of [redisPassword, secret, TEST_SECRET]) {
+        t.notOk(log.text.includes(one), `${what}: not in the log`)
+      }
     }
   })
 })

@@ -1,4 +1,6 @@
-/** The sweep that goes on in the background, on real Redis: by itself, and by one replica at a time. */
+/**
+ * The sweep that goes on in the background, on real Redis: by itself, and by one replica at a time.
+ */
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { startAppOn } from './helpers/app.ts'
@@ -16,31 +18,41 @@ t.test('ghosts go by themselves; sessions that are there stay', async (t) => {
   const { REDIS_KEY_PREFIX: prefix } = app.config
   await redis.cli('SET', `${prefix}session:there`, '{}')
   await redis.cli('SADD', `${prefix}user-sessions:alice`, 'ghost', 'there')
-  await waitFor(async () => await redis.cli('SCARD', `${prefix}user-sessions:alice`) === '1', { what: 'the ghost to go' })
+  await waitFor(async () => (await redis.cli('SCARD', `${prefix}user-sessions:alice`)) === '1', {
+    what: 'the ghost to go'
+  })
   t.equal(await redis.cli('SMEMBERS', `${prefix}user-sessions:alice`), 'there')
 })
 
-t.test('while a sweep takes longer than the time between two, no other replica sweeps', async (t) => {
-  const app = await start(t)
-  let end = () => {}
-  let begun = 0
-  app.sessionStore.sweep = async () => {
-    begun++
-    await new Promise<void>((resolve) => { end = resolve })
-    return { users: 0, removed: 0 }
+t.test(
+  'while a sweep takes longer than the time between two, no other replica sweeps',
+  async (t) => {
+    const app = await start(t)
+    let end = () => {}
+    let begun = 0
+    app.sessionStore.sweep = async () => {
+      begun++
+      await new Promise<void>((resolve) => {
+        end = resolve
+      })
+      return { users: 0, removed: 0 }
+    }
+    const lock = `${app.config.REDIS_KEY_PREFIX}session-sweep-lock`
+    const leftMs = async () => await app.redis.pttl(lock)
+    await waitFor(() => begun === 1, { what: 'the sweep to begin' })
+    // Each time that the claim has become longer again, it was prolonged; after five thirds of a
+    // second the first one is over.
+    for (let prolonged = 0, beforeMs = await leftMs(); prolonged < 5;) {
+      const nowMs = await leftMs()
+      if (nowMs > beforeMs) prolonged++
+      beforeMs = nowMs
+      if (await app.sessionStore.claimSweep(1000)) {
+        return t.fail('another replica could claim the sweep')
+      }
+    }
+    end()
+    await waitFor(() => begun > 1, { what: 'the next sweep to begin when that one is over' })
+    t.equal(begun, 2)
+    end()
   }
-  const lock = `${app.config.REDIS_KEY_PREFIX}session-sweep-lock`
-  const leftMs = async () => await app.redis.pttl(lock)
-  await waitFor(() => begun === 1, { what: 'the sweep to begin' })
-  // Each time that the claim has become longer again, it was prolonged; after five thirds of a second the first one is over.
-  for (let prolonged = 0, beforeMs = await leftMs(); prolonged < 5;) {
-    const nowMs = await leftMs()
-    if (nowMs > beforeMs) prolonged++
-    beforeMs = nowMs
-    if (await app.sessionStore.claimSweep(1000)) return t.fail('another replica could claim the sweep')
-  }
-  end()
-  await waitFor(() => begun > 1, { what: 'the next sweep to begin when that one is over' })
-  t.equal(begun, 2)
-  end()
-})
+)

@@ -2,15 +2,35 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { startCluster, startEtcd, startProxy, startRedis, startSentinel, waitFor } from './helpers/servers.ts'
+import {
+  startCluster,
+  startEtcd,
+  startProxy,
+  startRedis,
+  startSentinel,
+  waitFor
+} from './helpers/servers.ts'
 
 t.test('waitFor', async (t) => {
   let looks = 0
-  t.equal(await waitFor(() => ++looks === 3 && 'third', { what: 'the third look', everyMs: 1 }), 'third')
-  await t.rejects(waitFor(() => { throw new Error('no luck') }, { what: 'luck', deadlineMs: 50 }),
-    /gave up waiting for luck after 50 ms; last seen: no luck/)
+  t.equal(
+    await waitFor(() => ++looks === 3 && 'third', { what: 'the third look', everyMs: 1 }),
+    'third'
+  )
+  await t.rejects(
+    waitFor(
+      () => {
+        throw new Error('no luck')
+      },
+      { what: 'luck', deadlineMs: 50 }
+    ),
+    /gave up waiting for luck after 50 ms; last seen: no luck/
+  )
   const hung = new Promise(() => {})
-  await t.rejects(waitFor(async () => await hung, { what: 'a hung check', deadlineMs: 50 }), /a hung check/)
+  await t.rejects(
+    waitFor(async () => await hung, { what: 'a hung check', deadlineMs: 50 }),
+    /a hung check/
+  )
 })
 
 t.test('redis: plain', async (t) => {
@@ -34,7 +54,10 @@ t.test('redis: plain', async (t) => {
 })
 
 t.test('redis: a command line that is wrong', async (t) => {
-  await t.rejects(startRedis(t, { args: ['--no-such-option', 'x'] }), /ended while starting[^]*no-such-option/)
+  await t.rejects(
+    startRedis(t, { args: ['--no-such-option', 'x'] }),
+    /ended while starting[^]*no-such-option/
+  )
 })
 
 t.test('redis: append-only file survives a crash', async (t) => {
@@ -64,7 +87,10 @@ t.test('redis: pause and resume', async (t) => {
 })
 
 for (const options of [
-  {}, { tls: true }, { auth: { user: 'root', password: 'r' } }, { tls: true, auth: { user: 'ferry', password: 'x' } }
+  {},
+  { tls: true },
+  { auth: { user: 'root', password: 'r' } },
+  { tls: true, auth: { user: 'ferry', password: 'x' } }
 ]) {
   t.test(`etcd: ${JSON.stringify(options)}`, async (t) => {
     const start = performance.now()
@@ -81,7 +107,10 @@ for (const options of [
     await t.rejects(etcd.get('/a'))
     await etcd.restart()
     if (options.auth && !options.tls) {
-      const anonymous = await fetch(`${etcd.url}/v3/kv/range`, { method: 'POST', body: '{"key":"YQ=="}' })
+      const anonymous = await fetch(`${etcd.url}/v3/kv/range`, {
+        method: 'POST',
+        body: '{"key":"YQ=="}'
+      })
       t.not(anonymous.status, 200, 'who gives no password gets no answer')
     }
     etcd.pause()
@@ -102,9 +131,14 @@ for (const options of [{}, { password: 'secret' }]) {
     await master.cli('SET', 'a', '1')
     t.equal(await master.cli('WAIT', '1', '1000'), '1')
     await master.kill()
-    await waitFor(async () => await masterPort() === replica.port, { what: 'the failover', deadlineMs: 15_000 })
+    await waitFor(async () => (await masterPort()) === replica.port, {
+      what: 'the failover',
+      deadlineMs: 15_000
+    })
     t.equal(await replica.cli('GET', 'a'), '1')
-    await waitFor(async () => await replica.cli('SET', 'a', '2') === 'OK', { what: 'the new master to take writes' })
+    await waitFor(async () => (await replica.cli('SET', 'a', '2')) === 'OK', {
+      what: 'the new master to take writes'
+    })
   })
 }
 
@@ -118,7 +152,8 @@ t.test('cluster: every node is ready, and a replica takes over', async (t) => {
   for (const replica of replicas) t.match(await replica.cli('ROLE'), /^slave\n[^]*\nconnected\n/)
   await first?.kill()
   await waitFor(async () => (await replicas[0]?.cli('ROLE'))?.startsWith('master'), {
-    what: 'the replica to take over', deadlineMs: 15_000
+    what: 'the replica to take over',
+    deadlineMs: 15_000
   })
 })
 
@@ -128,18 +163,22 @@ t.test('proxy', async (t) => {
   const open = async () => {
     const socket = connect(proxy.port, proxy.host)
     t.teardown(() => socket.destroy())
-    const ended = once(socket, 'close').then(() => 'ended', (error: NodeJS.ErrnoException) => error.code)
+    const ended = once(socket, 'close').then(
+      () => 'ended',
+      (error: NodeJS.ErrnoException) => error.code
+    )
     await once(socket, 'connect')
-    const ask = async (command: string, bytes = 1): Promise<string> => await new Promise((resolve) => {
-      let reply = ''
-      const take = (chunk: Buffer): void => {
-        reply += chunk.toString()
-        if (reply.length >= bytes) socket.off('data', take)
-        if (reply.length >= bytes) resolve(reply)
-      }
-      socket.on('data', take)
-      socket.write(`${command}\r\n`)
-    })
+    const ask = async (command: string, bytes = 1): Promise<string> =>
+      await new Promise((resolve) => {
+        let reply = ''
+        const take = (chunk: Buffer): void => {
+          reply += chunk.toString()
+          if (reply.length >= bytes) socket.off('data', take)
+          if (reply.length >= bytes) resolve(reply)
+        }
+        socket.on('data', take)
+        socket.write(`${command}\r\n`)
+      })
     return { ask, ended, socket }
   }
   const timed = async (work: Promise<unknown>): Promise<number> => {
@@ -162,7 +201,13 @@ t.test('proxy', async (t) => {
     await live.ask('PING')
     proxy.reset()
     t.equal(await live.ended, 'ECONNRESET')
-    t.equal(await open().then(async ({ ended }) => await ended, (error) => error.code), 'ECONNRESET')
+    t.equal(
+      await open().then(
+        async ({ ended }) => await ended,
+        (error) => error.code
+      ),
+      'ECONNRESET'
+    )
     proxy.pass()
     t.equal(await (await open()).ask('PING'), '+PONG\r\n')
   })
@@ -172,16 +217,21 @@ t.test('proxy', async (t) => {
     const oneMs = await timed(ask('PING'))
     t.ok(oneMs >= 100, `50 ms each way: ${oneMs} ms`)
     const replies = ask('PING', 10 * '+PONG\r\n'.length)
-    const manyMs = await timed((async () => {
-      for (let sent = 1; sent < 10; sent++) {
-        await sleep(5)
-        socket.write('PING\r\n')
-      }
-      await replies
-    })())
-    t.ok(manyMs >= 100 && manyMs < 400, `10 requests 5 ms apart do not wait for each other: ${manyMs} ms`)
+    const manyMs = await timed(
+      (async () => {
+        for (let sent = 1; sent < 10; sent++) {
+          await sleep(5)
+          socket.write('PING\r\n')
+        }
+        await replies
+      })()
+    )
+    t.ok(
+      manyMs >= 100 && manyMs < 400,
+      `10 requests 5 ms apart do not wait for each other: ${manyMs} ms`
+    )
     proxy.pass()
-    t.ok(await timed(ask('PING')) < 100)
+    t.ok((await timed(ask('PING'))) < 100)
   })
   await t.test('trickle', async (t) => {
     const { ask } = await open()
@@ -189,7 +239,11 @@ t.test('proxy', async (t) => {
     await redis.cli('SET', 'long', 'x'.repeat(2000))
     proxy.trickle(10)
     let got = ''
-    const tookMs = await timed(ask('GET long', reply.length).then((text) => { got = text }))
+    const tookMs = await timed(
+      ask('GET long', reply.length).then((text) => {
+        got = text
+      })
+    )
     t.ok(got === reply)
     t.ok(tookMs >= 200 && tookMs < 1000, `2 kB at 10 bytes per ms: ${tookMs} ms`)
     proxy.pass()
@@ -200,7 +254,10 @@ t.test('proxy', async (t) => {
     await ask('SET a before')
     proxy.blackhole()
     const fresh = await open()
-    t.equal(await Promise.race([ask('SET a after'), fresh.ask('PING'), ended, sleep(100, 'silent')]), 'silent')
+    t.equal(
+      await Promise.race([ask('SET a after'), fresh.ask('PING'), ended, sleep(100, 'silent')]),
+      'silent'
+    )
     t.equal(await redis.cli('GET', 'a'), 'before')
     proxy.pass()
     t.equal(await ended, 'ECONNRESET', 'a connection that lost bytes cannot go on')

@@ -25,18 +25,28 @@ async function checkRedis (scripts: Partial<Scripts> = {}): Promise<string | und
   Object.assign(executor.scripts, scripts)
   return await checkStore(async () => {
     const prefix = `${made++}:`
-    const raw: Raw = { keys: new RedisKeys(prefix), command: async (name, ...words) => await client.call(name, words) }
+    const raw: Raw = {
+      keys: new RedisKeys(prefix),
+      command: async (name, ...words) => await client.call(name, words)
+    }
     return new World(await redisSubject(executor, prefix, policy), raw)
   })
 }
 
 function scriptText (name: string): string {
   const file = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-  return readFileSync(new URL(`../services/${folders[name] ?? 'sessions'}/lua/${file}.lua`, import.meta.url), 'utf8')
+  return readFileSync(
+    new URL(`../services/${folders[name] ?? 'sessions'}/lua/${file}.lua`, import.meta.url),
+    'utf8'
+  )
 }
 
 t.test('both stores keep every promise on the list', async (t) => {
-  t.equal(await checkStore(async () => new World(memorySubject(policy), null)), undefined, 'in memory')
+  t.equal(
+    await checkStore(async () => new World(memorySubject(policy), null)),
+    undefined,
+    'in memory'
+  )
   t.equal(await checkRedis(), undefined, 'on Redis')
 })
 
@@ -44,9 +54,14 @@ for (const [name, list] of Object.entries(mutants)) {
   t.test(`mistakes in ${name} are seen`, async (t) => {
     const original = scriptText(name)
     for (const [mistake, text, instead] of list) {
-      t.equal(original.split(text).length - 1, 1, `the text to change is in the script, once: ${text}`)
+      t.equal(
+        original.split(text).length - 1,
+        1,
+        `the text to change is in the script, once: ${text}`
+      )
       const lua = original.replace(text, () => instead)
-      const script: Script = async (keys, args) => await client.eval(lua, keys.length, ...keys, ...args)
+      const script: Script = async (keys, args) =>
+        await client.eval(lua, keys.length, ...keys, ...args)
       const broken = await checkRedis({ [name]: script })
       t.ok(broken, `${mistake} → ${broken?.slice(0, 160)}`)
     }

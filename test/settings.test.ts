@@ -1,4 +1,7 @@
-/** The settings as documented, what happens to wrong ones, and the first start of what `npm run build` made. */
+/**
+ * The settings as documented, what happens to wrong ones, and the first start of what `npm run
+ * build` made.
+ */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -17,8 +20,16 @@ const SECRET = 'a secret for the tests, long enough'
 const HASH = `$scrypt$ln=17,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
 
 t.test('.env.example and docs/settings.md are what the schema says', async (t) => {
-  t.equal(readFileSync(new URL('.env.example', root), 'utf8'), envExample(), 'run `npm run settings` and commit what it writes')
-  t.equal(readFileSync(new URL('docs/settings.md', root), 'utf8'), settingsTable(), 'run `npm run settings` and commit what it writes')
+  t.equal(
+    readFileSync(new URL('.env.example', root), 'utf8'),
+    envExample(),
+    'run `npm run settings` and commit what it writes'
+  )
+  t.equal(
+    readFileSync(new URL('docs/settings.md', root), 'utf8'),
+    settingsTable(),
+    'run `npm run settings` and commit what it writes'
+  )
 })
 
 t.test('every setting is described, and .env.example as it stands changes nothing', async (t) => {
@@ -26,8 +37,12 @@ t.test('every setting is described, and .env.example as it stands changes nothin
     t.match(name, /^[A-Z][A-Z0-9_]+$/)
     t.match(description, /\.$/, `${name} is described`)
   }
-  const lines = envExample().split('\n').flatMap((line) => /^# ([A-Z][A-Z0-9_]+)=(.*)$/.exec(line)?.slice(1, 3) ?? [])
-  const env = Object.fromEntries(lines.flatMap((name, i) => i % 2 === 0 ? [[name, lines[i + 1]]] : []))
+  const lines = envExample()
+    .split('\n')
+    .flatMap((line) => /^# ([A-Z][A-Z0-9_]+)=(.*)$/.exec(line)?.slice(1, 3) ?? [])
+  const env = Object.fromEntries(
+    lines.flatMap((name, i) => (i % 2 === 0 ? [[name, lines[i + 1]]] : []))
+  )
   t.strictSame(Object.keys(env), Object.keys(SettingsSchema.properties))
   t.strictSame(loadConfig(env), loadConfig({}))
 })
@@ -37,17 +52,32 @@ t.test('a wrong setting is named, with what it takes', async (t) => {
     [{ PORT: 'abc' }, /^PORT: must be integer, not "abc"/],
     [{ PORT: '65536' }, /^PORT: must be <= 65535, not "65536"/],
     [{ REDIS_TLS: 'maybe' }, /^REDIS_TLS: must be boolean, not "maybe"/],
-    [{ LOG_LEVEL: 'loud' }, /^LOG_LEVEL: must be equal to one of the allowed values: fatal, .*, silent, not "loud"/],
-    [{ SESSION_LIMIT_ACTION: 'kill' }, /^SESSION_LIMIT_ACTION: .*: reject, terminate_oldest, observe, not "kill"/],
-    [{ REDIS_URL: 'http://user:hunter2@host' }, /^REDIS_URL: must match pattern "\^rediss\?:\/\/"\. (?!.*hunter2)/],
+    [
+      { LOG_LEVEL: 'loud' },
+      /^LOG_LEVEL: must be equal to one of the allowed values: fatal, .*, silent, not "loud"/
+    ],
+    [
+      { SESSION_LIMIT_ACTION: 'kill' },
+      /^SESSION_LIMIT_ACTION: .*: reject, terminate_oldest, observe, not "kill"/
+    ],
+    [
+      { REDIS_URL: 'http://user:hunter2@host' },
+      /^REDIS_URL: must match pattern "\^rediss\?:\/\/"\. (?!.*hunter2)/
+    ],
     [{ REDIS_URL: 'redis://user:hunter2@host:port' }, /^REDIS_URL: must be a URL(?!.*hunter2)/],
     [{ ETCD_ENDPOINTS: 'etcd:2379' }, /^ETCD_ENDPOINTS: must match pattern/],
     [{ ETCD_USERNAME: 'ferry' }, /^ETCD_PASSWORD: must be set too, as ETCD_USERNAME is/],
     [{ ADMIN_PASSWORD_HASH: HASH }, /^ADMIN_USERNAME: must be set too, as ADMIN_PASSWORD_HASH is/],
-    [{ ADMIN_USERNAME: 'admin', ADMIN_PASSWORD_HASH: '$scrypt$hunter2' }, /^ADMIN_PASSWORD_HASH: must be a hash (?!.*hunter2)/],
+    [
+      { ADMIN_USERNAME: 'admin', ADMIN_PASSWORD_HASH: '$scrypt$hunter2' },
+      /^ADMIN_PASSWORD_HASH: must be a hash (?!.*hunter2)/
+    ],
     [{ JWT_SECRET: 'hunter2' }, /^JWT_SECRET: must have at least 32 bytes(?!.*hunter2)/],
     [{ NODE_ENV: 'production' }, /^JWT_SECRET: must be set in production/],
-    [{ NODE_ENV: 'production', JWT_SECRET: 'changeme'.repeat(4) }, /^JWT_SECRET: must not be a default one(?!.*changemechange)/]
+    [
+      { NODE_ENV: 'production', JWT_SECRET: 'changeme'.repeat(4) },
+      /^JWT_SECRET: must not be a default one(?!.*changemechange)/
+    ]
   ]
   for (const [env, message] of wrong) {
     try {
@@ -67,16 +97,24 @@ t.test('a wrong setting stops the start with one line', async (t) => {
   const starts: Array<[env: Record<string, string>, message: RegExp]> = [
     [{ PORT: 'abc' }, /^PORT: must be integer, not "abc"[^\n]*\n$/],
     [{ NODE_ENV: 'production' }, /^JWT_SECRET: must be set in production[^\n]*\n$/],
-    [{ NODE_ENV: 'production', JWT_SECRET: 'hunter2' }, /^JWT_SECRET: must have at least 32 bytes[^\n]*\n$/],
-    [{ REDIS_TLS_CERT: '/nowhere.pem', REDIS_TLS_KEY: '/nowhere.pem' }, /^REDIS_TLS_CERT: must name a PEM file[^\n]*\n$/]
+    [
+      { NODE_ENV: 'production', JWT_SECRET: 'hunter2' },
+      /^JWT_SECRET: must have at least 32 bytes[^\n]*\n$/
+    ],
+    [
+      { REDIS_TLS_CERT: '/nowhere.pem', REDIS_TLS_KEY: '/nowhere.pem' },
+      /^REDIS_TLS_CERT: must name a PEM file[^\n]*\n$/
+    ]
   ]
-  await Promise.all(starts.map(async ([env, message]) => {
-    const { code, stdout, stderr } = await run(t, env).ended
-    t.equal(code, 1, JSON.stringify(env))
-    t.match(stderr, message)
-    t.notMatch(stderr, /hunter2/)
-    t.equal(stdout, '')
-  }))
+  await Promise.all(
+    starts.map(async ([env, message]) => {
+      const { code, stdout, stderr } = await run(t, env).ended
+      t.equal(code, 1, JSON.stringify(env))
+      t.match(stderr, message)
+      t.notMatch(stderr, /hunter2/)
+      t.equal(stdout, '')
+    })
+  )
 })
 
 t.test('.env is read, and the environment goes before it', async (t) => {
@@ -87,12 +125,21 @@ t.test('.env is read, and the environment goes before it', async (t) => {
 })
 
 t.test('a first start: it listens, and what it prints works as printed', async (t) => {
-  const { findTools } = await import(new URL('scripts/tools.mjs', root).href) as { findTools: () => { curl: string } }
+  const { findTools } = (await import(new URL('scripts/tools.mjs', root).href)) as {
+    findTools: () => { curl: string }
+  }
   const service = run(t, { PORT: '0' }, 'REDIS_HOST=\n')
-  const shown = await waitFor(() => /Everything else: (\S+)\/docs/.exec(service.output.stdout) && service.output.stdout, {
-    what: 'the welcome', deadlineMs: 60_000
-  })
-  const lines = shown.split('\n').map((line) => line.trim()).filter((line) => /^(export|curl) /.test(line))
+  const shown = await waitFor(
+    () => /Everything else: (\S+)\/docs/.exec(service.output.stdout) && service.output.stdout,
+    {
+      what: 'the welcome',
+      deadlineMs: 60_000
+    }
+  )
+  const lines = shown
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => /^(export|curl) /.test(line))
   t.equal(lines.length, 4, 'a token and three requests')
   const base = /(http:\/\/localhost:\d+)\/docs/.exec(shown)?.[1] ?? ''
   const live = await fetch(`${base}/healthz/live`)
@@ -101,9 +148,14 @@ t.test('a first start: it listens, and what it prints works as printed', async (
 
   const script = lines.flatMap((line) => [line, 'echo']).join('\n')
   const printed = execFileSync('sh', ['-e', '-c', script], {
-    encoding: 'utf8', env: { PATH: `${dirname(findTools().curl)}${delimiter}${process.env.PATH}` }, stdio: ['ignore', 'pipe', 'ignore']
+    encoding: 'utf8',
+    env: { PATH: `${dirname(findTools().curl)}${delimiter}${process.env.PATH}` },
+    stdio: ['ignore', 'pipe', 'ignore']
   })
-  const [ready, set, list] = printed.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as Record<string, unknown>)
+  const [ready, set, list] = printed
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
   t.equal(ready?.status, 'ok')
   t.match(set, { success: true, username: 'alice', limit: 25 })
   t.match(list, { max_sessions_per_user: 5, user_limits: { _default: 5, alice: 25 } })
@@ -115,30 +167,50 @@ t.test('a first start: it listens, and what it prints works as printed', async (
 })
 
 t.test('production prints no token, and starts without its identity provider', async (t) => {
-  await Promise.all([{ JWT_SECRET: SECRET }, { JWT_JWKS_URL: 'https://127.0.0.1:1/jwks.json' }].map(async (keys) => {
-    const service = run(t, { PORT: '0', HOST: '127.0.0.1', NODE_ENV: 'production', ...keys })
-    await waitFor(() => service.output.stdout.includes('Server listening'), { what: 'the start', deadlineMs: 60_000 })
-    service.child.kill('SIGTERM')
-    const { code, stdout } = await service.ended
-    t.equal(code, 0)
-    t.notMatch(stdout, /TOKEN|eyJ/)
-    t.notMatch(stdout, SECRET)
-  }))
+  await Promise.all(
+    [{ JWT_SECRET: SECRET }, { JWT_JWKS_URL: 'https://127.0.0.1:1/jwks.json' }].map(
+      async (keys) => {
+        const service = run(t, { PORT: '0', HOST: '127.0.0.1', NODE_ENV: 'production', ...keys })
+        await waitFor(() => service.output.stdout.includes('Server listening'), {
+          what: 'the start',
+          deadlineMs: 60_000
+        })
+        service.child.kill('SIGTERM')
+        const { code, stdout } = await service.ended
+        t.equal(code, 0)
+        t.notMatch(stdout, /TOKEN|eyJ/)
+        t.notMatch(stdout, SECRET)
+      }
+    )
+  )
 })
 
-/** Starts what the build made, with nothing in its environment but what is given, in a folder of its own. */
+/**
+ * Starts what the build made, with nothing in its environment but what is given, in a folder of its
+ * own.
+ */
 function run (t: Pick<Test, 'teardown'>, env: Record<string, string>, dotenv?: string) {
-  if (!existsSync(server)) throw new Error('There is no dist/: run `npm run build`, or all tests by `npm test`.')
+  if (!existsSync(server)) {
+    throw new Error('There is no dist/: run `npm run build`, or all tests by `npm test`.')
+  }
   const folder = mkdtempSync(join(tmpdir(), 'session-limits-'))
   if (dotenv !== undefined) writeFileSync(join(folder, '.env'), dotenv)
-  const child = spawn(process.execPath, [server], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [server], {
+    cwd: folder,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
   t.teardown(() => {
     child.kill('SIGKILL')
     rmSync(folder, { recursive: true, force: true })
   })
   const output = { stdout: '', stderr: '' }
-  child.stdout.on('data', (chunk: Buffer) => { output.stdout += chunk.toString() })
-  child.stderr.on('data', (chunk: Buffer) => { output.stderr += chunk.toString() })
+  child.stdout.on('data', (chunk: Buffer) => {
+    output.stdout += chunk.toString()
+  })
+  child.stderr.on('data', (chunk: Buffer) => {
+    output.stderr += chunk.toString()
+  })
   const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, ...output }))
   return { child, output, ended }
 }

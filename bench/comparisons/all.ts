@@ -17,6 +17,19 @@ import start from './start.ts'
 import stores from './stores.ts'
 
 export const COMPARISONS: Comparison[] = [
-  limitsRead, admission, renewal, latency, scripts, rivals, processes, stores,
-  growthUsers, growthSessions, growthKeys, limitsList, nodeReport, memory, start
+  limitsRead,
+  admission,
+  renewal,
+  latency,
+  scripts,
+  rivals,
+  processes,
+  stores,
+  growthUsers,
+  growthSessions,
+  growthKeys,
+  limitsList,
+  nodeReport,
+  memory,
+  start
 ]

@@ -6,10 +6,14 @@ export default {
   name: 'growth-users',
   title: 'Median time of an admission as users grow, each with a session up',
   async run (bench) {
-    return await growth(bench, [1_000, bench.quick ? 10_000 : 100_000, bench.quick ? 100_000 : 1_000_000].map((users) => ({
-      what: `${users.toLocaleString('en')} users`,
-      users,
-      fill: async (redis, service) => await takeSlots(bench, redis, service, { sessions: users, users })
-    })))
+    return await growth(
+      bench,
+      [1_000, bench.quick ? 10_000 : 100_000, bench.quick ? 100_000 : 1_000_000].map((users) => ({
+        what: `${users.toLocaleString('en')} users`,
+        users,
+        fill: async (redis, service) =>
+          await takeSlots(bench, redis, service, { sessions: users, users })
+      }))
+    )
   }
 } satisfies Comparison

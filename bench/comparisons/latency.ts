@@ -1,6 +1,7 @@
 /**
- * How long requests take at half of the rate that the service can do: not at saturation, where all time is waiting. They are
- * sent by the clock, and each counts from when it was due, so that no stall hides the requests that it held up.
+ * How long requests take at half of the rate that the service can do: not at saturation, where all
+ * time is waiting. They are sent by the clock, and each counts from when it was due, so that no
+ * stall hides the requests that it held up.
  */
 import type { Comparison, Figure } from '../bench.ts'
 import { interleave } from '../harness/interleave.ts'
@@ -15,14 +16,21 @@ export default {
     const [service, twin] = [await bench.service(await bench.redis()), await bench.twin()]
     const common = { ...bench.pace, ...TAKE_AND_RELEASE }
     const atSaturation: Load[] = []
-    for (let round = 0; round < bench.pace.rounds; round++) atSaturation.push(await load({ ...common, port: service.port }))
+    for (let round = 0; round < bench.pace.rounds; round++) {
+      atSaturation.push(await load({ ...common, port: service.port }))
+    }
     const saturation = median(atSaturation.map(({ perSecond }) => perSecond))
     const perSecond = Math.round(saturation / 2)
-    const pairs = await interleave(bench.pace.rounds,
+    const pairs = await interleave(
+      bench.pace.rounds,
       async () => checkPace(await load({ ...common, port: service.port, perSecond }), perSecond),
-      async () => checkPace(await load({ ...common, port: twin.port, perSecond }), perSecond))
+      async () => checkPace(await load({ ...common, port: twin.port, perSecond }), perSecond)
+    )
     return [
-      { ...ratioOf('the service', pairs.a, `${perSecond} of ${saturation.toFixed(0)} requests/s`), goal: { atMost: 5 } },
+      {
+        ...ratioOf('the service', pairs.a, `${perSecond} of ${saturation.toFixed(0)} requests/s`),
+        goal: { atMost: 5 }
+      },
       ratioOf('the bare twin at the same rate', pairs.b, 'what the machine makes of it')
     ]
   }
@@ -31,10 +39,14 @@ export default {
 /** The least share of the rate that is answered while answers are counted. */
 const LEAST_ANSWERED = 0.9
 
-/** @throws Error when less was answered than was due: a rate that cannot be kept up has no latency */
+/**
+ * @throws Error when less was answered than was due: a rate that cannot be kept up has no latency
+ */
 function checkPace (sample: Load, perSecond: number): Load {
   const answered = sample.perSecond
-  if (answered < perSecond * LEAST_ANSWERED) throw new Error(`${answered.toFixed(0)} /s were answered, not ${perSecond}`)
+  if (answered < perSecond * LEAST_ANSWERED) {
+    throw new Error(`${answered.toFixed(0)} /s were answered, not ${perSecond}`)
+  }
   return sample
 }
 
@@ -46,7 +58,8 @@ function ratioOf (who: string, samples: Load[], note: string): Figure {
   return {
     what: `${who}: p99 : p50`,
     value: median(ratios),
-    note: `${note}; p50 ${ms('p50')} ms, p99 ${ms('p99')} ms, p99.9 ${ms('p999')} ms, ` +
+    note:
+      `${note}; p50 ${ms('p50')} ms, p99 ${ms('p99')} ms, p99.9 ${ms('p999')} ms, ` +
       `of which sent late: p50 ${ms('p50', 'late')} ms, p99 ${ms('p99', 'late')} ms; rounds ${spread(ratios)}`
   }
 }

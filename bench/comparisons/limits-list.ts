@@ -1,4 +1,7 @@
-/** 100,000 limits among 1,000,000 other keys: the whole list as a stream, and in pages, beside other requests. */
+/**
+ * 100,000 limits among 1,000,000 other keys: the whole list as a stream, and in pages, beside other
+ * requests.
+ */
 import type { Bench, Comparison, Figure } from '../bench.ts'
 import type { HttpServer } from '../harness/http-server.ts'
 import { both, interleave, ratio } from '../harness/interleave.ts'
@@ -15,7 +18,11 @@ import { fillKeyspace, LIMITS } from '../harness/fill.ts'
 const MIB = 1024 * 1024
 /** What is asked meanwhile. */
 type Requests = Omit<LoadRequest, 'port'>
-const LIVENESS: Requests = { templates: [request('GET', '/healthz/live')], expect: [200], perSecond: 200 }
+const LIVENESS: Requests = {
+  templates: [request('GET', '/healthz/live')],
+  expect: [200],
+  perSecond: 200
+}
 const ADMISSIONS = { ...TAKE_AND_RELEASE, users: EVER_NEW_USERS, perSecond: 1000 }
 
 export default {
@@ -26,20 +33,40 @@ export default {
     await redis.load(fillKeyspace())
     const service = await bench.service(redis, { watchLoop: true })
     const warmup = [request('GET', '/api/sessions/limits/user-{u}')]
-    await load({ port: service.port, templates: warmup, expect: [200], warmupMs: 0, durationMs: 500 })
+    await load({
+      port: service.port,
+      templates: warmup,
+      expect: [200],
+      warmupMs: 0,
+      durationMs: 500
+    })
 
     const before = rssBytes(service.pid)
     const peak = watchPeakRss(service.pid)
     const streams = await beside(bench, service, async () => await readStream(service))
     const grown = (peak() - before) / MIB
     const pages = await beside(bench, service, async () => await readPages(service))
-    const againstLoop = await interleave(bench.quick ? 2 : bench.pace.rounds,
-      async () => await readStream(service), async () => await bareLoop(redis))
-    const admissions = await interleave(bench.quick ? 2 : bench.pace.rounds,
+    const againstLoop = await interleave(
+      bench.quick ? 2 : bench.pace.rounds,
+      async () => await readStream(service),
+      async () => await bareLoop(redis)
+    )
+    const admissions = await interleave(
+      bench.quick ? 2 : bench.pace.rounds,
       async () => await beside(bench, service, async () => await readStream(service), ADMISSIONS),
-      async () => await load({ ...probesOf(service, ADMISSIONS), durationMs: bench.pace.durationMs }))
-    const slower = ratio(againstLoop, (ms) => ms, (ms) => ms)
-    const delayed = ratio(admissions, ({ probes }) => probes.latencies[0]?.p99 ?? NaN, ({ latencies }) => latencies[0]?.p99 ?? NaN)
+      async () =>
+        await load({ ...probesOf(service, ADMISSIONS), durationMs: bench.pace.durationMs })
+    )
+    const slower = ratio(
+      againstLoop,
+      (ms) => ms,
+      (ms) => ms
+    )
+    const delayed = ratio(
+      admissions,
+      ({ probes }) => probes.latencies[0]?.p99 ?? NaN,
+      ({ latencies }) => latencies[0]?.p99 ?? NaN
+    )
 
     const took = (times: number[]) => `${times.length} times, ${median(times).toFixed(0)} ms each`
     return [
@@ -53,12 +80,13 @@ export default {
         what: 'p99 of an admission meanwhile : without',
         value: delayed.value,
         goal: { atMost: 2 },
-        note: `${median(admissions.a.map(({ probes }) => p99Ms(probes))).toFixed(1)} : ` +
+        note:
+          `${median(admissions.a.map(({ probes }) => p99Ms(probes))).toFixed(1)} : ` +
           `${median(admissions.b.map(p99Ms)).toFixed(1)} ms; ${ADMISSIONS.perSecond / 2} admissions and as many releases a second; ` +
           `rounds ${delayed.spread}`
       },
       {
-        what: 'growth of the service\'s memory while streaming',
+        what: "growth of the service's memory while streaming",
         value: grown,
         unit: 'MiB',
         goal: { atMost: 64 },
@@ -84,10 +112,19 @@ function delayFigure (when: string, { loop, probes }: Beside, note = ''): Figure
   }
 }
 
-interface Beside { times: number[], probes: Load, loop: { p99Ms: number, maxMs: number } }
+interface Beside {
+  times: number[]
+  probes: Load
+  loop: { p99Ms: number; maxMs: number }
+}
 
 /** Does something again and again while requests come by the clock from another process. */
-async function beside (bench: Bench, service: HttpServer, work: () => Promise<number>, requests = LIVENESS): Promise<Beside> {
+async function beside (
+  bench: Bench,
+  service: HttpServer,
+  work: () => Promise<number>,
+  requests = LIVENESS
+): Promise<Beside> {
   await service.loopDelay()
   const { durationMs } = bench.pace
   const until = performance.now() + durationMs
@@ -127,7 +164,7 @@ async function readPages (service: HttpServer): Promise<number> {
   const names = new Set<string>()
   for (let cursor: string | null = ''; cursor !== null;) {
     const response = await service.fetch(`/api/sessions/limits?count=1000&cursor=${cursor}`)
-    const page = await response.json() as { user_limits: object, next_cursor: string | null }
+    const page = (await response.json()) as { user_limits: object; next_cursor: string | null }
     for (const name of Object.keys(page.user_limits)) names.add(name)
     cursor = page.next_cursor
   }

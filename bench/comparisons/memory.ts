@@ -23,7 +23,11 @@ export default {
         goal: { atMost: 320 },
         note: `MEMORY USAGE of all keys that ${USERS} such users brought, over ${USERS}`
       },
-      { what: 'the same with call_id, from, to and direction', value: await bytesPerSession(bench, details), unit: 'bytes' }
+      {
+        what: 'the same with call_id, from, to and direction',
+        value: await bytesPerSession(bench, details),
+        unit: 'bytes'
+      }
     ]
   }
 } satisfies Comparison
@@ -35,10 +39,18 @@ async function bytesPerSession (bench: Bench, given: object): Promise<number> {
   const before = new Set(await keys())
   for (let i = 0; i < USERS; i++) {
     const number = String(i).padStart(8, '0')
-    await admit(service, { username: `user-${number}`, session_id: `call-00${number}`, node: 'pbx-1', ttl: TTL_SECONDS, ...given })
+    await admit(service, {
+      username: `user-${number}`,
+      session_id: `call-00${number}`,
+      node: 'pbx-1',
+      ttl: TTL_SECONDS,
+      ...given
+    })
   }
   const added = (await keys()).filter((key) => !before.has(key))
   if (added.length < USERS) throw new Error(`${USERS} sessions have brought ${added.length} keys`)
-  const sizes = (await redis.cli(...added.map((key) => `MEMORY USAGE "${key}" SAMPLES 0`))).split('\n')
+  const sizes = (await redis.cli(...added.map((key) => `MEMORY USAGE "${key}" SAMPLES 0`))).split(
+    '\n'
+  )
   return sizes.reduce((sum, size) => sum + Number(size), 0) / USERS
 }

@@ -1,4 +1,7 @@
-/** Switch nodes report the calls that they have up, to one service process: one node alone, and several at once. */
+/**
+ * Switch nodes report the calls that they have up, to one service process: one node alone, and
+ * several at once.
+ */
 import type { Comparison, Figure } from '../bench.ts'
 import { load, type Load } from '../harness/load.ts'
 import { median, spread } from '../harness/median.ts'
@@ -30,7 +33,13 @@ export default {
     }
     const oneNode = { ...common, users: 1, connections: 1, templates: [REPORT] }
     const nodesAtOnce = { ...common, users: NODES, connections: NODES, templates: [REPORT] }
-    await load({ ...nodesAtOnce, connections: 1, numbers: 2 * NODES, warmupMs: 0, durationMs: 30_000 })
+    await load({
+      ...nodesAtOnce,
+      connections: 1,
+      numbers: 2 * NODES,
+      warmupMs: 0,
+      durationMs: 30_000
+    })
     const [one, atOnce]: [Load[], Load[]] = [[], []]
     await service.loopDelay()
     for (let round = 0; round < bench.pace.rounds; round++) {
@@ -39,13 +48,23 @@ export default {
     }
     const loop = await service.loopDelay()
     const first = await load({
-      ...common, users: 1_000_000, connections: 1, templates: [FIRST_REPORT], answers: [ALL_REGISTERED], warmupMs: 0
+      ...common,
+      users: 1_000_000,
+      connections: 1,
+      templates: [FIRST_REPORT],
+      answers: [ALL_REGISTERED],
+      warmupMs: 0
     })
     return [
       renewed('by one node, report after report', one),
       renewed(`by ${NODES} nodes at once`, atOnce),
       { what: 'sessions registered by a first report', value: wholePerSecond(first), unit: '/s' },
-      { what: 'event-loop delay meanwhile, p99', value: loop.p99Ms, unit: 'ms', note: `worst ${loop.maxMs.toFixed(1)} ms` }
+      {
+        what: 'event-loop delay meanwhile, p99',
+        value: loop.p99Ms,
+        unit: 'ms',
+        note: `worst ${loop.maxMs.toFixed(1)} ms`
+      }
     ]
   }
 } satisfies Comparison
@@ -53,26 +72,36 @@ export default {
 function renewed (by: string, loads: Load[]): Figure {
   const rates = loads.map(wholePerSecond)
   const share = median(loads.map(({ others, requests }) => others / requests))
-  const cpu = (name: string) => (median(loads.map(({ cpuUs }) => cpuUs[name] ?? NaN)) / CALLS).toFixed(1)
+  const cpu = (name: string) =>
+    (median(loads.map(({ cpuUs }) => cpuUs[name] ?? NaN)) / CALLS).toFixed(1)
   return {
     what: `sessions renewed ${by}`,
     value: median(rates),
     unit: '/s',
     goal: { atLeast: 100_000 },
-    note: `CPU per session: service ${cpu('http')} µs, Redis ${cpu('redis')} µs; rounds ${spread(rates, 0)}` +
-      (share > 0 ? `; ${(share * 100).toFixed(0)} % of the reports were not taken whole, by Redis, and do not count` : '')
+    note:
+      `CPU per session: service ${cpu('http')} µs, Redis ${cpu('redis')} µs; rounds ${spread(rates, 0)}` +
+      (share > 0
+        ? `; ${(share * 100).toFixed(0)} % of the reports were not taken whole, by Redis, and do not count`
+        : '')
   }
 }
 
-/** Sessions a second in reports that Redis took as a whole: a degraded answer is quick, and no measure. */
+/**
+ * Sessions a second in reports that Redis took as a whole: a degraded answer is quick, and no
+ * measure.
+ */
 function wholePerSecond ({ requests, others, seconds }: Load): number {
-  return (requests - others) * CALLS / seconds
+  return ((requests - others) * CALLS) / seconds
 }
 
 function report (id: string, node: string): string {
   return request('PUT', `/api/sessions/nodes/${node}`, {
     epoch: 1,
     ttl: TTL_SECONDS,
-    sessions: Array.from({ length: CALLS }, (_, i) => ({ session_id: `${id}-${i}`, username: `user-${String(i).padStart(8, '0')}` }))
+    sessions: Array.from({ length: CALLS }, (_, i) => ({
+      session_id: `${id}-${i}`,
+      username: `user-${String(i).padStart(8, '0')}`
+    }))
   })
 }

@@ -16,8 +16,24 @@ export default {
     const redis = await bench.redis()
     const service = await bench.service(redis)
     const admit = request('POST', '/api/sessions', { ...SESSION, session_id: ID })
-    await load({ port: service.port, templates: [admit], users: USERS, numbers: USERS, expect: [201], warmupMs: 0, durationMs: 30_000 })
-    const templates = [request('POST', `/api/sessions/${ID}/renew`, { username: SESSION.username, ttl: TTL_SECONDS })]
-    return await againstTwin(bench, service, redis, { templates, users: USERS, expect: [200], answers: ['"reregistered":false'] }, {})
+    await load({
+      port: service.port,
+      templates: [admit],
+      users: USERS,
+      numbers: USERS,
+      expect: [201],
+      warmupMs: 0,
+      durationMs: 30_000
+    })
+    const templates = [
+      request('POST', `/api/sessions/${ID}/renew`, { username: SESSION.username, ttl: TTL_SECONDS })
+    ]
+    return await againstTwin(
+      bench,
+      service,
+      redis,
+      { templates, users: USERS, expect: [200], answers: ['"reregistered":false'] },
+      {}
+    )
   }
 } satisfies Comparison

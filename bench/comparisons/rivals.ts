@@ -1,4 +1,7 @@
-/** Slots taken and given back by the service, and by libraries that people limit sessions with, behind the same Fastify. */
+/**
+ * Slots taken and given back by the service, and by libraries that people limit sessions with,
+ * behind the same Fastify.
+ */
 import type { Comparison } from '../bench.ts'
 import { load, type Load } from '../harness/load.ts'
 import { median, spread } from '../harness/median.ts'
@@ -8,12 +11,13 @@ const RIVALS = ['redis-semaphore', 'rate-limiter-flexible']
 
 export default {
   name: 'rivals',
-  title: 'Take and release: the service : a library behind the same Fastify, each on a Redis of its own',
+  title:
+    'Take and release: the service : a library behind the same Fastify, each on a Redis of its own',
   async run (bench) {
     const redises = [await bench.redis(), await bench.redis(), await bench.redis()] as const
     const servers = [
       await bench.service(redises[0]),
-      ...await Promise.all(RIVALS.map(async (name, i) => await bench.twin(name, redises[i + 1])))
+      ...(await Promise.all(RIVALS.map(async (name, i) => await bench.twin(name, redises[i + 1]))))
     ]
     const rounds: Load[][] = []
     for (let round = 0; round < bench.pace.rounds; round++) {
@@ -25,14 +29,19 @@ export default {
       rounds.push(loads)
     }
     return RIVALS.map((name, i) => {
-      const ratios = rounds.map((loads) => (loads[0]?.perSecond ?? NaN) / (loads[i + 1]?.perSecond ?? NaN))
+      const ratios = rounds.map(
+        (loads) => (loads[0]?.perSecond ?? NaN) / (loads[i + 1]?.perSecond ?? NaN)
+      )
       const both = (of: (sample: Load) => number) =>
-        [0, i + 1].map((side) => median(rounds.map((loads) => of(loads[side] as Load))).toFixed(0)).join(' : ')
+        [0, i + 1]
+          .map((side) => median(rounds.map((loads) => of(loads[side] as Load))).toFixed(0))
+          .join(' : ')
       return {
         what: name,
         value: median(ratios),
         goal: { atLeast: 1.2 },
-        note: `${both((s) => s.perSecond)} requests/s; CPU per request ${both((s) => s.cpuUs.http ?? NaN)} µs, ` +
+        note:
+          `${both((s) => s.perSecond)} requests/s; CPU per request ${both((s) => s.cpuUs.http ?? NaN)} µs, ` +
           `Redis ${both((s) => s.cpuUs.redis ?? NaN)} µs; rounds ${spread(ratios)}`
       }
     })

@@ -1,4 +1,6 @@
-/** From the start of the process to the first answer, and the memory of one that has nothing to do. */
+/**
+ * From the start of the process to the first answer, and the memory of one that has nothing to do.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Comparison } from '../bench.ts'
 import type { HttpServer } from '../harness/http-server.ts'
@@ -15,13 +17,20 @@ export default {
   async run (bench) {
     const redis = await bench.redis()
     const idleMs = bench.quick ? IDLE_MS_QUICK : IDLE_MS
-    const pairs = await interleave(bench.pace.rounds,
+    const pairs = await interleave(
+      bench.pace.rounds,
       async () => await startOnce(async () => await bench.service(redis), idleMs),
-      async () => await startOnce(async () => await bench.twin(), idleMs))
+      async () => await startOnce(async () => await bench.twin(), idleMs)
+    )
     const [ms, mib] = [(s: Sample) => s.readyMs, (s: Sample) => s.rssMib]
     const [start, memory] = [ratio(pairs, ms, ms), ratio(pairs, mib, mib)]
     return [
-      { what: 'start to ready', value: start.value, goal: { atMost: 1.3 }, note: `${both(pairs, ms)} ms; rounds ${start.spread}` },
+      {
+        what: 'start to ready',
+        value: start.value,
+        goal: { atMost: 1.3 },
+        note: `${both(pairs, ms)} ms; rounds ${start.spread}`
+      },
       {
         what: 'idle memory (RSS)',
         value: memory.value,
@@ -32,7 +41,10 @@ export default {
   }
 } satisfies Comparison
 
-interface Sample { readyMs: number, rssMib: number }
+interface Sample {
+  readyMs: number
+  rssMib: number
+}
 
 async function startOnce (start: () => Promise<HttpServer>, idleMs: number): Promise<Sample> {
   const startedMs = performance.now()

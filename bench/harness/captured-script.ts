@@ -1,4 +1,7 @@
-/** The very script call that the service makes, as Redis sees it: so that a raw measurement follows the code as it changes. */
+/**
+ * The very script call that the service makes, as Redis sees it: so that a raw measurement follows
+ * the code as it changes.
+ */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { BenchRedis } from './redis.ts'
@@ -13,11 +16,19 @@ const PATIENCE_MS = 5000
  * Watches Redis while `act` makes the service call a script about the sample.
  * @returns the words of the call; the sample's numbers are placeholders again
  */
-export async function captureScriptCall (redis: BenchRedis, redisCli: string, act: () => Promise<unknown>): Promise<string[]> {
-  const monitor = spawn(redisCli, ['-p', String(redis.port), 'MONITOR'], { stdio: ['ignore', 'pipe', 'ignore'] })
+export async function captureScriptCall (
+  redis: BenchRedis,
+  redisCli: string,
+  act: () => Promise<unknown>
+): Promise<string[]> {
+  const monitor = spawn(redisCli, ['-p', String(redis.port), 'MONITOR'], {
+    stdio: ['ignore', 'pipe', 'ignore']
+  })
   adopt(monitor)
   let seen = ''
-  monitor.stdout.on('data', (chunk: Buffer) => { seen += chunk.toString() })
+  monitor.stdout.on('data', (chunk: Buffer) => {
+    seen += chunk.toString()
+  })
   const until = async (met: () => boolean) => {
     const signal = AbortSignal.timeout(PATIENCE_MS)
     while (!met()) await once(monitor.stdout, 'data', { signal })
@@ -26,15 +37,31 @@ export async function captureScriptCall (redis: BenchRedis, redisCli: string, ac
     await until(() => seen.startsWith('OK'))
     await act()
     await until(() => scriptCall(seen) !== undefined)
-    return (scriptCall(seen) ?? []).map((word) => word.replaceAll(SAMPLE.n, '{n}').replaceAll(SAMPLE.u, '{u}'))
+    return (scriptCall(seen) ?? []).map((word) =>
+      word.replaceAll(SAMPLE.n, '{n}').replaceAll(SAMPLE.u, '{u}')
+    )
   } finally {
     monitor.kill()
   }
 }
 
-/** The last script call about the sample that a client made; not what the script called in its turn. */
+/**
+ * The last script call about the sample that a client made; not what the script called in its turn.
+ */
 function scriptCall (seen: string): string[] | undefined {
-  const line = seen.split('\n').slice(0, -1).findLast((line) => /^\S+ \[\d+ (?!lua)[^\]]*\] "(evalsha|fcall)"/i.test(line) && line.includes(SAMPLE.n))
-  return line?.match(/"(?:[^"\\]|\\.)*"/g)?.map((word) =>
-    JSON.parse(word.replaceAll(/\\x([0-9a-f]{2})/g, '\\u00$1').replaceAll('\\a', '\\u0007')) as string)
+  const line = seen
+    .split('\n')
+    .slice(0, -1)
+    .findLast(
+      (line) =>
+        /^\S+ \[\d+ (?!lua)[^\]]*\] "(evalsha|fcall)"/i.test(line) && line.includes(SAMPLE.n)
+    )
+  return line
+    ?.match(/"(?:[^"\\]|\\.)*"/g)
+    ?.map(
+      (word) =>
+        JSON.parse(
+          word.replaceAll(/\\x([0-9a-f]{2})/g, '\\u00$1').replaceAll('\\a', '\\u0007')
+        ) as string
+    )
 }

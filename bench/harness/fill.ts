@@ -11,8 +11,13 @@ export function * fillKeyspace (): Generator<string> {
   for (let first = 0; first < LIMITS; first += users) {
     const words = ['MSET']
     for (let user = first; user < first + users; user++) {
-      words.push(`voice-ferry-c4:user-limit:user-${String(user).padStart(8, '0')}`, String(user % 50))
-      for (let other = 0; other < OTHER_KEYS_PER_LIMIT; other++) words.push(`other:${user}:${other}`, 'x')
+      words.push(
+        `voice-ferry-c4:user-limit:user-${String(user).padStart(8, '0')}`,
+        String(user % 50)
+      )
+      for (let other = 0; other < OTHER_KEYS_PER_LIMIT; other++) {
+        words.push(`other:${user}:${other}`, 'x')
+      }
     }
     yield resp(...words)
   }
@@ -22,6 +27,9 @@ export function * fillKeyspace (): Generator<string> {
 export function * fillOtherKeys (keys: number): Generator<string> {
   const atOnce = 1000
   for (let first = 0; first < keys; first += atOnce) {
-    yield resp('MSET', ...Array.from({ length: atOnce }, (_, i) => [`other:${first + i}`, 'x']).flat())
+    yield resp(
+      'MSET',
+      ...Array.from({ length: atOnce }, (_, i) => [`other:${first + i}`, 'x']).flat()
+    )
   }
 }

@@ -1,4 +1,7 @@
-/** What an admission takes while there is more and more in Redis: the median, one request under way at a time. */
+/**
+ * What an admission takes while there is more and more in Redis: the median, one request under way
+ * at a time.
+ */
 import type { Bench, Figure } from '../bench.ts'
 import type { HttpServer } from './http-server.ts'
 import { load, nextNumbers } from './load.ts'
@@ -20,7 +23,10 @@ export interface Size {
 /** Rounds are many and short: background work, such as a sweep, hits some and not others. */
 const [ROUNDS_PER_ROUND, WARMUP_MS, SHARE] = [2, 300, 0.4]
 
-/** Measures all sizes in turn, each against the first. The service keeps its settings, the background sweep included. */
+/**
+ * Measures all sizes in turn, each against the first. The service keeps its settings, the
+ * background sweep included.
+ */
 export async function growth (bench: Bench, sizes: Size[]): Promise<Figure[]> {
   const ports: number[] = []
   for (const { fill } of sizes) {
@@ -39,7 +45,13 @@ export async function growth (bench: Bench, sizes: Size[]): Promise<Figure[]> {
       const { users, one } = sizes[i] as Size
       const templates = TAKE_AND_RELEASE.templates.map((text) => forUser(text, one))
       const { latencies } = await load({
-        ...TAKE_AND_RELEASE, port: ports[i] ?? 0, templates, users, connections: 1, warmupMs: WARMUP_MS, durationMs
+        ...TAKE_AND_RELEASE,
+        port: ports[i] ?? 0,
+        templates,
+        users,
+        connections: 1,
+        warmupMs: WARMUP_MS,
+        durationMs
       })
       times[i] = latencies[0]?.p50 ?? NaN
     }
@@ -57,25 +69,49 @@ export async function growth (bench: Bench, sizes: Size[]): Promise<Figure[]> {
   })
 }
 
-/** So many commands in one load process; two take turns, so that one makes commands while the other's are run. */
+/**
+ * So many commands in one load process; two take turns, so that one makes commands while the
+ * other's are run.
+ */
 const [AT_ONCE, LANES] = [50_000, 2]
 
 /** Sessions spread evenly over users, or all of one. */
-export interface Slots { sessions: number, users: number, one?: string }
+export interface Slots {
+  sessions: number
+  users: number
+  one?: string
+}
 
 /** Takes slots by the service's own script. @throws Error when some are missing afterwards */
-export async function takeSlots (bench: Bench, redis: BenchRedis, service: HttpServer, { sessions, users, one }: Slots): Promise<void> {
-  const acquire = (await captureScripts(bench, redis, service)).acquire.map((word) => forUser(word, one))
+export async function takeSlots (
+  bench: Bench,
+  redis: BenchRedis,
+  service: HttpServer,
+  { sessions, users, one }: Slots
+): Promise<void> {
+  const acquire = (await captureScripts(bench, redis, service)).acquire.map((word) =>
+    forUser(word, one)
+  )
   const firstNumber = nextNumbers()
   const starts = Array.from({ length: Math.ceil(sessions / AT_ONCE) }, (_, i) => i * AT_ONCE)
-  await Promise.all(Array.from({ length: LANES }, async () => {
-    for (let start = starts.shift(); start !== undefined; start = starts.shift()) {
-      await redisLoad(redis, acquire, { commands: Math.min(AT_ONCE, sessions - start), users, firstNumber: firstNumber + start })
-    }
-  }))
+  await Promise.all(
+    Array.from({ length: LANES }, async () => {
+      for (let start = starts.shift(); start !== undefined; start = starts.shift()) {
+        await redisLoad(redis, acquire, {
+          commands: Math.min(AT_ONCE, sessions - start),
+          users,
+          firstNumber: firstNumber + start
+        })
+      }
+    })
+  )
   const name = one ?? `user-${String(users - 1).padStart(8, '0')}`
-  const { count } = await (await service.fetch(`/api/sessions/counts/${name}`)).json() as { count: number }
-  if (count !== sessions / (one === undefined ? users : 1)) throw new Error(`${name} has ${count} sessions`)
+  const { count } = (await (await service.fetch(`/api/sessions/counts/${name}`)).json()) as {
+    count: number
+  }
+  if (count !== sessions / (one === undefined ? users : 1)) {
+    throw new Error(`${name} has ${count} sessions`)
+  }
   if (Number(await redis.cli('DBSIZE')) < users) throw new Error('fewer users than there should be')
 }
 

@@ -3,10 +3,17 @@ import type { Load } from './load.ts'
 import { median, spread } from './median.ts'
 
 /** The samples of both, round by round. */
-export interface Pairs<A, B = A> { a: A[], b: B[] }
+export interface Pairs<A, B = A> {
+  a: A[]
+  b: B[]
+}
 
 /** Measures both in each round. */
-export async function interleave<A, B = A> (rounds: number, a: () => Promise<A>, b: () => Promise<B>): Promise<Pairs<A, B>> {
+export async function interleave<A, B = A> (
+  rounds: number,
+  a: () => Promise<A>,
+  b: () => Promise<B>
+): Promise<Pairs<A, B>> {
   const pairs: Pairs<A, B> = { a: [], b: [] }
   for (let round = 0; round < rounds; round++) {
     pairs.a.push(await a())
@@ -17,8 +24,10 @@ export async function interleave<A, B = A> (rounds: number, a: () => Promise<A>,
 
 /** The ratio of A to B: the median of the rounds' own ratios, and their spread as text. */
 export function ratio<A, B> (
-  { a, b }: Pairs<A, B>, ofA: (sample: A) => number, ofB: (sample: B) => number
-): { value: number, spread: string } {
+  { a, b }: Pairs<A, B>,
+  ofA: (sample: A) => number,
+  ofB: (sample: B) => number
+): { value: number; spread: string } {
   const ratios = a.map((sample, i) => ofA(sample) / ofB(b[i] as B))
   return { value: median(ratios), spread: spread(ratios) }
 }
@@ -35,5 +44,7 @@ export function middle<S> (samples: S[], of: (sample: S) => number): number {
 
 /** A remark where the load process was as busy as it can be, and so may be what was measured. */
 export function loadRemark (...sides: Load[][]): string {
-  return sides.flat().some(({ loadBound }) => loadBound) ? 'The load process was at its own limit.' : ''
+  return sides.flat().some(({ loadBound }) => loadBound)
+    ? 'The load process was at its own limit.'
+    : ''
 }

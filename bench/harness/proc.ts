@@ -1,7 +1,10 @@
 /** What the operating system says of a process. Linux only: reads /proc. */
 import { readFileSync } from 'node:fs'
 
-/** Linux reports CPU time to user space in hundredths of a second, whatever the kernel was built with. */
+/**
+ * Linux reports CPU time to user space in hundredths of a second, whatever the kernel was built
+ * with.
+ */
 const MS_PER_TICK = 10
 
 /** CPU time that a process has used so far, user and system together, in milliseconds. */
@@ -17,10 +20,15 @@ export function rssBytes (pid: number): number {
   return Number(kib) * 1024
 }
 
-/** Watches a process' resident memory every few milliseconds; the returned function ends that and gives the highest seen. */
+/**
+ * Watches a process' resident memory every few milliseconds; the returned function ends that and
+ * gives the highest seen.
+ */
 export function watchPeakRss (pid: number, everyMs = 5): () => number {
   let peak = rssBytes(pid)
-  const timer = setInterval(() => { peak = Math.max(peak, rssBytes(pid)) }, everyMs)
+  const timer = setInterval(() => {
+    peak = Math.max(peak, rssBytes(pid))
+  }, everyMs)
   return () => {
     clearInterval(timer)
     return Math.max(peak, rssBytes(pid))

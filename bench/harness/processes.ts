@@ -28,7 +28,10 @@ export interface Started {
   stop: () => Promise<void>
 }
 
-/** Starts a process and waits until it is ready. @throws Error with what it wrote when it is not in time */
+/**
+ * Starts a process and waits until it is ready. @throws Error with what it wrote when it is not in
+ * time
+ */
 export async function start ({ command, args, cwd, env, ready }: Start): Promise<Started> {
   const child = spawn(command, args, {
     cwd,
@@ -36,14 +39,16 @@ export async function start ({ command, args, cwd, env, ready }: Start): Promise
     stdio: ['ignore', 'pipe', 'pipe', ...(command === process.execPath ? ['ipc' as const] : [])]
   })
   let output = ''
-  const keep = (chunk: Buffer) => { output = (output + chunk.toString()).slice(-4000) }
+  const keep = (chunk: Buffer) => {
+    output = (output + chunk.toString()).slice(-4000)
+  }
   child.stdout?.on('data', keep)
   child.stderr?.on('data', keep)
   await once(child, 'spawn')
   running.add(child)
   child.once('exit', () => running.delete(child))
   const deadline = Date.now() + START_DEADLINE_MS
-  while (!await ready().catch(() => false)) {
+  while (!(await ready().catch(() => false))) {
     if (hasEnded(child) || Date.now() > deadline) {
       child.kill('SIGKILL')
       throw new Error(`${command} ${args.at(-1) ?? ''} did not start:\n${output}`)

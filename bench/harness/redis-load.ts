@@ -6,18 +6,40 @@ import type { BenchRedis } from './redis.ts'
 
 const DEADLINE_MS = 120_000
 
-/** How often, for how many users, and from which number on (default: one that no other load uses). */
-export interface RedisLoadSize { commands: number, users: number, firstNumber?: number }
+/**
+ * How often, for how many users, and from which number on (default: one that no other load uses).
+ */
+export interface RedisLoadSize {
+  commands: number
+  users: number
+  firstNumber?: number
+}
 
 /** How fast Redis was, and what it cost Redis. */
-export interface RedisLoad { perSecond: number, cpuUs: number }
+export interface RedisLoad {
+  perSecond: number
+  cpuUs: number
+}
 
 /**
  * Sends a command as often as asked for; placeholders as in HTTP loads.
  * @throws Error when Redis refuses one
  */
-export async function redisLoad (redis: BenchRedis, words: string[], size: RedisLoadSize): Promise<RedisLoad> {
-  const options: RedisLoadOptions = { port: redis.port, pid: redis.pid, words, firstNumber: nextNumbers(), ...size }
+export async function redisLoad (
+  redis: BenchRedis,
+  words: string[],
+  size: RedisLoadSize
+): Promise<RedisLoad> {
+  const options: RedisLoadOptions = {
+    port: redis.port,
+    pid: redis.pid,
+    words,
+    firstNumber: nextNumbers(),
+    ...size
+  }
   const result = await runLoadProcess<RedisLoadResult>('redis-load.js', options, DEADLINE_MS)
-  return { perSecond: size.commands / result.seconds, cpuUs: result.redisCpuMs * 1000 / size.commands }
+  return {
+    perSecond: size.commands / result.seconds,
+    cpuUs: (result.redisCpuMs * 1000) / size.commands
+  }
 }

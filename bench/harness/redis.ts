@@ -1,4 +1,7 @@
-/** A Redis of the bench's own: without persistence, on loopback, as one that has been in use for long. */
+/**
+ * A Redis of the bench's own: without persistence, on loopback, as one that has been in use for
+ * long.
+ */
 import { spawn } from 'node:child_process'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
@@ -10,7 +13,10 @@ import { adopt, start, type Started } from './processes.ts'
 const GENERATION = 'voice-ferry-c4:session-generation "of-the-bench 1"'
 
 /** Programs, as scripts/servers.mjs finds them. */
-export interface Programs { redisServer: string, redisCli: string }
+export interface Programs {
+  redisServer: string
+  redisCli: string
+}
 
 /** A running Redis. */
 export interface BenchRedis extends Started {
@@ -18,23 +24,54 @@ export interface BenchRedis extends Started {
   url: string
   /** Runs commands, one a line; returns what redis-cli prints. */
   cli: (...lines: string[]) => Promise<string>
-  /** Empties it: nothing is left but that its data are old, so that the service takes it for one in use, not for one that lost all. */
+  /**
+   * Empties it: nothing is left but that its data are old, so that the service takes it for one in
+   * use, not for one that lost all.
+   */
   empty: () => Promise<void>
-  /** Sends pieces in Redis protocol, as fast as Redis takes them. @throws Error when any command is refused */
+  /**
+   * Sends pieces in Redis protocol, as fast as Redis takes them. @throws Error when any command is
+   * refused
+   */
   load: (resp: Iterable<string>) => Promise<void>
 }
 
 /** Starts one. */
-export async function startRedis ({ redisServer, redisCli }: Programs, cwd: string): Promise<BenchRedis> {
+export async function startRedis (
+  { redisServer, redisCli }: Programs,
+  cwd: string
+): Promise<BenchRedis> {
   const port = await freePort()
   const args = [
-    '--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--loglevel', 'warning', '--daemonize', 'no'
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+    '--loglevel',
+    'warning',
+    '--daemonize',
+    'no'
   ]
-  const started = await start({ command: redisServer, args, cwd, ready: async () => await isListening(port) })
+  const started = await start({
+    command: redisServer,
+    args,
+    cwd,
+    ready: async () => await isListening(port)
+  })
   const pipe = async (words: string[], input: Iterable<string>): Promise<string> => {
-    const child = spawn(redisCli, ['-h', '127.0.0.1', '-p', String(port), ...words], { stdio: ['pipe', 'pipe', 'pipe'] })
+    const child = spawn(redisCli, ['-h', '127.0.0.1', '-p', String(port), ...words], {
+      stdio: ['pipe', 'pipe', 'pipe']
+    })
     adopt(child)
-    const [printed, complaint] = await Promise.all([text(child.stdout), text(child.stderr), pipeline(Readable.from(input), child.stdin)])
+    const [printed, complaint] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      pipeline(Readable.from(input), child.stdin)
+    ])
     if (complaint !== '') throw new Error(`redis-cli: ${complaint}`)
     return printed
   }
@@ -43,7 +80,9 @@ export async function startRedis ({ redisServer, redisCli }: Programs, cwd: stri
     if (/^ERR /m.test(printed)) throw new Error(`redis-cli: ${printed.slice(0, 500)}`)
     return printed
   }
-  const empty = async () => { await cli('FLUSHALL', `SET ${GENERATION}`) }
+  const empty = async () => {
+    await cli('FLUSHALL', `SET ${GENERATION}`)
+  }
   await empty()
   return {
     ...started,

@@ -13,7 +13,12 @@ export const TTL_SECONDS = 3600
 const [RELEASE_WARMUP_MS, RELEASE_DEADLINE_MS] = [200, 30_000]
 
 /** A session of the numbered user, with a numbered id. */
-export const SESSION = { username: 'user-{u}', session_id: 'call-{n}', node: 'pbx-1', ttl: TTL_SECONDS }
+export const SESSION = {
+  username: 'user-{u}',
+  session_id: 'call-{n}',
+  node: 'pbx-1',
+  ttl: TTL_SECONDS
+}
 
 /** So many users that each load, and each session in it, has users of its own. */
 export const EVER_NEW_USERS = 99_999_999
@@ -24,17 +29,35 @@ const RELEASE = request('DELETE', '/api/sessions/call-{n}?username=user-{u}')
 const ADMIT_AND_RELEASE = [ADMIT, RELEASE]
 
 /** What answers have in them where Redis has taken a slot, and given it back. */
-const [ADMITTED, RELEASED] = ['"terminated":[],"degraded":false', '"released":true,"degraded":false']
+const [ADMITTED, RELEASED] = [
+  '"terminated":[],"degraded":false',
+  '"released":true,"degraded":false'
+]
 
 /** Admissions and releases in turn, each of a session of one of some users. */
-export const TAKE_AND_RELEASE = { templates: ADMIT_AND_RELEASE, users: 10_000, expect: [200, 201], answers: [ADMITTED, RELEASED] }
+export const TAKE_AND_RELEASE = {
+  templates: ADMIT_AND_RELEASE,
+  users: 10_000,
+  expect: [200, 201],
+  answers: [ADMITTED, RELEASED]
+}
 
-/** Admissions only, as fast as they are answered, and then the releases of exactly those sessions: each kind by itself. */
+/**
+ * Admissions only, as fast as they are answered, and then the releases of exactly those sessions:
+ * each kind by itself.
+ */
 export async function admitThenRelease (
-  bench: Bench, server: Pick<LoadRequest, 'port' | 'pids'>
-): Promise<{ admission: Load, release: Load }> {
+  bench: Bench,
+  server: Pick<LoadRequest, 'port' | 'pids'>
+): Promise<{ admission: Load; release: Load }> {
   const common = { ...server, users: EVER_NEW_USERS, firstNumber: nextNumbers() }
-  const admission = await load({ ...common, ...bench.pace, templates: [ADMIT], expect: [201], answers: [ADMITTED] })
+  const admission = await load({
+    ...common,
+    ...bench.pace,
+    templates: [ADMIT],
+    expect: [201],
+    answers: [ADMITTED]
+  })
   const release = await load({
     ...common,
     templates: [RELEASE],
@@ -51,10 +74,21 @@ export async function admitThenRelease (
 export async function captureScripts (bench: Bench, redis: BenchRedis, service: HttpServer) {
   const session = { ...SESSION, username: `user-${SAMPLE.u}`, session_id: `call-${SAMPLE.n}` }
   const verbs = [admit, renew, release]
-  // The first call may send the script's text; the second is as all others are. It is for another id, so as to take a slot.
-  for (const verb of verbs) await verb(service, { ...session, session_id: 'call-to-make-the-script-known' })
+  // The first call may send the script's text; the second is as all others are. It is for another
+  // id, so as to take a slot.
+  for (const verb of verbs) {
+    await verb(service, { ...session, session_id: 'call-to-make-the-script-known' })
+  }
   const captured: string[][] = []
-  for (const verb of verbs) captured.push(await captureScriptCall(redis, bench.programs.redisCli, async () => await verb(service, session)))
+  for (const verb of verbs) {
+    captured.push(
+      await captureScriptCall(
+        redis,
+        bench.programs.redisCli,
+        async () => await verb(service, session)
+      )
+    )
+  }
   const [acquire = [], renewal = [], ending = []] = captured
   return { acquire, renew: renewal, release: ending }
 }
@@ -66,7 +100,10 @@ export async function admit (service: HttpServer, session: Session): Promise<voi
   await service.fetch('/api/sessions', json(session))
 }
 
-async function renew (service: HttpServer, { session_id: id, username, ttl }: Session): Promise<void> {
+async function renew (
+  service: HttpServer,
+  { session_id: id, username, ttl }: Session
+): Promise<void> {
   await service.fetch(`/api/sessions/${id}/renew`, json({ username, ttl }))
 }
 
@@ -75,5 +112,9 @@ async function release (service: HttpServer, { session_id: id, username }: Sessi
 }
 
 function json (body: object): RequestInit {
-  return { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
+  return {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body)
+  }
 }

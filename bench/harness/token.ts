@@ -1,7 +1,10 @@
 /** Tokens that the service and the twins all take. */
 import { createSigner } from 'fast-jwt'
 
-/** The run's shared secret. It guards nothing: what the bench starts listens on loopback and ends with it. */
+/**
+ * The run's shared secret. It guards nothing: what the bench starts listens on loopback and ends
+ * with it.
+ */
 export const SECRET = 'of-the-bench-only-'.repeat(3)
 
 const sign = createSigner({ key: SECRET, algorithm: 'HS256', expiresIn: 3600_000 })
@@ -14,7 +17,10 @@ const SWITCH_TOKEN = sign({ sub: 'bench', role: 'switch' })
 /** A whole HTTP/1.1 request of a switch as text; a placeholder counts as its value is long. */
 export function request (method: string, path: string, body?: unknown): string {
   const json = body === undefined ? '' : JSON.stringify(body)
-  const bytes = Buffer.byteLength(json.replaceAll('{n}', '0'.repeat(10)).replaceAll('{u}', '0'.repeat(8)))
-  const content = body === undefined ? '' : `content-type: application/json\r\ncontent-length: ${bytes}\r\n`
+  const bytes = Buffer.byteLength(
+    json.replaceAll('{n}', '0'.repeat(10)).replaceAll('{u}', '0'.repeat(8))
+  )
+  const content =
+    body === undefined ? '' : `content-type: application/json\r\ncontent-length: ${bytes}\r\n`
   return `${method} ${path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${SWITCH_TOKEN}\r\n${content}\r\n${json}`
 }

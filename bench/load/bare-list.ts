@@ -1,15 +1,24 @@
-/** Reads all limits by nothing but SCAN and MGET: what a list takes at the least with this client and these keys. */
+/**
+ * Reads all limits by nothing but SCAN and MGET: what a list takes at the least with this client
+ * and these keys.
+ */
 import { Redis } from 'ioredis'
 
 /** How many limits there are, and how long it took to read them. */
-export interface BareListResult { limits: number, tookMs: number }
+export interface BareListResult {
+  limits: number
+  tookMs: number
+}
 
 const PREFIX = 'voice-ferry-c4:user-limit:'
-/** How many keys one SCAN looks at: twice as many as in the service, which lets others in between. */
+/**
+ * How many keys one SCAN looks at: twice as many as in the service, which lets others in between.
+ */
 const LOOK = 1000
 
 process.once('message', ({ url }: { url: string }) => {
-  readAll(new Redis(url)).catch((error: unknown) => ({ error: error instanceof Error ? error.message : String(error) }))
+  readAll(new Redis(url))
+    .catch((error: unknown) => ({ error: error instanceof Error ? error.message : String(error) }))
     .then((answer) => process.send?.(answer, () => process.disconnect()))
 })
 

@@ -1,4 +1,7 @@
-/** A keep-alive HTTP/1.1 connection that reads just enough of each answer: its status and where it ends. */
+/**
+ * A keep-alive HTTP/1.1 connection that reads just enough of each answer: its status and where it
+ * ends.
+ */
 import { connect, type Socket } from 'node:net'
 
 /** What a connection tells of. */
@@ -47,7 +50,11 @@ export class Connection {
       if (end === undefined) break
       const answer = data
       data = data.subarray(end)
-      this.#events.answer(Number(answer.toString('latin1', 9, 12)), this.#sentAtMs.shift() ?? NaN, answer.subarray(0, end))
+      this.#events.answer(
+        Number(answer.toString('latin1', 9, 12)),
+        this.#sentAtMs.shift() ?? NaN,
+        answer.subarray(0, end)
+      )
     }
     this.#rest = data.length === 0 ? undefined : data
   }

@@ -1,4 +1,6 @@
-/** The load process: takes its options by IPC, puts the load on, answers with what it saw, and ends. */
+/**
+ * The load process: takes its options by IPC, puts the load on, answers with what it saw, and ends.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cpuMs } from '../harness/proc.ts'
 import { Connection } from './connection.ts'
@@ -8,12 +10,19 @@ import { Tally } from './tally.ts'
 import { RequestMaker } from './templates.ts'
 
 process.once('message', (options: LoadOptions) => {
-  run(options).catch((error: unknown) => ({ error: error instanceof Error ? error.message : String(error) }))
+  run(options)
+    .catch((error: unknown) => ({ error: error instanceof Error ? error.message : String(error) }))
     .then((answer) => process.send?.(answer, () => process.disconnect()))
 })
 
 /** What a load has in hand. */
-interface Underway { options: LoadOptions, tally: Tally, maker: RequestMaker, broken: (reason: Error) => void, usedUp: () => void }
+interface Underway {
+  options: LoadOptions
+  tally: Tally
+  maker: RequestMaker
+  broken: (reason: Error) => void
+  usedUp: () => void
+}
 
 async function run (options: LoadOptions): Promise<LoadResult> {
   const tally = new Tally(options.templates.length, options.answers)
@@ -32,7 +41,10 @@ async function run (options: LoadOptions): Promise<LoadResult> {
 
 /** Counts until the time is over, or the numbers are used up and answered. */
 async function measure (
-  { warmupMs, durationMs, pids }: LoadOptions, tally: Tally, maker: RequestMaker, ended: Promise<void>
+  { warmupMs, durationMs, pids }: LoadOptions,
+  tally: Tally,
+  maker: RequestMaker,
+  ended: Promise<void>
 ): Promise<LoadResult> {
   const cpuOfAll = () => Object.entries(pids).map(([name, pid]) => [name, cpuMs(pid)] as const)
   await Promise.race([ended, sleep(warmupMs)])
@@ -72,7 +84,12 @@ function asFastAsAnswered ({ options, tally, maker, broken, usedUp }: Underway):
     }
     const connection = new Connection(options.port, {
       answer: (status, sentAtMs, answer) => {
-        tally.note(answered++ % options.templates.length, status, performance.now() - sentAtMs, answer)
+        tally.note(
+          answered++ % options.templates.length,
+          status,
+          performance.now() - sentAtMs,
+          answer
+        )
         sendNext()
       },
       broken
@@ -80,13 +97,16 @@ function asFastAsAnswered ({ options, tally, maker, broken, usedUp }: Underway):
     for (let i = 0; i < options.pipelining; i++) sendNext()
     return connection
   })
-  return () => { for (const connection of connections) connection.close() }
+  return () => {
+    for (const connection of connections) connection.close()
+  }
 }
 
 /**
- * Open loop: requests are due by the clock, whether or not earlier ones are answered. One that is due while its connection
- * waits for an answer goes out after that, as a release must after its admission. Each counts from when it was due, not from
- * when it got out, so that a server that stands still is not spared the requests that were to come meanwhile.
+ * Open loop: requests are due by the clock, whether or not earlier ones are answered. One that is
+ * due while its connection waits for an answer goes out after that, as a release must after its
+ * admission. Each counts from when it was due, not from when it got out, so that a server that
+ * stands still is not spared the requests that were to come meanwhile.
  */
 function atFixedRate ({ options, tally, maker, broken }: Underway): () => void {
   const lines = Array.from({ length: options.connections }, () => {

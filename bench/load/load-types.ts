@@ -4,11 +4,15 @@
 export interface LoadOptions {
   port: number
   /**
-   * Whole HTTP/1.1 requests, which each connection sends one after the other and then again. `{n}` becomes a number of ten
-   * digits, the same in one pass through the templates and a new one in each; `{u}` one of `users` numbers of eight digits.
+   * Whole HTTP/1.1 requests, which each connection sends one after the other and then again. `{n}`
+   * becomes a number of ten digits, the same in one pass through the templates and a new one in
+   * each; `{u}` one of `users` numbers of eight digits.
    */
   templates: string[]
-  /** What the answers to each template should have in them, so that work which was not done is not measured. */
+  /**
+   * What the answers to each template should have in them, so that work which was not done is not
+   * measured.
+   */
   answers: string[]
   users: number
   firstNumber: number
@@ -17,7 +21,10 @@ export interface LoadOptions {
   connections: number
   /** Requests that each connection has under way at a time. */
   pipelining: number
-  /** Requests that are due per second, whether or not others are answered; 0: as fast as they are answered. */
+  /**
+   * Requests that are due per second, whether or not others are answered; 0: as fast as they are
+   * answered.
+   */
   perSecond: number
   /** Not counted, in milliseconds. */
   warmupMs: number
@@ -35,17 +42,28 @@ export interface LoadResult {
   statuses: Record<string, number>
   /** The first answer to each template. */
   samples: string[]
-  /** How many answers had not in them what they should, and one such, or one that is no success, for the message. */
+  /**
+   * How many answers had not in them what they should, and one such, or one that is no success, for
+   * the message.
+   */
   others: number
   oddAnswer?: string
   /** Latency in microseconds: of all requests, and of each template. */
   latency: Latency
   latencies: Latency[]
-  /** How much later than they were due requests were sent, at a fixed rate: a busy load process, or a connection that waited. */
+  /**
+   * How much later than they were due requests were sent, at a fixed rate: a busy load process, or
+   * a connection that waited.
+   */
   late: Latency
   cpuMs: Record<string, number>
   loadCpuMs: number
 }
 
 /** Percentiles in microseconds. */
-export interface Latency { p50: number, p99: number, p999: number, max: number }
+export interface Latency {
+  p50: number
+  p99: number
+  p999: number
+  max: number
+}

@@ -12,4 +12,7 @@ export interface RedisLoadOptions {
 }
 
 /** What it took. */
-export interface RedisLoadResult { seconds: number, redisCpuMs: number }
+export interface RedisLoadResult {
+  seconds: number
+  redisCpuMs: number
+}

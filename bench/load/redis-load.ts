@@ -1,4 +1,7 @@
-/** The Redis load process: makes all commands first, so that sending them costs next to nothing, and counts answered batches. */
+/**
+ * The Redis load process: makes all commands first, so that sending them costs next to nothing, and
+ * counts answered batches.
+ */
 import { connect } from 'node:net'
 import { cpuMs } from '../harness/proc.ts'
 import { resp } from '../harness/redis.ts'
@@ -11,7 +14,8 @@ const BATCHES_UNDER_WAY = 8
 const MARK = 'end-of-a-batch-of-the-bench'
 
 process.once('message', (options: RedisLoadOptions) => {
-  run(options).catch((error: unknown) => ({ error: error instanceof Error ? error.message : String(error) }))
+  run(options)
+    .catch((error: unknown) => ({ error: error instanceof Error ? error.message : String(error) }))
     .then((answer) => process.send?.(answer, () => process.disconnect()))
 })
 
@@ -20,11 +24,18 @@ async function run (options: RedisLoadOptions): Promise<RedisLoadResult> {
   const before = cpuMs(options.pid)
   const startedMs = performance.now()
   await sendAll(options.port, batches)
-  return { seconds: (performance.now() - startedMs) / 1000, redisCpuMs: cpuMs(options.pid) - before }
+  return {
+    seconds: (performance.now() - startedMs) / 1000,
+    redisCpuMs: cpuMs(options.pid) - before
+  }
 }
 
 function makeBatches ({ words, commands, users, firstNumber }: RedisLoadOptions): Buffer[] {
-  const requests = new RequestMaker([respTemplate(words)], { users, firstNumber, numbers: commands }).passes()
+  const requests = new RequestMaker([respTemplate(words)], {
+    users,
+    firstNumber,
+    numbers: commands
+  }).passes()
   const end = resp('ECHO', MARK)
   return Array.from({ length: Math.ceil(commands / BATCH) }, (_, batch) => {
     const count = Math.min(BATCH, commands - batch * BATCH)
@@ -34,7 +45,8 @@ function makeBatches ({ words, commands, users, firstNumber }: RedisLoadOptions)
 
 /** A placeholder counts as its value is long. */
 function respTemplate (words: string[]): string {
-  const lengthOf = (word: string) => Buffer.byteLength(word.replaceAll('{n}', '0'.repeat(10)).replaceAll('{u}', '0'.repeat(8)))
+  const lengthOf = (word: string) =>
+    Buffer.byteLength(word.replaceAll('{n}', '0'.repeat(10)).replaceAll('{u}', '0'.repeat(8)))
   return `*${words.length}\r\n${words.map((word) => `$${lengthOf(word)}\r\n${word}\r\n`).join('')}`
 }
 
@@ -43,7 +55,9 @@ async function sendAll (port: number, batches: Buffer[]): Promise<void> {
   try {
     await new Promise<void>((resolve, reject) => {
       let [sent, answered, tail] = [0, 0, '']
-      const send = () => { if (sent < batches.length) socket.write(batches[sent++] as Buffer) }
+      const send = () => {
+        if (sent < batches.length) socket.write(batches[sent++] as Buffer)
+      }
       socket.on('error', reject)
       socket.on('close', () => reject(new Error('Redis closed the connection')))
       socket.on('data', (chunk) => {

@@ -43,11 +43,20 @@ export class Tally {
   }
 
   /** Percentiles of all, and of each template. */
-  latencies (): { latency: Latency, latencies: Latency[], late: Latency } {
-    return { latency: latencyOf(this.#all), latencies: this.#each.map(latencyOf), late: latencyOf(this.#late) }
+  latencies (): { latency: Latency; latencies: Latency[]; late: Latency } {
+    return {
+      latency: latencyOf(this.#all),
+      latencies: this.#each.map(latencyOf),
+      late: latencyOf(this.#late)
+    }
   }
 }
 
 function latencyOf (histogram: RecordableHistogram): Latency {
-  return { p50: histogram.percentile(50), p99: histogram.percentile(99), p999: histogram.percentile(99.9), max: histogram.max }
+  return {
+    p50: histogram.percentile(50),
+    p99: histogram.percentile(99),
+    p999: histogram.percentile(99.9),
+    max: histogram.max
+  }
 }

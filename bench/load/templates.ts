@@ -33,7 +33,9 @@ export class RequestMaker {
       const user = String(n % users).padStart(8, '0')
       for (const template of this.#templates) {
         let request = ''
-        for (const part of template) request += part === NUMBER ? number : part === USER ? user : part as string
+        for (const part of template) {
+          request += part === NUMBER ? number : part === USER ? user : (part as string)
+        }
         yield request
       }
     }
@@ -41,5 +43,7 @@ export class RequestMaker {
 }
 
 function parts (template: string): Part[] {
-  return template.split(/(\{[nu]\})/).map((part) => part === '{n}' ? NUMBER : part === '{u}' ? USER : part)
+  return template
+    .split(/(\{[nu]\})/)
+    .map((part) => (part === '{n}' ? NUMBER : part === '{u}' ? USER : part))
 }

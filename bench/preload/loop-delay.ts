@@ -1,4 +1,7 @@
-/** Loaded before the service by `--import`: tells its parent, when asked, how late the event loop ran since the last time. */
+/**
+ * Loaded before the service by `--import`: tells its parent, when asked, how late the event loop
+ * ran since the last time.
+ */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
 const RESOLUTION_MS = 1

@@ -16,17 +16,21 @@ const session = {
 }
 
 /** By method and route pattern. */
-export const ANSWERS: Record<string, { status: number, body: unknown }> = {
+export const ANSWERS: Record<string, { status: number; body: unknown }> = {
   'GET /api/sessions/limits/:username': {
-    status: 200, body: { username: 'user-00000001', limit: 25, source: 'user', unlimited: false }
+    status: 200,
+    body: { username: 'user-00000001', limit: 25, source: 'user', unlimited: false }
   },
   'POST /api/sessions': {
-    status: 201, body: { allowed: true, session, count: 1, limit: 5, terminated: [], degraded: false }
+    status: 201,
+    body: { allowed: true, session, count: 1, limit: 5, terminated: [], degraded: false }
   },
   'POST /api/sessions/:session_id/renew': {
-    status: 200, body: { session, reregistered: false, degraded: false }
+    status: 200,
+    body: { session, reregistered: false, degraded: false }
   },
   'DELETE /api/sessions/:session_id': {
-    status: 200, body: { success: true, session_id: 'call-0000000001', released: true, degraded: false }
+    status: 200,
+    body: { success: true, session_id: 'call-0000000001', released: true, degraded: false }
   }
 }

@@ -1,10 +1,10 @@
 /**
- * A twin: the service without what makes it one. The same Node, Fastify options, plugins, token check, routes and schemas,
- * but no store, and the handlers that it is given.
+ * A twin: the service without what makes it one. The same Node, Fastify options, plugins, token
+ * check, routes and schemas, but no store, and the handlers that it is given.
  */
 import Fastify, { LogController, type FastifyInstance, type RouteHandlerMethod } from 'fastify'
 import { loadConfig } from '../../config.ts'
-import answerHeaders, { setAnswerHeaders } from '../../plugins/security-headers.ts'
+import securityHeaders, { setSecurityHeaders } from '../../plugins/security-headers.ts'
 import audit from '../../plugins/audit.ts'
 import auth from '../../plugins/auth.ts'
 import config from '../../plugins/config.ts'
@@ -13,7 +13,7 @@ import errors, { handleClientError, handleError } from '../../plugins/errors.ts'
 import jsonBody from '../../plugins/json-body.ts'
 import loginThrottle from '../../plugins/login-throttle.ts'
 import methodNotAllowed from '../../plugins/method-not-allowed.ts'
-import oneHost from '../../plugins/host-header.ts'
+import hostHeader from '../../plugins/host-header.ts'
 import openapi from '../../plugins/openapi.ts'
 import requestLimits from '../../plugins/request-limits.ts'
 import schemas, { schemaController } from '../../plugins/schemas.ts'
@@ -34,16 +34,25 @@ import type { Makeup } from '../harness/same-plugins.ts'
 /** By method and route pattern: `POST /api/sessions`. */
 export type Handlers = Record<string, RouteHandlerMethod>
 
-/** Builds one, listens, and closes on SIGTERM. As buildApp in app.ts, and held to that by harness/same-plugins.ts. */
+/**
+ * Builds one, listens, and closes on SIGTERM. As buildApp in app.ts, and held to that by
+ * harness/same-plugins.ts.
+ */
 export async function startTwin (handlers: Handlers, onClose = async () => {}): Promise<void> {
   const settings = loadConfig()
   const app = Fastify({
     logger: { level: settings.LOG_LEVEL, serializers: { err: errorForLog } },
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: ({ headers }) => requestId(headers['x-request-id']),
-    trustProxy: settings.TRUSTED_PROXIES === undefined ? false : commaList(settings.TRUSTED_PROXIES),
+    trustProxy:
+      settings.TRUSTED_PROXIES === undefined ? false : commaList(settings.TRUSTED_PROXIES),
     bodyLimit: 64 * 1024,
-    http: { maxHeaderSize: 16 * 1024, headersTimeout: 6_000, connectionsCheckingInterval: 1_000, requireHostHeader: false },
+    http: {
+      maxHeaderSize: 16 * 1024,
+      headersTimeout: 6_000,
+      connectionsCheckingInterval: 1_000,
+      requireHostHeader: false
+    },
     requestTimeout: 8_000,
     connectionTimeout: 60_000,
     keepAliveTimeout: 72_000,
@@ -51,14 +60,15 @@ export async function startTwin (handlers: Handlers, onClose = async () => {}): 
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     schemaController,
-    frameworkErrors: (error, request, reply) => handleError(error, request, setAnswerHeaders(reply)),
+    frameworkErrors: (error, request, reply) =>
+      handleError(error, request, setSecurityHeaders(reply)),
     clientErrorHandler: handleClientError
   })
   await app.register(config, { config: settings })
-  await app.register(answerHeaders)
+  await app.register(securityHeaders)
   await app.register(cors)
   await app.register(errors)
-  await app.register(oneHost)
+  await app.register(hostHeader)
   await app.register(schemas)
   await app.register(jsonBody)
   const routes = collectRoutes(app)
@@ -84,9 +94,13 @@ export async function startTwin (handlers: Handlers, onClose = async () => {}): 
   await app.register(methodNotAllowed, { routes })
   app.addHook('onClose', onClose)
   await app.listen({ host: settings.HOST, port: settings.PORT })
-  process.once('SIGTERM', () => { void app.close().then(() => process.exit(0)) })
+  process.once('SIGTERM', () => {
+    void app.close().then(() => process.exit(0))
+  })
   process.on('message', (message) => {
-    if (message === 'makeup') process.send?.({ plugins: app.printPlugins(), options: app.initialConfig } satisfies Makeup)
+    if (message === 'makeup') {
+      process.send?.({ plugins: app.printPlugins(), options: app.initialConfig } satisfies Makeup)
+    }
   })
   process.channel?.unref()
 }

@@ -1,4 +1,7 @@
-/** A twin that asks Redis as the service does, by one script call an admission, but for a script that does nothing. */
+/**
+ * A twin that asks Redis as the service does, by one script call an admission, but for a script
+ * that does nothing.
+ */
 import { loadConfig } from '../../config.ts'
 import { connectRedis } from '../../services/redis/client.ts'
 import { ANSWERS } from './answers.ts'
@@ -10,10 +13,17 @@ await client.connect()
 const [, sha = '', keys = '', ...rest] = JSON.parse(process.env.SCRIPT_CALL ?? '[]') as string[]
 const answer = ANSWERS['POST /api/sessions']
 
-await startTwin({
-  'POST /api/sessions': async (_request, reply) => {
-    if (await client.evalsha(sha, Number(keys), ...rest) !== 1) throw new Error('the empty script did not answer')
-    reply.code(201)
-    return answer?.body
+await startTwin(
+  {
+    'POST /api/sessions': async (_request, reply) => {
+      if ((await client.evalsha(sha, Number(keys), ...rest)) !== 1) {
+        throw new Error('the empty script did not answer')
+      }
+      reply.code(201)
+      return answer?.body
+    }
+  },
+  async () => {
+    client.disconnect()
   }
-}, async () => { client.disconnect() })
+)

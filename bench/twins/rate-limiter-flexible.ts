@@ -1,6 +1,7 @@
 /**
- * A rival: `rate-limiter-flexible` behind the same Fastify. A point a session, consumed when it starts and rewarded when it
- * ends. It only counts: it does not know which sessions are up, and an end told twice gives two slots.
+ * A rival: `rate-limiter-flexible` behind the same Fastify. A point a session, consumed when it
+ * starts and rewarded when it ends. It only counts: it does not know which sessions are up, and an
+ * end told twice gives two slots.
  */
 import { Redis } from 'ioredis'
 import { RateLimiterRedis } from 'rate-limiter-flexible'
@@ -13,16 +14,21 @@ const { REDIS_URL: url = '', MAX_SESSIONS_PER_USER: points } = loadConfig()
 const client = new Redis(url)
 const limiter = new RateLimiterRedis({ storeClient: client, points, duration: TTL_SECONDS })
 
-await startTwin({
-  'POST /api/sessions': async (request, reply) => {
-    const { username } = request.body as { username: string }
-    await limiter.consume(username)
-    reply.code(201)
-    return ANSWERS['POST /api/sessions']?.body
+await startTwin(
+  {
+    'POST /api/sessions': async (request, reply) => {
+      const { username } = request.body as { username: string }
+      await limiter.consume(username)
+      reply.code(201)
+      return ANSWERS['POST /api/sessions']?.body
+    },
+    'DELETE /api/sessions/:session_id': async (request) => {
+      const { username } = request.query as { username: string }
+      await limiter.reward(username)
+      return ANSWERS['DELETE /api/sessions/:session_id']?.body
+    }
   },
-  'DELETE /api/sessions/:session_id': async (request) => {
-    const { username } = request.query as { username: string }
-    await limiter.reward(username)
-    return ANSWERS['DELETE /api/sessions/:session_id']?.body
+  async () => {
+    client.disconnect()
   }
-}, async () => { client.disconnect() })
+)

@@ -1,9 +1,17 @@
-/** What the log says of an error: a chosen few of its members. Others may hold secrets: a Redis error has the command, `AUTH` too. */
+/**
+ * What the log says of an error: a chosen few of its members. Others may hold secrets: a Redis
+ * error has the command, `AUTH` too.
+ */
 
 /** How deep causes are followed. */
 const MOST_CAUSES = 5
 
-interface LoggedError { type: string, message: string, stack: string, [more: string]: unknown }
+interface LoggedError {
+  type: string
+  message: string
+  stack: string
+  [more: string]: unknown
+}
 
 /** An error as it is logged; a value that is none by its text. */
 export function errorForLog (error: unknown, depth = 0): LoggedError {
@@ -16,6 +24,7 @@ export function errorForLog (error: unknown, depth = 0): LoggedError {
     stack,
     ...(typeof code === 'string' && { code }),
     ...(cause !== undefined && depth < MOST_CAUSES && { cause: errorForLog(cause, depth + 1) }),
-    ...(error instanceof AggregateError && depth < MOST_CAUSES && { errors: error.errors.map((one) => errorForLog(one, depth + 1)) })
+    ...(error instanceof AggregateError &&
+      depth < MOST_CAUSES && { errors: error.errors.map((one) => errorForLog(one, depth + 1)) })
   }
 }

@@ -1,4 +1,7 @@
-/** Completes the API's description: an example for every body, a phrase for every answer, and the answer to anything else. */
+/**
+ * Completes the API's description: an example for every body, a phrase for every answer, and the
+ * answer to anything else.
+ */
 import { STATUS_CODES } from 'node:http'
 
 /** A JSON schema, as far as examples are made from it. */
@@ -15,11 +18,17 @@ export interface ExampleSchema {
   required?: string[]
 }
 
-interface Media { schema?: ExampleSchema, example?: unknown }
-interface Answer { description: string, content?: Record<string, Media> }
+interface Media {
+  schema?: ExampleSchema
+  example?: unknown
+}
+interface Answer {
+  description: string
+  content?: Record<string, Media>
+}
 interface Operation {
-  parameters?: Array<{ required?: boolean, schema: ExampleSchema }>
-  requestBody?: { required?: boolean, content: Record<string, Media> }
+  parameters?: Array<{ required?: boolean; schema: ExampleSchema }>
+  requestBody?: { required?: boolean; content: Record<string, Media> }
   responses: Record<string, Answer>
 }
 
@@ -30,7 +39,15 @@ export interface ApiDocument {
 }
 
 /** What a schema without an example of its own stands for. */
-const PLAIN: Record<string, unknown> = { boolean: false, integer: 0, number: 0, string: 'text', object: {}, array: [], null: null }
+const PLAIN: Record<string, unknown> = {
+  boolean: false,
+  integer: 0,
+  number: 0,
+  string: 'text',
+  object: {},
+  array: [],
+  null: null
+}
 
 /** The answer that no operation can rule out: 404, 405, 408, 414, 431 or 500. */
 const ANYTHING_ELSE: Answer = {
@@ -49,36 +66,50 @@ const ANYTHING_ELSE: Answer = {
   }
 }
 
-/** The document with what the framework leaves out filled in; an example that a route gives is left as it is. */
+/**
+ * The document with what the framework leaves out filled in; an example that a route gives is left
+ * as it is.
+ */
 export function completeDocument<D extends ApiDocument> (document: D): D {
   const operations = Object.values(document.paths).flatMap((path) => Object.entries(path))
   for (const [method, { parameters = [], requestBody, responses }] of operations) {
     for (const one of parameters) if (one.schema.default !== undefined) one.required = false
     if (requestBody !== undefined && method === 'delete') requestBody.required = false
     for (const [status, answer] of Object.entries(responses)) {
-      if (answer.description === 'Default Response') answer.description = STATUS_CODES[status] ?? status
+      if (answer.description === 'Default Response') {
+        answer.description = STATUS_CODES[status] ?? status
+      }
     }
     responses.default ??= ANYTHING_ELSE
     for (const { content = {} } of [requestBody ?? {}, ...Object.values(responses)]) {
       for (const media of Object.values(content)) {
-        if (media.schema !== undefined) media.example ??= exampleOf(media.schema, document.components.schemas)
+        if (media.schema !== undefined) {
+          media.example ??= exampleOf(media.schema, document.components.schemas)
+        }
       }
     }
   }
   return document
 }
 
-/** A valid value: the schema's own example, or one made of those of its members; optional members are left out. */
+/**
+ * A valid value: the schema's own example, or one made of those of its members; optional members
+ * are left out.
+ */
 function exampleOf (schema: ExampleSchema, named: Record<string, ExampleSchema>): unknown {
   const { $ref, examples, default: given, enum: values, minimum, anyOf, items, properties } = schema
-  if ($ref !== undefined) return exampleOf(named[$ref.slice($ref.lastIndexOf('/') + 1)] ?? {}, named)
-  const [first] = [...examples ?? [], ...(given === undefined ? [] : [given]), ...values ?? []]
+  if ($ref !== undefined) {
+    return exampleOf(named[$ref.slice($ref.lastIndexOf('/') + 1)] ?? {}, named)
+  }
+  const [first] = [...(examples ?? []), ...(given === undefined ? [] : [given]), ...(values ?? [])]
   if (first !== undefined) return first
   if (anyOf?.[0] !== undefined) return exampleOf(anyOf[0], named)
   if (items !== undefined) return [exampleOf(items, named)]
   if (properties !== undefined) {
     const members = schema.required ?? Object.keys(properties)
-    return Object.fromEntries(members.map((name) => [name, exampleOf(properties[name] ?? {}, named)]))
+    return Object.fromEntries(
+      members.map((name) => [name, exampleOf(properties[name] ?? {}, named)])
+    )
   }
   return minimum ?? PLAIN[[schema.type].flat()[0] ?? 'object']
 }

@@ -1,7 +1,12 @@
-/** Names each request, so that an answer, the log and the audit log can be told to belong together. */
+/**
+ * Names each request, so that an answer, the log and the audit log can be told to belong together.
+ */
 import { randomBytes } from 'node:crypto'
 
-/** What is taken over from a caller: short, and nothing that means anything to a log, a header or a shell. */
+/**
+ * What is taken over from a caller: short, and nothing that means anything to a log, a header or a
+ * shell.
+ */
 const WELL_FORMED = /^[A-Za-z0-9._~:=+/-]{1,64}$/
 
 /** Tells this process from every other. */

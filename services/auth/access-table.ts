@@ -2,14 +2,15 @@
 import type { Permission } from './permissions.ts'
 
 /**
- * What a route needs: nothing at all (`public`), a permission, or a permission that a caller can do without where the
- * `username` that the path or the query names is its own. What changes sessions also says which: those that the request
- * names, by `session_id` or `node`, or any at all, which is nothing for a caller that is bound to a switch node.
+ * What a route needs: nothing at all (`public`), a permission, or a permission that a caller can do
+ * without where the `username` that the path or the query names is its own. What changes sessions
+ * also says which: those that the request names, by `session_id` or `node`, or any at all, which is
+ * nothing for a caller that is bound to a switch node.
  */
 export type Access =
   | 'public'
-  | { permission: Exclude<Permission, 'sessions:write'>, ownData?: 'params' | 'query' }
-  | { permission: 'sessions:write', changes: 'named' | 'any', ownData?: never }
+  | { permission: Exclude<Permission, 'sessions:write'>; ownData?: 'params' | 'query' }
+  | { permission: 'sessions:write'; changes: 'named' | 'any'; ownData?: never }
 
 const limitsRead: Access = { permission: 'limits:read' }
 const limitsWrite: Access = { permission: 'limits:write' }

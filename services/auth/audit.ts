@@ -1,8 +1,14 @@
-/** The audit log: who changed what, for whom, from where, and what came of it. One record for each request to change something. */
+/**
+ * The audit log: who changed what, for whom, from where, and what came of it. One record for each
+ * request to change something.
+ */
 import { NodeNameSchema, SessionIdSchema, UsernameSchema } from '../../schemas/names.ts'
 import type { Caller } from './permissions.ts'
 
-/** The changes that are noted, by method and route pattern. Calls that are taken and renewed are no changes. */
+/**
+ * The changes that are noted, by method and route pattern. Calls that are taken and renewed are no
+ * changes.
+ */
 export const AUDITED: Record<string, string> = {
   'PUT /api/sessions/limits': 'policy.update',
   'PUT /api/sessions/limits/:username': 'limit.set',
@@ -21,10 +27,30 @@ export const AUDITED: Record<string, string> = {
 const SWITCH_WORK = new Set(['session.terminate', 'node.report'])
 
 /** Whom or what a path may name, and the form of such a name: anything else names nothing. */
-const TARGETS = new Map([['username', UsernameSchema], ['session_id', SessionIdSchema], ['node', NodeNameSchema]]
-  .map(([name, schema]) => [name, new RegExp((schema as { pattern: string }).pattern)] as [string, RegExp]))
-/** The members of a body and of an answer that may be told. Everything else, passwords and tokens too, may not. */
-const VALUES = ['limit', 'limits', 'duration', 'reason', 'epoch', 'enabled', 'max_sessions_per_user', 'session_limit_action']
+const TARGETS = new Map(
+  [
+    ['username', UsernameSchema],
+    ['session_id', SessionIdSchema],
+    ['node', NodeNameSchema]
+  ].map(
+    ([name, schema]) =>
+      [name, new RegExp((schema as { pattern: string }).pattern)] as [string, RegExp]
+  )
+)
+/**
+ * The members of a body and of an answer that may be told. Everything else, passwords and tokens
+ * too, may not.
+ */
+const VALUES = [
+  'limit',
+  'limits',
+  'duration',
+  'reason',
+  'epoch',
+  'enabled',
+  'max_sessions_per_user',
+  'session_limit_action'
+]
 const RESULT = ['code', 'set', 'removed', 'released', 'registered', 'renewed', 'terminated']
 
 /** A request to change something, and its answer. */
@@ -48,17 +74,32 @@ export function isAudited (action: string, caller: Caller | null): boolean {
 }
 
 /** What is noted of a request. What a body asked for is told only where it was valid. */
-export function auditRecord ({ action, caller, address, requestId, target, body, status, answer }: AuditedRequest) {
+export function auditRecord ({
+  action,
+  caller,
+  address,
+  requestId,
+  target,
+  body,
+  status,
+  answer
+}: AuditedRequest) {
   return {
     action,
     actor: caller === null ? null : actorOf(caller),
     address,
     request_id: requestId,
-    target: Object.fromEntries(Object.entries(target ?? {}).filter(([kind, name]) => TARGETS.get(kind)?.test(String(name)))),
+    target: Object.fromEntries(
+      Object.entries(target ?? {}).filter(([kind, name]) => TARGETS.get(kind)?.test(String(name)))
+    ),
     values: status === 400 ? {} : pick(body, VALUES),
     status,
-    result: Object.fromEntries(Object.entries(pick(answer, RESULT)).map(([name, value]) =>
-      [name, Array.isArray(value) ? value.length : value]))
+    result: Object.fromEntries(
+      Object.entries(pick(answer, RESULT)).map(([name, value]) => [
+        name,
+        Array.isArray(value) ? value.length : value
+      ])
+    )
   }
 }
 

@@ -1,15 +1,22 @@
 /**
- * The keys that an issuer publishes as a JWK Set (RFC 7517, 5). They are read in the background, so that a token whose
- * key is known waits for nobody; the last ones read hold while the issuer is away.
+ * The keys that an issuer publishes as a JWK Set (RFC 7517, 5). They are read in the background, so
+ * that a token whose key is known waits for nobody; the last ones read hold while the issuer is
+ * away.
  */
 import type { JsonWebKey } from 'node:crypto'
 import type { Header } from './token-verifier.ts'
 import { PUBLIC_KEY_ALGORITHMS, publicKeyOfJwk, type VerificationKey } from './verification-key.ts'
 
-/** In milliseconds: how long one read may take, how often keys are read, and the least time between two reads for unknown keys. */
+/**
+ * In milliseconds: how long one read may take, how often keys are read, and the least time between
+ * two reads for unknown keys.
+ */
 const TIMING = { deadlineMs: 2_000, everyMs: 60_000, unknownMs: 5_000 }
 
-/** Told what came of reading the keys, whenever that changes: how many can be used, or why there was no answer. */
+/**
+ * Told what came of reading the keys, whenever that changes: how many can be used, or why there was
+ * no answer.
+ */
 export type JwksReport = (outcome: { usable: number } | { error: unknown }) => void
 
 /** Knows an issuer's keys. */
@@ -34,7 +41,9 @@ export class Jwks {
   /** Begins to read; does not wait, for the issuer may be away. */
   start (): void {
     void this.read()
-    this.#timer = setInterval(() => { void this.read() }, this.#timing.everyMs).unref()
+    this.#timer = setInterval(() => {
+      void this.read()
+    }, this.#timing.everyMs).unref()
   }
 
   stop (): void {
@@ -43,7 +52,10 @@ export class Jwks {
     this.#underWay?.abort()
   }
 
-  /** The keys that a token names (`kid`). One that is unknown may be new: the issuer is asked, but not for each of a flood of them. */
+  /**
+   * The keys that a token names (`kid`). One that is unknown may be new: the issuer is asked, but
+   * not for each of a flood of them.
+   */
   async keysFor ({ alg, kid }: Header): Promise<VerificationKey[]> {
     if (typeof kid !== 'string' || !PUBLIC_KEY_ALGORITHMS.some((one) => one === alg)) return []
     const known = this.#named(kid)
@@ -52,9 +64,13 @@ export class Jwks {
     return this.#named(kid)
   }
 
-  /** Reads the keys; never rejects. While one read is under way it is also the answer to another. */
+  /**
+   * Reads the keys; never rejects. While one read is under way it is also the answer to another.
+   */
   async read (): Promise<void> {
-    this.#reading ??= this.#read().finally(() => { this.#reading = undefined })
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined
+    })
     await this.#reading
   }
 
@@ -72,13 +88,21 @@ export class Jwks {
   }
 
   async #read (): Promise<void> {
-    const controller = this.#underWay = new AbortController()
-    // A timer of our own: nothing keeps an `AbortSignal.timeout` alive that was only given to `AbortSignal.any`.
-    const late = setTimeout(() => controller.abort(new Error('the issuer did not answer in time')), this.#timing.deadlineMs).unref()
+    const controller = (this.#underWay = new AbortController())
+    // A timer of our own: nothing keeps an `AbortSignal.timeout` alive that was only given to
+    // `AbortSignal.any`.
+    const late = setTimeout(
+      () => controller.abort(new Error('the issuer did not answer in time')),
+      this.#timing.deadlineMs
+    ).unref()
     try {
-      const response = await fetch(this.#url, { signal: controller.signal, redirect: 'error', headers: { accept: 'application/json' } })
+      const response = await fetch(this.#url, {
+        signal: controller.signal,
+        redirect: 'error',
+        headers: { accept: 'application/json' }
+      })
       if (!response.ok) throw new Error(`the issuer answered ${response.status}`)
-      const { keys } = await response.json() as { keys?: unknown }
+      const { keys } = (await response.json()) as { keys?: unknown }
       if (!Array.isArray(keys)) throw new Error('the issuer did not answer with a JWK Set')
       this.#keys = keys.flatMap(usable)
       this.#say('read', { usable: this.#keys.length })
@@ -96,7 +120,10 @@ export class Jwks {
   }
 }
 
-/** A key with its name; none for what a set may hold besides: keys without a name, of other types, for other uses. */
+/**
+ * A key with its name; none for what a set may hold besides: keys without a name, of other types,
+ * for other uses.
+ */
 function usable (jwk: JsonWebKey): Array<VerificationKey & { id: string }> {
   try {
     return typeof jwk.kid === 'string' ? [{ id: jwk.kid, ...publicKeyOfJwk(jwk) }] : []

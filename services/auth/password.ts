@@ -1,15 +1,28 @@
-/** Password hashes: scrypt (RFC 7914) in the PHC string format, `$scrypt$ln=17,r=8,p=1$salt$hash`. */
+/**
+ * Password hashes: scrypt (RFC 7914) in the PHC string format, `$scrypt$ln=17,r=8,p=1$salt$hash`.
+ */
 import { randomBytes, scrypt, timingSafeEqual, type ScryptOptions } from 'node:crypto'
 import { promisify } from 'node:util'
 
 const derive = promisify<string, Buffer, number, ScryptOptions, Buffer>(scrypt)
-const FORM = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})$/
+const FORM =
+  /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})$/
 const COST = { ln: 17, r: 8, p: 1 }
 
 /** Whether a text is a hash that can be checked against. */
 export function isPasswordHash (text: string): boolean {
   const [, ln, r, p] = FORM.exec(text)?.map(Number) ?? []
-  return ln !== undefined && ln >= 14 && ln <= 20 && r !== undefined && r >= 1 && r <= 16 && p !== undefined && p >= 1 && p <= 4
+  return (
+    ln !== undefined &&
+    ln >= 14 &&
+    ln <= 20 &&
+    r !== undefined &&
+    r >= 1 &&
+    r <= 16 &&
+    p !== undefined &&
+    p >= 1 &&
+    p <= 4
+  )
 }
 
 /** A new hash of a password, with a salt of its own. Takes about half a second and 128 MiB. */
@@ -22,9 +35,16 @@ export async function hashPassword (password: string): Promise<string> {
 /** Whether a password is the one that was hashed. @throws TypeError when the hash is not one */
 export async function verifyPassword (password: string, passwordHash: string): Promise<boolean> {
   const [, ln, r, p, salt, hash] = FORM.exec(passwordHash) ?? []
-  if (salt === undefined || hash === undefined) throw new TypeError('not a scrypt hash in the PHC string format')
+  if (salt === undefined || hash === undefined) {
+    throw new TypeError('not a scrypt hash in the PHC string format')
+  }
   const expected = Buffer.from(hash, 'base64')
-  const actual = await derive(password, Buffer.from(salt, 'base64'), expected.length, options(Number(ln), Number(r), Number(p)))
+  const actual = await derive(
+    password,
+    Buffer.from(salt, 'base64'),
+    expected.length,
+    options(Number(ln), Number(r), Number(p))
+  )
   return timingSafeEqual(actual, expected)
 }
 

@@ -1,12 +1,20 @@
-/** Who may do what: permissions, the roles that bundle them, and what a token says of its bearer. */
+/**
+ * Who may do what: permissions, the roles that bundle them, and what a token says of its bearer.
+ */
 import { NodeNameSchema } from '../../schemas/names.ts'
 
 const NODE_NAME = new RegExp(NodeNameSchema.pattern ?? '', 'u')
 
 /** Every permission there is. */
-export const PERMISSIONS = ['limits:read', 'limits:write', 'sessions:read', 'sessions:write', 'policy:write'] as const
+export const PERMISSIONS = [
+  'limits:read',
+  'limits:write',
+  'sessions:read',
+  'sessions:write',
+  'policy:write'
+] as const
 
-export type Permission = typeof PERMISSIONS[number]
+export type Permission = (typeof PERMISSIONS)[number]
 
 /** The roles, and what each may do. */
 export const ROLES = new Map<string, readonly Permission[]>([
@@ -26,25 +34,34 @@ export interface Caller {
   /** The roles that the token names, whether they are known or not. */
   roles: readonly string[]
   permissions: ReadonlySet<Permission>
-  /** The switch node whose sessions are the only ones that the caller may touch; undefined for any, '' for none. */
+  /**
+   * The switch node whose sessions are the only ones that the caller may touch; undefined for any,
+   * '' for none.
+   */
   node: string | undefined
 }
 
 /**
- * Reads a verified token's claims: `sub` or `username`; `role` or `roles`; `permissions`; `scope` (RFC 8693, 4.2).
- * What is unknown or of another type grants nothing.
+ * Reads a verified token's claims: `sub` or `username`; `role` or `roles`; `permissions`; `scope`
+ * (RFC 8693, 4.2). What is unknown or of another type grants nothing.
  * @param bindNodes - whether a `node` claim binds; one that names no node then binds to none
  */
 export function callerOf (claims: Record<string, unknown>, bindNodes = false): Caller {
   const roles = [...texts(claims.role), ...texts(claims.roles)]
   const granted = roles.flatMap((role) => ROLES.get(role) ?? [])
-  const named = [...texts(claims.permissions), ...(typeof claims.scope === 'string' ? claims.scope.split(' ') : [])]
+  const named = [
+    ...texts(claims.permissions),
+    ...(typeof claims.scope === 'string' ? claims.scope.split(' ') : [])
+  ]
   return {
     username: [claims.sub, claims.username].find((name) => typeof name === 'string'),
     issuer: textOf(claims.iss),
     tokenId: textOf(claims.jti),
     roles,
-    permissions: new Set([...granted, ...PERMISSIONS.filter((permission) => named.includes(permission))]),
+    permissions: new Set([
+      ...granted,
+      ...PERMISSIONS.filter((permission) => named.includes(permission))
+    ]),
     node: bindNodes && 'node' in claims ? nodeOf(claims.node) : undefined
   }
 }

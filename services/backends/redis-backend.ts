@@ -19,7 +19,10 @@ import { Replay } from '../outage/replay.ts'
 import { ResilientLimitsStore } from '../outage/resilient-limits-store.ts'
 import { ResilientSessionStore, type OutageMode } from '../outage/resilient-session-store.ts'
 
-/** How long the mirror remembers an id that has ended, in milliseconds: long enough for a late retry. */
+/**
+ * How long the mirror remembers an id that has ended, in milliseconds: long enough for a late
+ * retry.
+ */
 const MIRROR_ENDED_MEMORY_MS = 120_000
 /** How long a question waits for a connection that was cut, in milliseconds. */
 const RECONNECT_WAIT_MS = 100
@@ -31,9 +34,22 @@ const REPLICATION_LAG_MS = 10_000
 const steadyClock = () => performance.timeOrigin + performance.now()
 
 /** The stores on Redis, and what starts and stops them. */
-export function redisStores (executor: RedisExecutor, keys: RedisKeys, policy: PolicyCache, malformed: MalformedValues, mode: OutageMode, log: Log) {
+export function redisStores (
+  executor: RedisExecutor,
+  keys: RedisKeys,
+  policy: PolicyCache,
+  malformed: MalformedValues,
+  mode: OutageMode,
+  log: Log
+) {
   const limits = new RedisLimitsStore(executor, keys, policy, malformed)
-  const store = new (executor.isCluster ? RedisClusterSessionStore : RedisSessionStore)(executor, keys, policy, limits, malformed)
+  const store = new (executor.isCluster ? RedisClusterSessionStore : RedisSessionStore)(
+    executor,
+    keys,
+    policy,
+    limits,
+    malformed
+  )
   const known = new LimitCache(new MemoryLimitsStore(policy, steadyClock), steadyClock)
   const mirror = new MemorySessionStore(known.mirror, policy, steadyClock, MIRROR_ENDED_MEMORY_MS)
   const outbox = new Outbox()
@@ -41,7 +57,9 @@ export function redisStores (executor: RedisExecutor, keys: RedisKeys, policy: P
   const check = async () => {
     // A new one each time: the generation that this process began may be lost, too.
     const begun = randomUUID()
-    const probes = keys.generations.map(async (key) => await executor.scripts.probe([key], [begun]) as [string, number, string])
+    const probes = keys.generations.map(
+      async (key) => (await executor.scripts.probe([key], [begun])) as [string, number, string]
+    )
     const seen = await executor.run(Promise.all(probes))
     learn(Math.min(...seen.map(([, ageMs]) => ageMs)) < LEARNING_MS)
     return {
@@ -51,7 +69,10 @@ export function redisStores (executor: RedisExecutor, keys: RedisKeys, policy: P
   }
   const learn = (learning: boolean) => {
     if (learning && !store.learning) {
-      log.warn({ at_most_seconds: LEARNING_MS / 1000 }, 'Redis began anew: calls that are up may not be known until they are renewed')
+      log.warn(
+        { at_most_seconds: LEARNING_MS / 1000 },
+        'Redis began anew: calls that are up may not be known until they are renewed'
+      )
     } else if (!learning && store.learning) {
       log.info({}, 'every call that is up has had time to be renewed: Redis knows them again')
     }
@@ -64,21 +85,32 @@ export function redisStores (executor: RedisExecutor, keys: RedisKeys, policy: P
       if (told.ended + told.restored > 0) log.info(told, 'Redis was told what it missed')
     },
     settle: async () => await replay.settle(),
-    onGeneration: (generation) => { store.generation = generation },
-    onChange: (open, cause) => open
-      ? log.warn({ err: cause, outage_mode: mode }, 'Redis is away: going on without it')
-      : log.info({}, 'Redis is back')
+    onGeneration: (generation) => {
+      store.generation = generation
+    },
+    onChange: (open, cause) =>
+      open
+        ? log.warn({ err: cause, outage_mode: mode }, 'Redis is away: going on without it')
+        : log.info({}, 'Redis is back')
   })
   return {
     limits: new ResilientLimitsStore(limits, known, breaker),
     sessions: new ResilientSessionStore({
-      store, mirror, known, outbox, breaker, mode, reconnected: async () => await executor.connected(RECONNECT_WAIT_MS)
+      store,
+      mirror,
+      known,
+      outbox,
+      breaker,
+      mode,
+      reconnected: async () => await executor.connected(RECONNECT_WAIT_MS)
     }),
     check,
     requestCount: new RedisRequestCount(executor, keys, () => breaker.open),
     start: async () => {
       await breaker.start()
-      known.start(limits, (error) => log.info({ err: error }, 'the limits could not be read ahead; the next try comes by itself'))
+      known.start(limits, (error) =>
+        log.info({ err: error }, 'the limits could not be read ahead; the next try comes by itself')
+      )
     },
     stop: () => {
       breaker.stop()

@@ -1,4 +1,7 @@
-/** Watches the dependencies in the background, so that a probe is answered at once from what is known. */
+/**
+ * Watches the dependencies in the background, so that a probe is answered at once from what is
+ * known.
+ */
 import type { ComponentHealth, Health } from '../../schemas/health.ts'
 import type { Check } from './check.ts'
 
@@ -6,13 +9,19 @@ import type { Check } from './check.ts'
 export const CHECK_INTERVAL_MS = 250
 /** How long one look may take, in milliseconds. */
 export const CHECK_DEADLINE_MS = 500
-/** A dependency counts as lost only after failing for this long, in milliseconds: a blink is not an outage. */
+/**
+ * A dependency counts as lost only after failing for this long, in milliseconds: a blink is not an
+ * outage.
+ */
 export const LOST_AFTER_MS = 800
 /** A lost dependency counts as back only after being well for this long, in milliseconds. */
 export const BACK_AFTER_MS = 1_000
 
 /** A dependency: how to look at it, and whether the service is ready without it. */
-export interface Dependency { check: Check, required: boolean }
+export interface Dependency {
+  check: Check
+  required: boolean
+}
 
 /** The dependencies by name; null is not configured. */
 export type Dependencies = Record<keyof Health['components'], Dependency | null>
@@ -24,15 +33,25 @@ export class HealthMonitor {
   #onChange: (name: string, status: ComponentHealth['status']) => void
 
   /** @param onChange - told when a dependency is lost or comes back */
-  constructor (dependencies: Dependencies, onChange: (name: string, status: ComponentHealth['status']) => void = () => {}) {
+  constructor (
+    dependencies: Dependencies,
+    onChange: (name: string, status: ComponentHealth['status']) => void = () => {}
+  ) {
     this.#onChange = onChange
     this.#watches = {
-      redis: dependencies.redis && new Watch(dependencies.redis, (status) => this.#onChange('redis', status)),
-      etcd: dependencies.etcd && new Watch(dependencies.etcd, (status) => this.#onChange('etcd', status))
+      redis:
+        dependencies.redis &&
+        new Watch(dependencies.redis, (status) => this.#onChange('redis', status)),
+      etcd:
+        dependencies.etcd &&
+        new Watch(dependencies.etcd, (status) => this.#onChange('etcd', status))
     }
   }
 
-  /** Looks at every dependency once, then goes on doing so. Resolves after the first look, whatever it saw. */
+  /**
+   * Looks at every dependency once, then goes on doing so. Resolves after the first look, whatever
+   * it saw.
+   */
   async start (): Promise<void> {
     await Promise.all(Object.values(this.#watches).map(async (watch) => await watch?.start()))
   }
@@ -50,7 +69,12 @@ export class HealthMonitor {
   get health (): Health {
     const { redis, etcd } = this.#watches
     const lost = [redis, etcd].filter((watch) => watch?.lost === true)
-    const status = this.#draining || lost.some((watch) => watch?.required) ? 'down' : lost.length > 0 ? 'degraded' : 'ok'
+    const status =
+      this.#draining || lost.some((watch) => watch?.required)
+        ? 'down'
+        : lost.length > 0
+          ? 'degraded'
+          : 'ok'
     return { status, components: { redis: componentOf(redis), etcd: componentOf(etcd) } }
   }
 }
@@ -72,7 +96,10 @@ class Watch {
   #timer: NodeJS.Timeout | undefined
   #stopped = false
 
-  constructor ({ check, required }: Dependency, onChange: (status: ComponentHealth['status']) => void) {
+  constructor (
+    { check, required }: Dependency,
+    onChange: (status: ComponentHealth['status']) => void
+  ) {
     this.#check = check
     this.required = required
     this.#onChange = onChange
@@ -93,15 +120,22 @@ class Watch {
   #again (): void {
     if (this.#stopped) return
     this.#timer = setTimeout(() => {
-      void this.#look().then(() => this.#decide()).finally(() => this.#again())
+      void this.#look()
+        .then(() => this.#decide())
+        .finally(() => this.#again())
     }, CHECK_INTERVAL_MS).unref()
   }
 
   async #look (): Promise<void> {
     const started = performance.now()
     const signal = AbortSignal.timeout(CHECK_DEADLINE_MS)
-    const late = new Promise<never>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
-    const up = await Promise.race([this.#asked(signal), late]).then(() => true, () => false)
+    const late = new Promise<never>((_resolve, reject) =>
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    )
+    const up = await Promise.race([this.#asked(signal), late]).then(
+      () => true,
+      () => false
+    )
     const now = performance.now()
     const status = up ? 'up' : 'down'
     if (status !== this.component.status) this.#sameSince = up ? now : started

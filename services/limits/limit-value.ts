@@ -3,17 +3,24 @@ import type { Limit } from '../../schemas/limits.ts'
 import { toTimestamp } from '../clock.ts'
 
 /** A limit that ends by itself. */
-export interface TemporaryLimit { limit: number, expiresAtMs: number, reason: string }
+export interface TemporaryLimit {
+  limit: number
+  expiresAtMs: number
+  reason: string
+}
 
 /**
- * The own limit that a stored text stands for, or undefined when it stands for none: only decimal integers of up to
- * nine digits do. A negative one means unlimited.
+ * The own limit that a stored text stands for, or undefined when it stands for none: only decimal
+ * integers of up to nine digits do. A negative one means unlimited.
  */
 export function parseLimit (text: string): number | undefined {
   return /^-?\d{1,9}$/.test(text) ? Number(text) : undefined
 }
 
-/** A temporary limit as it is stored: `<limit> <end in ms> <reason>`; undefined when it is not of that form. */
+/**
+ * A temporary limit as it is stored: `<limit> <end in ms> <reason>`; undefined when it is not of
+ * that form.
+ */
 export function parseTemporaryLimit (text: string): TemporaryLimit | undefined {
   const parts = /^(\d{1,9}) (\d{1,15}) ([^]*)$/.exec(text)
   if (parts === null) return undefined
@@ -22,7 +29,10 @@ export function parseTemporaryLimit (text: string): TemporaryLimit | undefined {
 
 /** The limit in force: the temporary one, else the user's own, else the policy's. */
 export function limitInForce (
-  username: string, own: number | undefined, temporary: TemporaryLimit | undefined, policyLimit: number
+  username: string,
+  own: number | undefined,
+  temporary: TemporaryLimit | undefined,
+  policyLimit: number
 ): Limit {
   if (temporary !== undefined) {
     return {

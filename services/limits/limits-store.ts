@@ -6,24 +6,31 @@ import type { Page, PageRequest } from '../../schemas/paging.ts'
 export type LimitEntry = [username: string, limit: number]
 
 /**
- * Keeps users' limits. Usernames and limits are valid when they get here. Every method rejects with a ServiceError
- * `store_unavailable` when the store cannot be reached, and has then kept nothing that it knows of.
+ * Keeps users' limits. Usernames and limits are valid when they get here. Every method rejects with
+ * a ServiceError `store_unavailable` when the store cannot be reached, and has then kept nothing
+ * that it knows of.
  */
 export interface LimitsStore {
   /** The limit in force for a user: the temporary one, else the own one, else the policy's. */
-  getLimit (username: string): Promise<Limit>
+  getLimit(username: string): Promise<Limit>
   /** Sets a user's own limit; 0 is unlimited. */
-  setLimit (username: string, limit: number): Promise<void>
+  setLimit(username: string, limit: number): Promise<void>
   /** Removes a user's own limit; false when there was none. */
-  removeLimit (username: string): Promise<boolean>
+  removeLimit(username: string): Promise<boolean>
   /** Sets many own limits, and removes those that are null: all or nothing. */
-  setLimits (limits: Record<string, number | null>): Promise<{ set: number, removed: number }>
-  /** Sets a limit that outranks the own one until `duration` seconds from now. Returns its end in milliseconds since the epoch. */
-  setTemporaryLimit (username: string, change: TemporaryLimitChange): Promise<number>
+  setLimits(limits: Record<string, number | null>): Promise<{ set: number; removed: number }>
+  /**
+   * Sets a limit that outranks the own one until `duration` seconds from now. Returns its end in
+   * milliseconds since the epoch.
+   */
+  setTemporaryLimit(username: string, change: TemporaryLimitChange): Promise<number>
   /** Ends a temporary limit before its time; false when there was none. */
-  removeTemporaryLimit (username: string): Promise<boolean>
-  /** One page of own limits, of users whose name begins with `prefix`. @throws ServiceError `invalid_input` for a cursor of no list */
-  listLimits (prefix: string, page: PageRequest): Promise<Page<LimitEntry>>
+  removeTemporaryLimit(username: string): Promise<boolean>
+  /**
+   * One page of own limits, of users whose name begins with `prefix`. @throws ServiceError
+   * `invalid_input` for a cursor of no list
+   */
+  listLimits(prefix: string, page: PageRequest): Promise<Page<LimitEntry>>
   /** All own limits, in batches, in bounded memory. */
-  allLimits (prefix: string): AsyncIterable<LimitEntry[]>
+  allLimits(prefix: string): AsyncIterable<LimitEntry[]>
 }

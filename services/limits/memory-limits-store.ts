@@ -1,4 +1,7 @@
-/** Limits that live as long as the process: for a first try, for development, and as the twin of the Redis store in tests. */
+/**
+ * Limits that live as long as the process: for a first try, for development, and as the twin of the
+ * Redis store in tests.
+ */
 import type { Clock } from '../clock.ts'
 import type { PolicyCache } from '../policy/policy.ts'
 import { sortedPage } from '../util/sorted-page.ts'
@@ -24,7 +27,12 @@ export class MemoryLimitsStore implements LimitsStore {
   /** The limit in force, at once. */
   limitNow (username: string) {
     const { max_sessions_per_user: policyLimit } = this.#policy.current
-    return limitInForce(username, this.#own.get(username), this.#liveTemporary(username), policyLimit)
+    return limitInForce(
+      username,
+      this.#own.get(username),
+      this.#liveTemporary(username),
+      policyLimit
+    )
   }
 
   /** Takes over what is known of a user's own limit; undefined when it has none. */
@@ -60,7 +68,10 @@ export class MemoryLimitsStore implements LimitsStore {
     return { set, removed }
   }
 
-  async setTemporaryLimit (username: string, { limit, duration, reason }: { limit: number, duration: number, reason?: string }) {
+  async setTemporaryLimit (
+    username: string,
+    { limit, duration, reason }: { limit: number; duration: number; reason?: string }
+  ) {
     const expiresAtMs = this.#clock() + duration * 1000
     this.#temporary.set(username, { limit, expiresAtMs, reason: reason ?? '' })
     return expiresAtMs
@@ -70,7 +81,7 @@ export class MemoryLimitsStore implements LimitsStore {
     return this.#liveTemporary(username) !== undefined && this.#temporary.delete(username)
   }
 
-  async listLimits (prefix: string, { cursor, count }: { cursor: string, count: number }) {
+  async listLimits (prefix: string, { cursor, count }: { cursor: string; count: number }) {
     return sortedPage(this.#withPrefix(prefix), cursor, count)
   }
 

@@ -1,4 +1,7 @@
-/** Decides whether Redis is asked at all: lost at the first failure, back only after it has served for a while. */
+/**
+ * Decides whether Redis is asked at all: lost at the first failure, back only after it has served
+ * for a while.
+ */
 
 /** How often Redis is probed, in milliseconds. */
 const PROBE_INTERVAL_MS = 200
@@ -8,14 +11,23 @@ const BACK_AFTER_MS = 400
 const JITTER_MS = 200
 
 /** What a probe saw: which generation of data Redis holds, and which server processes hold it. */
-export interface Seen { generation: string, servers: string }
+export interface Seen {
+  generation: string
+  servers: string
+}
 
 export interface BreakerOptions {
   /** Asks Redis for what the service needs of it, a write included. */
   probe: () => Promise<Seen>
-  /** Puts things right in a Redis that is back, or that has lost its data. A failure keeps the breaker open. */
+  /**
+   * Puts things right in a Redis that is back, or that has lost its data. A failure keeps the
+   * breaker open.
+   */
   recover: (lostItsData: boolean) => Promise<void>
-  /** Tells Redis what was decided without it while `recover` ran. It has to be quick: whoever asks meanwhile waits for it. */
+  /**
+   * Tells Redis what was decided without it while `recover` ran. It has to be quick: whoever asks
+   * meanwhile waits for it.
+   */
   settle: () => Promise<void>
   /** Told which generation of data Redis holds from now on. */
   onGeneration: (generation: string) => void
@@ -46,7 +58,10 @@ export class Breaker {
     return this.#openSinceMs === undefined ? 0 : performance.now() - this.#openSinceMs
   }
 
-  /** What to wait for until it is decided whether Redis is asked: nothing, but for the last moments of its return. */
+  /**
+   * What to wait for until it is decided whether Redis is asked: nothing, but for the last moments
+   * of its return.
+   */
   decided (): Promise<void> | undefined {
     return this.#closing?.catch(() => {})
   }
@@ -75,22 +90,31 @@ export class Breaker {
     } catch (error) {
       this.trip(error)
     }
-    if (!this.#stopped) this.#timer = setTimeout(() => { void this.#tick() }, PROBE_INTERVAL_MS).unref()
+    if (!this.#stopped) {
+      this.#timer = setTimeout(() => {
+        void this.#tick()
+      }, PROBE_INTERVAL_MS).unref()
+    }
   }
 
   async #look (): Promise<void> {
     const seen = await this.#options.probe()
     const lostItsData = this.#known !== undefined && this.#known.generation !== seen.generation
-    // A restart may be over before anybody misses an answer; what comes back may lack the last that its predecessor was told.
+    // A restart may be over before anybody misses an answer; what comes back may lack the last that
+    // its predecessor was told.
     const restarted = this.#known !== undefined && this.#known.servers !== seen.servers
     if (lostItsData && !this.open) this.trip(new Error('Redis has lost its data'))
-    if (restarted && !this.open) this.trip(new Error('Redis was restarted, or another one took over'))
+    if (restarted && !this.open) {
+      this.trip(new Error('Redis was restarted, or another one took over'))
+    }
     if (this.open) {
       this.#servesSinceMs ??= performance.now() + Math.random() * JITTER_MS
       if (performance.now() - this.#servesSinceMs < BACK_AFTER_MS) return
       await this.#options.recover(lostItsData)
       this.#closing = this.#options.settle().then(() => this.#close(seen))
-      await this.#closing.finally(() => { this.#closing = undefined })
+      await this.#closing.finally(() => {
+        this.#closing = undefined
+      })
     } else if (this.#known === undefined) {
       this.#note(seen)
     }

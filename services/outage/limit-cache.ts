@@ -35,7 +35,9 @@ export class LimitCache {
     this.#clock = clock
   }
 
-  /** How old the knowledge of a user's limit is, in milliseconds; undefined when nothing is known. */
+  /**
+   * How old the knowledge of a user's limit is, in milliseconds; undefined when nothing is known.
+   */
   ageMs (username: string): number | undefined {
     const seenMs = this.#seenMs.get(username) ?? this.#allSeenMs
     return seenMs === undefined ? undefined : Math.max(0, Math.round(this.#clock() - seenMs))
@@ -44,7 +46,11 @@ export class LimitCache {
   /** Notes a limit in force, as it was read. */
   see ({ username, limit, source, expires_at: expiresAt, reason }: Limit): void {
     if (source === 'temporary' && expiresAt !== undefined) {
-      this.mirror.rememberTemporary(username, { limit, expiresAtMs: Date.parse(expiresAt), reason: reason ?? '' })
+      this.mirror.rememberTemporary(username, {
+        limit,
+        expiresAtMs: Date.parse(expiresAt),
+        reason: reason ?? ''
+      })
     } else {
       this.mirror.remember(username, source === 'user' ? limit : undefined)
     }
@@ -65,11 +71,19 @@ export class LimitCache {
     this.#touch(username)
   }
 
-  /** Reads all own limits now and from time to time, so that a user who has not called yet is known too. */
+  /**
+   * Reads all own limits now and from time to time, so that a user who has not called yet is known
+   * too.
+   */
   start (store: LimitsStore, onError: (error: unknown) => void): void {
     const reread = async () => {
       const done = await this.#reread(store).then(() => true, onError)
-      if (!this.#stopped) this.#timer = setTimeout(reread, done === true ? REREAD_INTERVAL_MS : RETRY_INTERVAL_MS).unref()
+      if (!this.#stopped) {
+        this.#timer = setTimeout(
+          reread,
+          done === true ? REREAD_INTERVAL_MS : RETRY_INTERVAL_MS
+        ).unref()
+      }
     }
     void reread()
   }
@@ -89,7 +103,9 @@ export class LimitCache {
     const isOlder = (username: string) => (this.#seenMs.get(username) ?? 0) < startedMs
     let noted = 0
     // Noting 200,000 in one go would hold up everybody for a tenth of a second.
-    const rest = async () => { if (++noted % NOTED_AT_ONCE === 0) await setImmediate() }
+    const rest = async () => {
+      if (++noted % NOTED_AT_ONCE === 0) await setImmediate()
+    }
     for (const username of [...this.#seenMs.keys()]) {
       await rest()
       if (!found.has(username) && isOlder(username)) {

@@ -1,12 +1,18 @@
 /** What was decided while Redis was away and has to be told to it when it is back. */
 import { BoundedMap } from '../util/bounded-map.ts'
 
-/** One thing to be told: a session that ended, or a slot that may have been taken for a caller who was refused. */
+/**
+ * One thing to be told: a session that ended, or a slot that may have been taken for a caller who
+ * was refused.
+ */
 export type Message =
-  | { kind: 'ended', username: string | undefined, reason: string }
-  | { kind: 'undo', username: string, ttlMs: number }
+  | { kind: 'ended'; username: string | undefined; reason: string }
+  | { kind: 'undo'; username: string; ttlMs: number }
 
-/** The most messages that are kept; past that the oldest is given up, and its lease ends by its time to live. */
+/**
+ * The most messages that are kept; past that the oldest is given up, and its lease ends by its time
+ * to live.
+ */
 const MOST_MESSAGES = 200_000
 
 /** Holds the last message about each session id. */
@@ -36,7 +42,7 @@ export class Outbox {
 
   /** The sessions that were found to be up since the last call. */
   takeUp (): string[] {
-    const ids = [...this.#up ?? []]
+    const ids = [...(this.#up ?? [])]
     this.#up?.clear()
     return ids
   }

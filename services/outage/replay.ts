@@ -19,7 +19,10 @@ const CLUSTER_CONCURRENCY = 16
 const CATCH_UP_ROUNDS = 20
 
 /** How many sessions Redis was told of. */
-interface Told { ended: number, restored: number }
+interface Told {
+  ended: number
+  restored: number
+}
 
 /** Puts the mirror's leases and the outbox into Redis. */
 export class Replay {
@@ -29,7 +32,13 @@ export class Replay {
   #mirror: MemorySessionStore
   #outbox: Outbox
 
-  constructor (executor: RedisExecutor, keys: RedisKeys, store: RedisSessionStore, mirror: MemorySessionStore, outbox: Outbox) {
+  constructor (
+    executor: RedisExecutor,
+    keys: RedisKeys,
+    store: RedisSessionStore,
+    mirror: MemorySessionStore,
+    outbox: Outbox
+  ) {
     this.#executor = executor
     this.#keys = keys
     this.#store = store
@@ -38,9 +47,10 @@ export class Replay {
   }
 
   /**
-   * Ends first, so that what was released does not return; then every lease that is live here; then what was decided
-   * meanwhile, but for a little, which `settle` tells.
-   * @param endedWithinMs - Redis is told again what ended within this time: it may have lost it, or never have had it
+   * Ends first, so that what was released does not return; then every lease that is live here; then
+   * what was decided meanwhile, but for a little, which `settle` tells.
+   * @param endedWithinMs - Redis is told again what ended within this time: it may have lost it, or
+   * never have had it
    * @returns how many of each were told
    * @throws ServiceError `store_unavailable`: what was not told yet is kept
    */
@@ -52,7 +62,9 @@ export class Replay {
       this.#outbox.put(id, { kind: 'ended', username, reason: 'ended before' })
     }
     const { cluster } = this.#keys
-    const batches = cluster ? batchesByUser(this.#mirror.mirrored()) : inBatches(this.#mirror.mirrored())
+    const batches = cluster
+      ? batchesByUser(this.#mirror.mirrored())
+      : inBatches(this.#mirror.mirrored())
     const worker = async () => {
       for (const batch of batches) {
         await this.#restore(batch)
@@ -61,7 +73,7 @@ export class Replay {
     }
     await Promise.all(Array.from({ length: cluster ? CLUSTER_CONCURRENCY : CONCURRENCY }, worker))
     for (let round = 0; round < CATCH_UP_ROUNDS; round++) {
-      if (await this.#catchUp(told) < BATCH) break
+      if ((await this.#catchUp(told)) < BATCH) break
     }
     return told
   }
@@ -71,7 +83,7 @@ export class Replay {
     // Whoever was let through before this began has noted what came of it by then.
     await setImmediate()
     const told = { ended: 0, restored: 0 }
-    while (await this.#catchUp(told) > 0);
+    while ((await this.#catchUp(told)) > 0);
     this.#outbox.forgetUp()
   }
 
@@ -89,13 +101,15 @@ export class Replay {
   async #end (told: Told): Promise<void> {
     while (this.#outbox.size > 0) {
       const messages = this.#outbox.take(BATCH)
-      await Promise.all(messages.map(async ([sessionId, message]) => {
-        await (message.kind === 'ended'
-          ? this.#store.endUnknown(sessionId, message.username, message.reason)
-          : this.#store.undoAcquire(sessionId, message.username, message.ttlMs))
-        this.#outbox.settle(sessionId, message)
-        told.ended++
-      }))
+      await Promise.all(
+        messages.map(async ([sessionId, message]) => {
+          await (message.kind === 'ended'
+            ? this.#store.endUnknown(sessionId, message.username, message.reason)
+            : this.#store.undoAcquire(sessionId, message.username, message.ttlMs))
+          this.#outbox.settle(sessionId, message)
+          told.ended++
+        })
+      )
     }
   }
 
@@ -103,11 +117,23 @@ export class Replay {
     const keys: string[] = []
     const args: Array<string | number> = [RECORD_GRACE_MS, this.#keys.nodeLeasesPrefix]
     for (const { sessionId, lease, remainingMs } of batch) {
-      keys.push(this.#keys.lease(lease.username, sessionId), this.#keys.user('user-leases', lease.username))
-      args.push(lease.username, sessionId, Math.ceil(remainingMs), lease.startedMs, lease.node, encodeDetails(lease.details))
+      keys.push(
+        this.#keys.lease(lease.username, sessionId),
+        this.#keys.user('user-leases', lease.username)
+      )
+      args.push(
+        lease.username,
+        sessionId,
+        Math.ceil(remainingMs),
+        lease.startedMs,
+        lease.node,
+        encodeDetails(lease.details)
+      )
     }
-    const codes = await this.#executor.run(this.#executor.scripts.restore(keys, args)) as number[]
-    codes.forEach((code, i) => { if (code !== 1) this.#mirror.forget(batch[i]?.sessionId ?? '') })
+    const codes = (await this.#executor.run(this.#executor.scripts.restore(keys, args))) as number[]
+    codes.forEach((code, i) => {
+      if (code !== 1) this.#mirror.forget(batch[i]?.sessionId ?? '')
+    })
     await this.#store.noteRestored(batch.filter((_one, i) => codes[i] === 1))
   }
 }

@@ -1,4 +1,7 @@
-/** Limits that can be read while Redis is away: as they were last seen, and saying so. Writes need Redis. */
+/**
+ * Limits that can be read while Redis is away: as they were last seen, and saying so. Writes need
+ * Redis.
+ */
 import type { Limit, TemporaryLimitChange } from '../../schemas/limits.ts'
 import type { PageRequest } from '../../schemas/paging.ts'
 import { storeUnavailable } from '../errors.ts'
@@ -19,7 +22,10 @@ export class ResilientLimitsStore implements LimitsStore {
     this.#breaker = breaker
   }
 
-  /** @throws ServiceError `store_unavailable` when Redis is away and nothing is known of this user: no default is made up */
+  /**
+   * @throws ServiceError `store_unavailable` when Redis is away and nothing is known of this user:
+   * no default is made up
+   */
   async getLimit (username: string): Promise<Limit> {
     try {
       const limit = await this.#ask(async () => await this.#store.getLimit(username))
@@ -45,13 +51,21 @@ export class ResilientLimitsStore implements LimitsStore {
 
   async setLimits (limits: Record<string, number | null>) {
     const result = await this.#ask(async () => await this.#store.setLimits(limits))
-    for (const [username, limit] of Object.entries(limits)) this.#known.seeOwn(username, limit ?? undefined)
+    for (const [username, limit] of Object.entries(limits)) {
+      this.#known.seeOwn(username, limit ?? undefined)
+    }
     return result
   }
 
   async setTemporaryLimit (username: string, change: TemporaryLimitChange) {
-    const expiresAtMs = await this.#ask(async () => await this.#store.setTemporaryLimit(username, change))
-    this.#known.mirror.rememberTemporary(username, { limit: change.limit, expiresAtMs, reason: change.reason ?? '' })
+    const expiresAtMs = await this.#ask(
+      async () => await this.#store.setTemporaryLimit(username, change)
+    )
+    this.#known.mirror.rememberTemporary(username, {
+      limit: change.limit,
+      expiresAtMs,
+      reason: change.reason ?? ''
+    })
     return expiresAtMs
   }
 
@@ -69,7 +83,7 @@ export class ResilientLimitsStore implements LimitsStore {
     return this.#store.allLimits(prefix)
   }
 
-  async #ask<T> (question: () => Promise<T>): Promise<T> {
+  async #ask<T>(question: () => Promise<T>): Promise<T> {
     await this.#breaker.decided()
     if (this.#breaker.open) throw storeUnavailable(new Error('Redis is known to be away'))
     try {

@@ -1,6 +1,7 @@
 /**
- * Admission that outlives Redis. Every lease that passes through here is mirrored in the process; while Redis is away
- * the mirror decides, as the outage mode says, and when Redis is back it is told.
+ * Admission that outlives Redis. Every lease that passes through here is mirrored in the process;
+ * while Redis is away the mirror decides, as the outage mode says, and when Redis is back it is
+ * told.
  */
 import type { Count } from '../../schemas/counts.ts'
 import type { PageRequest } from '../../schemas/paging.ts'
@@ -8,7 +9,15 @@ import { storeUnavailable } from '../errors.ts'
 import type { MemorySessionStore } from '../sessions/memory/memory-session-store.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
 import type {
-  AcquireRequest, AcquireResult, Admitted, NodeReconciliation, ReconcileResult, ReleaseResult, RenewRequest, RenewResult, SessionStore,
+  AcquireRequest,
+  AcquireResult,
+  Admitted,
+  NodeReconciliation,
+  ReconcileResult,
+  ReleaseResult,
+  RenewRequest,
+  RenewResult,
+  SessionStore,
   TerminateResult
 } from '../sessions/session-store.ts'
 import type { Breaker } from './breaker.ts'
@@ -16,7 +25,9 @@ import type { LimitCache } from './limit-cache.ts'
 import type { Outbox } from './outbox.ts'
 import { isUnavailable } from './unavailable.ts'
 
-/** What an admission does while Redis is away: decide by the mirror, refuse, or let everybody in. */
+/**
+ * What an admission does while Redis is away: decide by the mirror, refuse, or let everybody in.
+ */
 export type OutageMode = 'local' | 'deny' | 'allow'
 
 /** What the resilient store is made of. */
@@ -48,9 +59,14 @@ export class ResilientSessionStore implements SessionStore {
     await breaker.decided()
     const asked = !breaker.open
     try {
-      const result = await this.#ask((again) => store.acquire(again ? { ...request, again } : request))
-      // An answer from before the outage: the mirror has decided without it meanwhile, and has to have room for it.
-      if (breaker.open && mode === 'local' && isFresh(result, request.ttlMs)) return await this.#acquireLate(request, result)
+      const result = await this.#ask((again) =>
+        store.acquire(again ? { ...request, again } : request)
+      )
+      // An answer from before the outage: the mirror has decided without it meanwhile, and has to
+      // have room for it.
+      if (breaker.open && mode === 'local' && isFresh(result, request.ttlMs)) {
+        return await this.#acquireLate(request, result)
+      }
       if (!request.dryRun) this.#noteAcquired(request, result)
       return result
     } catch (error) {
@@ -63,7 +79,9 @@ export class ResilientSessionStore implements SessionStore {
     const { store, mirror, outbox } = this.#parts
     try {
       const results = await this.#ask(() => store.renew(requests, ttlMs))
-      requests.forEach((request, i) => { if (results[i] !== undefined) this.#noteRenewed(request, results[i], ttlMs) })
+      requests.forEach((request, i) => {
+        if (results[i] !== undefined) this.#noteRenewed(request, results[i], ttlMs)
+      })
       return results
     } catch (error) {
       if (!isUnavailable(error)) throw error
@@ -76,7 +94,11 @@ export class ResilientSessionStore implements SessionStore {
     }
   }
 
-  async release (sessionId: string, username: string | undefined, reason: string): Promise<ReleaseResult> {
+  async release (
+    sessionId: string,
+    username: string | undefined,
+    reason: string
+  ): Promise<ReleaseResult> {
     const { store, mirror, outbox } = this.#parts
     try {
       const result = await this.#ask(() => store.release(sessionId, username, reason))
@@ -104,7 +126,9 @@ export class ResilientSessionStore implements SessionStore {
       const result = await mirror.reconcileNode(report)
       if (result.outcome !== 'reconciled') return result
       for (const { sessionId } of report.sessions) outbox.up(sessionId)
-      for (const id of result.releasedIds ?? []) outbox.put(id, { kind: 'ended', username: undefined, reason: 'missing on its node' })
+      for (const id of result.releasedIds ?? []) {
+        outbox.put(id, { kind: 'ended', username: undefined, reason: 'missing on its node' })
+      }
       return { ...result, degraded: true }
     }
   }
@@ -131,7 +155,11 @@ export class ResilientSessionStore implements SessionStore {
     } catch (error) {
       const ageMs = known.ageMs(username)
       if (!isUnavailable(error) || ageMs === undefined) throw error
-      return { ...await mirror.getCount(username), degraded: true, stale_ms: Math.max(ageMs, Math.round(breaker.openForMs)) }
+      return {
+        ...(await mirror.getCount(username)),
+        degraded: true,
+        stale_ms: Math.max(ageMs, Math.round(breaker.openForMs))
+      }
     }
   }
 
@@ -145,7 +173,10 @@ export class ResilientSessionStore implements SessionStore {
     }
   }
 
-  async listSessions (filter: { username?: string | undefined, node?: string | undefined }, page: PageRequest) {
+  async listSessions (
+    filter: { username?: string | undefined; node?: string | undefined },
+    page: PageRequest
+  ) {
     return await this.#ask(async () => await this.#parts.store.listSessions(filter, page))
   }
 
@@ -177,8 +208,11 @@ export class ResilientSessionStore implements SessionStore {
     await this.#ask(async () => await this.#parts.store.keepSweep(forMs))
   }
 
-  /** Asks Redis; once more if the first try was lost, for every verb can be repeated by its session id. */
-  async #ask<T> (question: (again: boolean) => Promise<T>): Promise<T> {
+  /**
+   * Asks Redis; once more if the first try was lost, for every verb can be repeated by its session
+   * id.
+   */
+  async #ask<T>(question: (again: boolean) => Promise<T>): Promise<T> {
     const { breaker, reconnected } = this.#parts
     await breaker.decided()
     if (breaker.open) throw storeUnavailable(new Error('Redis is known to be away'))
@@ -187,7 +221,7 @@ export class ResilientSessionStore implements SessionStore {
     } catch (error) {
       if (!isUnavailable(error)) throw error
       try {
-        if (!breaker.open && await reconnected()) return await question(true)
+        if (!breaker.open && (await reconnected())) return await question(true)
       } catch (again) {
         if (!isUnavailable(again)) throw again
       }
@@ -196,11 +230,20 @@ export class ResilientSessionStore implements SessionStore {
     }
   }
 
-  /** @param asked - whether Redis was asked, so that it may have taken the slot though no answer came */
-  async #acquireLocally (request: AcquireRequest, asked: boolean, cause: unknown): Promise<AcquireResult> {
+  /**
+   * @param asked - whether Redis was asked, so that it may have taken the slot though no answer
+   * came
+   */
+  async #acquireLocally (
+    request: AcquireRequest,
+    asked: boolean,
+    cause: unknown
+  ): Promise<AcquireResult> {
     const { mirror, outbox, mode } = this.#parts
     const { sessionId, username, ttlMs, dryRun } = request
-    const undo = () => { if (asked && !dryRun) outbox.put(sessionId, { kind: 'undo', username, ttlMs }) }
+    const undo = () => {
+      if (asked && !dryRun) outbox.put(sessionId, { kind: 'undo', username, ttlMs })
+    }
     if (mode === 'deny') {
       undo()
       throw cause
@@ -210,7 +253,9 @@ export class ResilientSessionStore implements SessionStore {
     if (result.outcome === 'admitted' || result.outcome === 'refreshed') {
       if (!dryRun) {
         outbox.up(sessionId)
-        for (const id of result.terminated) outbox.put(id, { kind: 'ended', username, reason: 'terminated' })
+        for (const id of result.terminated) {
+          outbox.put(id, { kind: 'ended', username, reason: 'terminated' })
+        }
       }
     }
     return { ...result, degraded: true }
@@ -220,10 +265,15 @@ export class ResilientSessionStore implements SessionStore {
     for (const id of result.terminated) this.#parts.mirror.forget(id, request.username)
     this.#parts.known.seeInForce(request.username, result.limit)
     const again = await this.#acquireLocally(request, true, undefined)
-    return again.outcome === 'admitted' ? { ...again, terminated: [...result.terminated, ...again.terminated] } : again
+    return again.outcome === 'admitted'
+      ? { ...again, terminated: [...result.terminated, ...again.terminated] }
+      : again
   }
 
-  #noteAcquired ({ username, sessionId, ttlMs, node = '', details }: AcquireRequest, result: AcquireResult): void {
+  #noteAcquired (
+    { username, sessionId, ttlMs, node = '', details }: AcquireRequest,
+    result: AcquireResult
+  ): void {
     const { mirror, known } = this.#parts
     if (result.outcome === 'ended') mirror.forget(sessionId, username)
     if (result.outcome === 'limit_reached') known.seeInForce(username, result.limit)
@@ -231,7 +281,11 @@ export class ResilientSessionStore implements SessionStore {
     known.seeInForce(username, result.limit)
     for (const id of result.terminated) mirror.forget(id, username)
     if (result.outcome === 'admitted') {
-      mirror.take(sessionId, { username, node, details, startedMs: Date.parse(result.session.started_at ?? '') }, ttlMs)
+      mirror.take(
+        sessionId,
+        { username, node, details, startedMs: Date.parse(result.session.started_at ?? '') },
+        ttlMs
+      )
     } else if (!mirror.prolong(sessionId, username, ttlMs)) {
       mirror.remember(result.session, ttlMs)
     }

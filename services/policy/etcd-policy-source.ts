@@ -1,21 +1,32 @@
-/** A policy in etcd, where Voice Ferry keeps its configuration: JSON under one key, with the members of the API. */
+/**
+ * A policy in etcd, where Voice Ferry keeps its configuration: JSON under one key, with the members
+ * of the API.
+ */
 import { POLICY_FIELDS, type Policy } from '../../schemas/policy.ts'
 import { storeUnavailable } from '../errors.ts'
 import type { EtcdClient } from '../etcd/etcd-client.ts'
 import type { MalformedValues } from '../util/malformed-values.ts'
 import { InvalidPolicyError, type PolicySource } from './policy.ts'
 
-/** How long one question to etcd may take, in milliseconds: so that a change is in force everywhere within a second. */
+/**
+ * How long one question to etcd may take, in milliseconds: so that a change is in force everywhere
+ * within a second.
+ */
 const DEADLINE_MS = 400
 /** How often a change is tried when others change the policy at the same time. */
 const TRIES = 5
 
 /**
- * Keeps the policy in etcd. What is missing falls back to the settings; a value that cannot be used is noted once, and
- * refused as a whole, so that a slip of the pen changes nothing.
+ * Keeps the policy in etcd. What is missing falls back to the settings; a value that cannot be used
+ * is noted once, and refused as a whole, so that a slip of the pen changes nothing.
  * @param defaults - what the settings say, for what is not stored
  */
-export function etcdPolicySource (etcd: EtcdClient, key: string, defaults: Policy, malformed: MalformedValues): PolicySource {
+export function etcdPolicySource (
+  etcd: EtcdClient,
+  key: string,
+  defaults: Policy,
+  malformed: MalformedValues
+): PolicySource {
   const get = async () => await etcd.get(key, AbortSignal.timeout(DEADLINE_MS))
   let lastGood: StoredPolicy = {}
   let notedRevision: number | undefined
@@ -36,7 +47,14 @@ export function etcdPolicySource (etcd: EtcdClient, key: string, defaults: Polic
         for (let i = 0; i < TRIES; i++) {
           const { value, revision } = await get()
           const stored = { ...parsedOr(lastGood, value), ...change }
-          if (await etcd.putIfUnchanged(key, JSON.stringify(stored), revision, AbortSignal.timeout(DEADLINE_MS))) {
+          if (
+            await etcd.putIfUnchanged(
+              key,
+              JSON.stringify(stored),
+              revision,
+              AbortSignal.timeout(DEADLINE_MS)
+            )
+          ) {
             lastGood = stored
             return { ...defaults, ...policyIn(stored) }
           }
@@ -52,7 +70,10 @@ export function etcdPolicySource (etcd: EtcdClient, key: string, defaults: Polic
 /** A policy as it is stored: members that are none of ours are others', and kept. */
 type StoredPolicy = Partial<Policy> & Record<string, unknown>
 
-/** What is stored, for a change on top of it; in place of what cannot be used, what could be used last. */
+/**
+ * What is stored, for a change on top of it; in place of what cannot be used, what could be used
+ * last.
+ */
 function parsedOr (lastGood: StoredPolicy, text: string | undefined): StoredPolicy {
   try {
     return parse(text)
@@ -64,7 +85,11 @@ function parsedOr (lastGood: StoredPolicy, text: string | undefined): StoredPoli
 
 /** The members that are a policy's. */
 function policyIn (stored: StoredPolicy): Partial<Policy> {
-  return Object.fromEntries(Object.keys(POLICY_FIELDS).flatMap((field) => stored[field] === undefined ? [] : [[field, stored[field]]]))
+  return Object.fromEntries(
+    Object.keys(POLICY_FIELDS).flatMap((field) =>
+      stored[field] === undefined ? [] : [[field, stored[field]]]
+    )
+  )
 }
 
 /** @throws InvalidPolicyError when the text is no policy */
@@ -76,10 +101,14 @@ function parse (text: string | undefined): StoredPolicy {
   } catch (cause) {
     throw new InvalidPolicyError('not JSON', { cause })
   }
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new InvalidPolicyError('not an object')
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    throw new InvalidPolicyError('not an object')
+  }
   const stored = json as StoredPolicy
   for (const [field, isValid] of Object.entries(POLICY_FIELDS)) {
-    if (stored[field] !== undefined && !isValid(stored[field])) throw new InvalidPolicyError(`${field} cannot be used`)
+    if (stored[field] !== undefined && !isValid(stored[field])) {
+      throw new InvalidPolicyError(`${field} cannot be used`)
+    }
   }
   return stored
 }

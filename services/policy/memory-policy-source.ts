@@ -6,7 +6,11 @@ import type { PolicySource } from './policy.ts'
 export function memoryPolicySource (initial: Policy): PolicySource {
   let policy = initial
   return {
-    async read () { return policy },
-    async update (change) { return (policy = { ...policy, ...change }) }
+    async read () {
+      return policy
+    },
+    async update (change) {
+      return (policy = { ...policy, ...change })
+    }
   }
 }

@@ -1,18 +1,24 @@
-/** The policy in force: read from where it is kept, at hand without waiting, and the same on every replica within a second. */
+/**
+ * The policy in force: read from where it is kept, at hand without waiting, and the same on every
+ * replica within a second.
+ */
 import type { Policy, PolicyChange } from '../../schemas/policy.ts'
 
 /** Where a policy is kept. */
 export interface PolicySource {
   /** The policy as it is stored, what is missing filled up from the settings. */
-  read (): Promise<Policy>
+  read(): Promise<Policy>
   /** Stores a change and returns the whole policy that is in force then. */
-  update (change: PolicyChange): Promise<Policy>
+  update(change: PolicyChange): Promise<Policy>
 }
 
 /** A stored policy that cannot be used. The one before it stays in force. */
 export class InvalidPolicyError extends Error {}
 
-/** How sure the policy in force is: as stored, as last read from a source that is away, or as it was before a value that cannot be used. */
+/**
+ * How sure the policy in force is: as stored, as last read from a source that is away, or as it was
+ * before a value that cannot be used.
+ */
 export type PolicyStatus = 'current' | 'stale' | 'invalid'
 
 /** How often a replica reads the policy anew, in milliseconds: well within the promised second. */
@@ -33,7 +39,11 @@ export class PolicyCache {
    * @param initial - what holds until the source has answered once
    * @param onChange - told of every policy that differs from the one before
    */
-  constructor (source: PolicySource, initial: Policy, onChange: (policy: Policy) => void = () => {}) {
+  constructor (
+    source: PolicySource,
+    initial: Policy,
+    onChange: (policy: Policy) => void = () => {}
+  ) {
     this.#source = source
     this.#current = initial
     this.#onChange = onChange
@@ -72,8 +82,8 @@ export class PolicyCache {
   }
 
   /**
-   * Reads the policy now and from then on; while its source does not answer, the last known one holds.
-   * Resolves after the first reading, whatever came of it.
+   * Reads the policy now and from then on; while its source does not answer, the last known one
+   * holds. Resolves after the first reading, whatever came of it.
    */
   async start (onError: (error: unknown) => void): Promise<void> {
     const tick = async () => {

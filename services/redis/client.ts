@@ -1,30 +1,43 @@
-/** Makes the Redis client, for one server, Sentinels or a Cluster: it fails at once rather than queues, and reconnects for ever. */
+/**
+ * Makes the Redis client, for one server, Sentinels or a Cluster: it fails at once rather than
+ * queues, and reconnects for ever.
+ */
 import { Cluster, Redis, type ClusterOptions, type Command, type RedisOptions } from 'ioredis'
 import type { Settings } from '../../schemas/settings.ts'
 
 /** PEM texts for TLS. */
-export interface TlsOptions { ca?: string, cert?: string, key?: string }
+export interface TlsOptions {
+  ca?: string
+  cert?: string
+  key?: string
+}
 
-/** Replies by which a server says that it is not, or no longer, the one to talk to: the connection is made anew. */
+/**
+ * Replies by which a server says that it is not, or no longer, the one to talk to: the connection
+ * is made anew.
+ */
 const NOT_THE_ONE = /^(READONLY|NOREPLICAS|LOADING)/
 
 const retryStrategy = (attempt: number) => Math.min(50 * attempt, 500)
 
 /**
- * A Cluster client that refuses while it is not connected. Its own `enableOfflineQueue: false` would do that too, but also
- * refuse whatever is asked of a single node while that is being connected to: after every start and every move of slots.
+ * A Cluster client that refuses while it is not connected. Its own `enableOfflineQueue: false`
+ * would do that too, but also refuse whatever is asked of a single node while that is being
+ * connected to: after every start and every move of slots.
  */
 class PromptCluster extends Cluster {
   override sendCommand (command: Command, ...more: [stream?: never, node?: never]): unknown {
-    if (this.status === 'ready' || command.name === 'cluster') return super.sendCommand(command, ...more)
+    if (this.status === 'ready' || command.name === 'cluster') {
+      return super.sendCommand(command, ...more)
+    }
     command.reject(new Error(`The Cluster client is not connected: ${this.status}`))
     return command.promise
   }
 }
 
 /**
- * A client for the configured Redis, not connected yet. Commands while it is down are rejected at once, and none is
- * sent twice. A Cluster is given as a Redis: it takes the same commands.
+ * A client for the configured Redis, not connected yet. Commands while it is down are rejected at
+ * once, and none is sent twice. A Cluster is given as a Redis: it takes the same commands.
  */
 export function connectRedis (settings: Settings, tls: TlsOptions): Redis {
   const { REDIS_URL: url, REDIS_HOST: host, REDIS_PORT: port, REDIS_DB: db } = settings
@@ -34,15 +47,20 @@ export function connectRedis (settings: Settings, tls: TlsOptions): Redis {
     const cluster = new PromptCluster(hostList(nodes), clusterOptions(options))
     return cluster.on('+node', inOnePiece) as unknown as Redis
   }
-  if (sentinels !== undefined) return inOnePiece(new Redis({ ...options, ...sentinelOptions(settings, tls, sentinels), db }))
-  return inOnePiece(url === undefined
-    ? new Redis({ ...options, host: host ?? '127.0.0.1', port, db })
-    : new Redis(url, new URL(url).pathname.length > 1 ? options : { ...options, db }))
+  if (sentinels !== undefined) {
+    return inOnePiece(new Redis({ ...options, ...sentinelOptions(settings, tls, sentinels), db }))
+  }
+  return inOnePiece(
+    url === undefined
+      ? new Redis({ ...options, host: host ?? '127.0.0.1', port, db })
+      : new Redis(url, new URL(url).pathname.length > 1 ? options : { ...options, db })
+  )
 }
 
 /**
- * Sends in one piece what is asked in one turn of the event loop: the write is what a command costs most. The client's own
- * `enableAutoPipelining` does so at a higher price, and sends scripts to the wrong node of a Cluster.
+ * Sends in one piece what is asked in one turn of the event loop: the write is what a command costs
+ * most. The client's own `enableAutoPipelining` does so at a higher price, and sends scripts to the
+ * wrong node of a Cluster.
  */
 function inOnePiece (client: Redis): Redis {
   const send = client.sendCommand.bind(client)
@@ -74,9 +92,11 @@ function connectionOptions (settings: Settings, tls: TlsOptions) {
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     connectTimeout: 1000,
-    // Long enough that a process which was held up itself does not take its own delay for a dead connection.
+    // Long enough that a process which was held up itself does not take its own delay for a dead
+    // connection.
     socketTimeout: 2500,
-    // A frozen server never says goodbye; nobody connects to the next one before it has, or this is over.
+    // A frozen server never says goodbye; nobody connects to the next one before it has, or this is
+    // over.
     disconnectTimeout: 100,
     // Redis guesses how long loading will take, and may be far out.
     maxLoadingRetryTime: 500,
@@ -88,9 +108,16 @@ function connectionOptions (settings: Settings, tls: TlsOptions) {
   } satisfies RedisOptions
 }
 
-/** `failoverDetector` listens to the Sentinels, so that a master that is frozen is left when they name another. */
+/**
+ * `failoverDetector` listens to the Sentinels, so that a master that is frozen is left when they
+ * name another.
+ */
 function sentinelOptions (settings: Settings, tls: TlsOptions, sentinels: string) {
-  const { REDIS_SENTINEL_MASTER: name, REDIS_SENTINEL_USERNAME: user, REDIS_SENTINEL_PASSWORD: password } = settings
+  const {
+    REDIS_SENTINEL_MASTER: name,
+    REDIS_SENTINEL_USERNAME: user,
+    REDIS_SENTINEL_PASSWORD: password
+  } = settings
   return {
     sentinels: hostList(sentinels),
     name,
@@ -105,22 +132,33 @@ function sentinelOptions (settings: Settings, tls: TlsOptions, sentinels: string
   } satisfies RedisOptions
 }
 
-function clusterOptions ({ lazyConnect, retryStrategy, ...redisOptions }: ReturnType<typeof connectionOptions>) {
+function clusterOptions ({
+  lazyConnect,
+  retryStrategy,
+  ...redisOptions
+}: ReturnType<typeof connectionOptions>) {
   return {
     lazyConnect,
     redisOptions,
     clusterRetryStrategy: retryStrategy,
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
-    // A frozen master answers with no MOVED: its successor is found by asking, and any node may be the frozen one.
+    // A frozen master answers with no MOVED: its successor is found by asking, and any node may be
+    // the frozen one.
     slotsRefreshTimeout: 300,
     slotsRefreshInterval: 1000
   } satisfies ClusterOptions
 }
 
-function hostList (text: string): Array<{ host: string, port: number }> {
+function hostList (text: string): Array<{ host: string; port: number }> {
   return text.split(',').map((pair) => {
     const at = pair.lastIndexOf(':')
-    return { host: pair.slice(0, at).trim().replace(/^\[|\]$/g, ''), port: Number(pair.slice(at + 1)) }
+    return {
+      host: pair
+        .slice(0, at)
+        .trim()
+        .replace(/^\[|\]$/g, ''),
+      port: Number(pair.slice(at + 1))
+    }
   })
 }

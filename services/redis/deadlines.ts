@@ -1,8 +1,14 @@
 /** One deadline for every question under way, and one timer for all of them. */
 
-interface Question { dueMs: number, onLate: () => void }
+interface Question {
+  dueMs: number
+  onLate: () => void
+}
 
-/** Tells whoever waits too long. As all wait equally long, the first that began is the first that is late. */
+/**
+ * Tells whoever waits too long. As all wait equally long, the first that began is the first that is
+ * late.
+ */
 export class Deadlines {
   #afterMs: number
   #waiting = new Set<Question>()
@@ -17,7 +23,9 @@ export class Deadlines {
   begin (onLate: () => void): Question {
     const question = { dueMs: performance.now() + this.#afterMs, onLate }
     this.#waiting.add(question)
-    this.#timer ??= setTimeout(() => { this.#look() }, this.#afterMs).unref()
+    this.#timer ??= setTimeout(() => {
+      this.#look()
+    }, this.#afterMs).unref()
     return question
   }
 
@@ -27,13 +35,16 @@ export class Deadlines {
   }
 
   #look (): void {
-    // A process that was held up itself reads what has arrived meanwhile before it calls anybody late.
+    // A process that was held up itself reads what has arrived meanwhile before it calls anybody
+    // late.
     setImmediate(() => {
       this.#timer = undefined
       const nowMs = performance.now()
       for (const question of this.#waiting) {
         if (question.dueMs > nowMs) {
-          this.#timer = setTimeout(() => { this.#look() }, question.dueMs - nowMs).unref()
+          this.#timer = setTimeout(() => {
+            this.#look()
+          }, question.dueMs - nowMs).unref()
           return
         }
         this.#waiting.delete(question)

@@ -10,8 +10,12 @@ import { loadScripts, type Scripts } from './scripts.ts'
 /** How long one question may take before the store counts as unavailable, in milliseconds. */
 export const DEFAULT_DEADLINE_MS = 200
 
-/** Error replies by which a server says that it cannot serve now; anything else in a reply is a mistake of ours. */
-const CANNOT_SERVE = /^(LOADING|READONLY|OOM|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|NOAUTH|WRONGPASS|NOPERM|UNKILLABLE|EXECABORT|ERR max number of clients|ERR Script attempted to access a non local key)/
+/**
+ * Error replies by which a server says that it cannot serve now; anything else in a reply is a
+ * mistake of ours.
+ */
+const CANNOT_SERVE =
+  /^(LOADING|READONLY|OOM|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|NOAUTH|WRONGPASS|NOPERM|UNKILLABLE|EXECABORT|ERR max number of clients|ERR Script attempted to access a non local key)/
 
 /** A Redis client with deadlines, and the scripts loaded into it. */
 export class RedisExecutor {
@@ -34,25 +38,30 @@ export class RedisExecutor {
    * Waits for a reply, but not longer than the deadline.
    * @throws ServiceError `store_unavailable` when Redis is away, hangs or says that it cannot serve
    */
-  run<T> (reply: Promise<T>): Promise<T> {
+  run<T>(reply: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const question = this.#deadlines.begin(() => {
         reject(storeUnavailable(new Error(`Redis did not answer within ${this.deadlineMs} ms`)))
       })
-      reply.then((value) => {
-        this.#deadlines.end(question)
-        resolve(value)
-      }, (error: unknown) => {
-        this.#deadlines.end(question)
-        reject(isRefusal(error) ? error as Error : storeUnavailable(error))
-      })
+      reply.then(
+        (value) => {
+          this.#deadlines.end(question)
+          resolve(value)
+        },
+        (error: unknown) => {
+          this.#deadlines.end(question)
+          reject(isRefusal(error) ? (error as Error) : storeUnavailable(error))
+        }
+      )
     })
   }
 
   /** Whether the connection is there, after waiting a little for one that was cut. */
   async connected (waitMs: number): Promise<boolean> {
     if (this.client.status === 'ready') return true
-    this.#connecting ??= this.#connected(waitMs).finally(() => { this.#connecting = undefined })
+    this.#connecting ??= this.#connected(waitMs).finally(() => {
+      this.#connecting = undefined
+    })
     return await this.#connecting
   }
 
@@ -60,7 +69,10 @@ export class RedisExecutor {
   async #connected (waitMs: number): Promise<boolean> {
     const controller = new AbortController()
     const late = sleep(waitMs, false, { signal: controller.signal }).catch(() => false)
-    const ready = once(this.client, 'ready', { signal: controller.signal }).then(() => true, () => false)
+    const ready = once(this.client, 'ready', { signal: controller.signal }).then(
+      () => true,
+      () => false
+    )
     return await Promise.race([ready, late]).finally(() => controller.abort())
   }
 
@@ -69,15 +81,19 @@ export class RedisExecutor {
     return this.client.sendCommand(new EncodedCommand('get', key, [key])) as Promise<string | null>
   }
 
-  /** The strings at many keys, in their order; null where there is none, or a value of another type. */
+  /**
+   * The strings at many keys, in their order; null where there is none, or a value of another type.
+   */
   async getMany (keys: string[]): Promise<Array<string | null>> {
     if (keys.length === 0) return []
     if (!this.isCluster) return await this.run(this.client.mget(keys))
-    return await this.run(Promise.all(keys.map(async (key) => await this.or(null, this.client.get(key)))))
+    return await this.run(
+      Promise.all(keys.map(async (key) => await this.or(null, this.client.get(key))))
+    )
   }
 
   /** A reply, or the fallback where the key holds another type: someone else wrote it. */
-  async or<T> (fallback: T, reply: Promise<T>, onWrongType: () => void = () => {}): Promise<T> {
+  async or<T>(fallback: T, reply: Promise<T>, onWrongType: () => void = () => {}): Promise<T> {
     try {
       return await reply
     } catch (error) {

@@ -3,10 +3,16 @@
 /** The key families that belong to one user. */
 export type UserFamily = 'user-limit' | 'user-temporary-limit' | 'user-sessions' | 'user-leases'
 
-/** Hash tags whose slots lie 1,024 apart, so that every master of a cluster with as many slots in a row has one of them. */
+/**
+ * Hash tags whose slots lie 1,024 apart, so that every master of a cluster with as many slots in a
+ * row has one of them.
+ */
 const TAGS_ALL_OVER = [18, 455, 333, 223, 553, 443, 95, 663, 265, 375, 908, 155, 985, 895, 405, 515]
 
-/** Names keys. In Redis Cluster all keys of a user carry the hash tag `{user}` and so share one slot. */
+/**
+ * Names keys. In Redis Cluster all keys of a user carry the hash tag `{user}` and so share one
+ * slot.
+ */
 export class RedisKeys {
   readonly prefix: string
   readonly cluster: boolean
@@ -31,13 +37,17 @@ export class RedisKeys {
     this.policy = `${prefix}session-policy`
     this.nodes = `${prefix}session-nodes`
     this.generation = `${prefix}session-generation`
-    this.generations = cluster ? TAGS_ALL_OVER.map((tag) => `${this.generation}:{${tag}}`) : [this.generation]
+    this.generations = cluster
+      ? TAGS_ALL_OVER.map((tag) => `${this.generation}:{${tag}}`)
+      : [this.generation]
     this.sweepLock = `${prefix}session-sweep-lock`
   }
 
   /** A key of one user: `voice-ferry-c4:user-limit:alice`. */
   user (family: UserFamily, username: string): string {
-    return this.cluster ? `${this.prefix}${family}:{${username}}` : `${this.prefix}${family}:${username}`
+    return this.cluster
+      ? `${this.prefix}${family}:{${username}}`
+      : `${this.prefix}${family}:${username}`
   }
 
   /** What stands before and behind the username in a family's keys, for scripts. */
@@ -50,9 +60,14 @@ export class RedisKeys {
     return `${this.prefix}session:${sessionId}`
   }
 
-  /** What the records of a user's leases begin with. Outside a cluster ids are unique among all users. */
+  /**
+   * What the records of a user's leases begin with. Outside a cluster ids are unique among all
+   * users.
+   */
   leasePrefix (username: string): string {
-    return this.cluster ? `${this.prefix}session-lease:{${username}}:` : `${this.prefix}session-lease:`
+    return this.cluster
+      ? `${this.prefix}session-lease:{${username}}:`
+      : `${this.prefix}session-lease:`
   }
 
   /** String: the record of a lease, or the memory that its id has ended. */
@@ -70,12 +85,18 @@ export class RedisKeys {
     return `${this.prefix}request-count:${caller}`
   }
 
-  /** What node-leases keys begin with, for scripts; empty in a cluster, where they lie in other slots. */
+  /**
+   * What node-leases keys begin with, for scripts; empty in a cluster, where they lie in other
+   * slots.
+   */
   get nodeLeasesPrefix (): string {
     return this.cluster ? '' : this.nodeLeases('')
   }
 
-  /** What the switch's session keys begin with, for scripts; empty in a cluster, where they lie in other slots. */
+  /**
+   * What the switch's session keys begin with, for scripts; empty in a cluster, where they lie in
+   * other slots.
+   */
   get sessionPrefix (): string {
     return this.cluster ? '' : this.session('')
   }
@@ -95,12 +116,24 @@ export class RedisKeys {
     return `${escapeGlob(this.prefix)}session[-:]*`
   }
 
-  /** The session id in the key of a lease record or of one of the switch's sessions, and which of the two it is. */
-  sessionIdOf (key: string): { id: string, source: 'lease' | 'external', username?: string } | undefined {
+  /**
+   * The session id in the key of a lease record or of one of the switch's sessions, and which of
+   * the two it is.
+   */
+  sessionIdOf (
+    key: string
+  ): { id: string; source: 'lease' | 'external'; username?: string } | undefined {
     const rest = key.slice(this.prefix.length)
-    if (rest.startsWith('session:')) return { id: rest.slice('session:'.length), source: 'external' }
-    const [, username, id] = (this.cluster ? /^session-lease:\{([^}]*)\}:([^]*)$/ : /^session-lease:()([^]*)$/).exec(rest) ?? []
-    return id === undefined ? undefined : { id, source: 'lease', ...(username !== '' && username !== undefined && { username }) }
+    if (rest.startsWith('session:')) {
+      return { id: rest.slice('session:'.length), source: 'external' }
+    }
+    const [, username, id] =
+      (this.cluster ? /^session-lease:\{([^}]*)\}:([^]*)$/ : /^session-lease:()([^]*)$/).exec(
+        rest
+      ) ?? []
+    return id === undefined
+      ? undefined
+      : { id, source: 'lease', ...(username !== '' && username !== undefined && { username }) }
   }
 
   /** The user that a key belongs to, or undefined when the key is of another family. */

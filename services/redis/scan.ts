@@ -1,11 +1,15 @@
-/** Lists over the keyspace: by SCAN, in pages that can be resumed, never holding more than a step in memory. */
+/**
+ * Lists over the keyspace: by SCAN, in pages that can be resumed, never holding more than a step in
+ * memory.
+ */
 import { Cluster, type Redis } from 'ioredis'
 import type { Page } from '../../schemas/paging.ts'
 import { decodeCursor, encodeCursor } from '../util/cursor.ts'
 import type { RedisExecutor } from './executor.ts'
 
 /**
- * One thing to go through, the keyspace of a master or a big key: from a SCAN cursor, looking at about `look` entries.
+ * One thing to go through, the keyspace of a master or a big key: from a SCAN cursor, looking at
+ * about `look` entries.
  * @returns the next cursor, '0' at the end, and the names found
  */
 export type Source = (cursor: string, look: number) => Promise<[cursor: string, names: string[]]>
@@ -14,11 +18,15 @@ export type Source = (cursor: string, look: number) => Promise<[cursor: string, 
 export interface ScanList<T> {
   sources: Source[]
   /** What the list says of each name; a name it has nothing to say of is left out. */
-  load (names: string[]): Promise<T[]>
+  load(names: string[]): Promise<T[]>
 }
 
 /** The keyspaces of all masters, as sources of the names in keys that match a pattern. */
-export function keyspaces (executor: RedisExecutor, pattern: string, nameOf: (key: string) => string | undefined): Source[] {
+export function keyspaces (
+  executor: RedisExecutor,
+  pattern: string,
+  nameOf: (key: string) => string | undefined
+): Source[] {
   return mastersOf(executor.client).map((master): Source => async (cursor, look) => {
     const [next, keys] = await executor.run(master.scan(cursor, 'MATCH', pattern, 'COUNT', look))
     const names = new Set(keys.map(nameOf))
@@ -28,34 +36,45 @@ export function keyspaces (executor: RedisExecutor, pattern: string, nameOf: (ke
 }
 
 /**
- * Which source is gone through, the SCAN cursor in it (null: that one is done), and names found but not read yet. Where
- * those are too many to travel, there are none, and the step that found them is taken once more, up to what comes after
- * the last one read: Redis gives so many in one step only where it gives all there are, whatever the cursor.
+ * Which source is gone through, the SCAN cursor in it (null: that one is done), and names found but
+ * not read yet. Where those are too many to travel, there are none, and the step that found them is
+ * taken once more, up to what comes after the last one read: Redis gives so many in one step only
+ * where it gives all there are, whatever the cursor.
  */
 type Position = [source: number, scanCursor: string | null, pending: string[], after?: string]
 
 const START: Position = [0, '0', []]
 /**
- * The most keys one SCAN looks at, so that whoever else asks Redis or this process is held up for a millisecond at most; and
- * the least: a page that wants few more entries must not find many.
+ * The most keys one SCAN looks at, so that whoever else asks Redis or this process is held up for a
+ * millisecond at most; and the least: a page that wants few more entries must not find many.
  */
 const [MOST_KEYS, LEAST_KEYS] = [500, 16]
-/** The most bytes of names, as JSON, that may travel in a cursor: well within what a query takes. */
+/**
+ * The most bytes of names, as JSON, that may travel in a cursor: well within what a query takes.
+ */
 const MOST_PENDING = 6000
 /** Redis reads cursors as unsigned 64-bit integers. */
 const CURSORS_END = 2n ** 64n
-/** How many SCANs one page may take: over a huge keyspace with few matches a page is short rather than late. */
+/**
+ * How many SCANs one page may take: over a huge keyspace with few matches a page is short rather
+ * than late.
+ */
 const STEPS_PER_PAGE = 400
 
 /**
- * One page of a list. What one step found beyond the page travels in the cursor, so that nothing is skipped.
+ * One page of a list. What one step found beyond the page travels in the cursor, so that nothing is
+ * skipped.
  * @throws ServiceError `invalid_input` for a foreign cursor, `store_unavailable`
  */
-export async function scanPage<T> (list: ScanList<T>, cursor: string, count: number): Promise<Page<T>> {
+export async function scanPage<T> (
+  list: ScanList<T>,
+  cursor: string,
+  count: number
+): Promise<Page<T>> {
   const walk = new ScanWalk(list, cursor === '' ? START : decodeCursor(cursor, isPosition))
   const entries: T[] = []
   for (let step = 0; step < STEPS_PER_PAGE && entries.length < count && !walk.done; step++) {
-    entries.push(...await walk.next(count - entries.length))
+    entries.push(...(await walk.next(count - entries.length)))
   }
   return { entries, next_cursor: walk.done ? null : encodeCursor(walk.position) }
 }
@@ -86,7 +105,11 @@ class ScanWalk<T> {
   /** Matches per entry looked at, as seen so far: how far one step should look. */
   #density = 1
 
-  constructor (list: ScanList<T>, [source, scanCursor, pending, after]: Position, mostKeys = MOST_KEYS) {
+  constructor (
+    list: ScanList<T>,
+    [source, scanCursor, pending, after]: Position,
+    mostKeys = MOST_KEYS
+  ) {
     this.#list = list
     this.#mostKeys = mostKeys
     this.#source = source
@@ -96,11 +119,17 @@ class ScanWalk<T> {
   }
 
   get done (): boolean {
-    return this.#pending.length === 0 && this.#scanCursor === null && this.#source >= this.#list.sources.length - 1
+    return (
+      this.#pending.length === 0 &&
+      this.#scanCursor === null &&
+      this.#source >= this.#list.sources.length - 1
+    )
   }
 
   get position (): Position {
-    if (canTravel(this.#pending) || this.#after === undefined) return [this.#source, this.#scanCursor, this.#pending]
+    if (canTravel(this.#pending) || this.#after === undefined) {
+      return [this.#source, this.#scanCursor, this.#pending]
+    }
     return [this.#source, this.#stepCursor, [], this.#after]
   }
 
@@ -138,12 +167,18 @@ class ScanWalk<T> {
   }
 }
 
-/** In a cluster in the order of their first slots: a cursor from one replica must mean the same to every other. */
+/**
+ * In a cluster in the order of their first slots: a cursor from one replica must mean the same to
+ * every other.
+ */
 function mastersOf (client: Redis | Cluster): Redis[] {
   if (!(client instanceof Cluster)) return [client]
   const firstSlots = new Map<string, number>()
-  client.slots.forEach(([master = ''], slot) => { if (!firstSlots.has(master)) firstSlots.set(master, slot) })
-  const firstSlotOf = ({ options: { host, port } }: Redis) => firstSlots.get(`${host}:${port}`) ?? Infinity
+  client.slots.forEach(([master = ''], slot) => {
+    if (!firstSlots.has(master)) firstSlots.set(master, slot)
+  })
+  const firstSlotOf = ({ options: { host, port } }: Redis) =>
+    firstSlots.get(`${host}:${port}`) ?? Infinity
   return client.nodes('master').sort((a, b) => firstSlotOf(a) - firstSlotOf(b))
 }
 
@@ -154,7 +189,15 @@ function canTravel (names: string[]): boolean {
 function isPosition (value: unknown): value is Position {
   if (!Array.isArray(value) || value.length < 3 || value.length > 4) return false
   const [source, scanCursor, pending, after] = value as unknown[]
-  return Number.isInteger(source) && (source as number) >= 0 &&
-    (scanCursor === null || (typeof scanCursor === 'string' && /^\d{1,20}$/.test(scanCursor) && BigInt(scanCursor) < CURSORS_END)) &&
-    Array.isArray(pending) && pending.every((name) => typeof name === 'string') && (after === undefined || typeof after === 'string')
+  return (
+    Number.isInteger(source) &&
+    (source as number) >= 0 &&
+    (scanCursor === null ||
+      (typeof scanCursor === 'string' &&
+        /^\d{1,20}$/.test(scanCursor) &&
+        BigInt(scanCursor) < CURSORS_END)) &&
+    Array.isArray(pending) &&
+    pending.every((name) => typeof name === 'string') &&
+    (after === undefined || typeof after === 'string')
+  )
 }

@@ -26,8 +26,9 @@ const files = {
 /** Every script, by its verb. */
 export type Scripts = Record<keyof typeof files, Script>
 
-const texts = Object.entries(files).map(([name, path]) =>
-  [name, readFileSync(new URL(path, import.meta.url), 'utf8')] as const)
+const texts = Object.entries(files).map(
+  ([name, path]) => [name, readFileSync(new URL(path, import.meta.url), 'utf8')] as const
+)
 
 /** Makes every script callable on a client. */
 export function loadScripts (client: Redis): Scripts {
@@ -36,10 +37,18 @@ export function loadScripts (client: Redis): Scripts {
 
 function scriptOn (client: Redis, lua: string): Script {
   const sha = createHash('sha1').update(lua).digest('hex')
-  const call = (name: 'evalsha' | 'eval', script: string, keys: string[], args: Array<string | number>) =>
-    client.sendCommand(new EncodedCommand(name, keys[0], [script, keys.length], keys, args)) as Promise<unknown>
-  return (keys, args) => call('evalsha', sha, keys, args).catch(async (error: Error) => {
-    if (!error.message.startsWith('NOSCRIPT')) throw error
-    return await call('eval', lua, keys, args)
-  })
+  const call = (
+    name: 'evalsha' | 'eval',
+    script: string,
+    keys: string[],
+    args: Array<string | number>
+  ) =>
+    client.sendCommand(
+      new EncodedCommand(name, keys[0], [script, keys.length], keys, args)
+    ) as Promise<unknown>
+  return (keys, args) =>
+    call('evalsha', sha, keys, args).catch(async (error: Error) => {
+      if (!error.message.startsWith('NOSCRIPT')) throw error
+      return await call('eval', lua, keys, args)
+    })
 }

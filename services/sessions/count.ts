@@ -3,7 +3,18 @@ import type { Count } from '../../schemas/counts.ts'
 import type { Limit } from '../../schemas/limits.ts'
 
 /** Puts a limit and the sessions that are up side by side. */
-export function toCount ({ username, limit, unlimited }: Limit, leases: number, external: number): Count {
+export function toCount (
+  { username, limit, unlimited }: Limit,
+  leases: number,
+  external: number
+): Count {
   const count = leases + external
-  return { username, count, limit, available: unlimited ? null : Math.max(0, limit - count), leases, external }
+  return {
+    username,
+    count,
+    limit,
+    available: unlimited ? null : Math.max(0, limit - count),
+    leases,
+    external
+  }
 }

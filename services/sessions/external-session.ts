@@ -1,12 +1,18 @@
-/** Sessions that the switch recorded itself, read from its JSON; nothing in it is taken on trust. */
+/**
+ * Sessions that the switch recorded itself, read from its JSON; nothing in it is taken on trust.
+ */
 import type { Session } from '../../schemas/sessions.ts'
 import { toTimestamp } from '../clock.ts'
 
 /**
- * One of the switch's sessions as the API shows it. Its user is who holds it, not who its JSON says; what the JSON lacks
- * or holds in another form is null.
+ * One of the switch's sessions as the API shows it. Its user is who holds it, not who its JSON
+ * says; what the JSON lacks or holds in another form is null.
  */
-export function externalSession (sessionId: string, username: string, json: string | null | undefined): Session {
+export function externalSession (
+  sessionId: string,
+  username: string,
+  json: string | null | undefined
+): Session {
   const record = parse(json)
   return {
     session_id: sessionId,
@@ -32,7 +38,7 @@ export function externalUsername (json: string): string | undefined {
 function parse (json: string | null | undefined): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(json ?? '')
-    return typeof value === 'object' && value !== null ? value as Record<string, unknown> : {}
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
   } catch {
     return {}
   }

@@ -2,8 +2,19 @@
 import type { Reconciled, RenewRequest, RenewResult } from './session-store.ts'
 
 /** Sums up a report, given what became of each of its sessions, in their order. */
-export function tallyReport (sessions: RenewRequest[], outcomes: Array<RenewResult['outcome']>, released = 0): Reconciled {
-  const tally = { outcome: 'reconciled' as const, renewed: 0, registered: 0, released, ended: [] as string[], conflicts: [] as string[] }
+export function tallyReport (
+  sessions: RenewRequest[],
+  outcomes: Array<RenewResult['outcome']>,
+  released = 0
+): Reconciled {
+  const tally = {
+    outcome: 'reconciled' as const,
+    renewed: 0,
+    registered: 0,
+    released,
+    ended: [] as string[],
+    conflicts: [] as string[]
+  }
   sessions.forEach(({ sessionId }, i) => {
     const outcome = outcomes[i]
     if (outcome === 'renewed') tally.renewed++

@@ -1,4 +1,7 @@
-/** A renewal that went well. The session is made when it is asked for: most who renew are not interested in it. */
+/**
+ * A renewal that went well. The session is made when it is asked for: most who renew are not
+ * interested in it.
+ */
 import type { Session } from '../../schemas/sessions.ts'
 
 export class Renewed {

@@ -1,14 +1,21 @@
 /** The times that leases live by, in milliseconds. */
 import { DEFAULT_TTL_SECONDS } from '../../schemas/sessions.ts'
 
-/** How much longer than its lease a record is kept, so that a renewal that comes late finds the call's start and details. */
+/**
+ * How much longer than its lease a record is kept, so that a renewal that comes late finds the
+ * call's start and details.
+ */
 export const RECORD_GRACE_MS = 60_000
 
 /**
- * How long a store whose data is new is told of calls that are up, until it can be taken to know all of them: the usual
- * time to live, within which every call is renewed once or its lease would have ended anyway.
+ * How long a store whose data is new is told of calls that are up, until it can be taken to know
+ * all of them: the usual time to live, within which every call is renewed once or its lease would
+ * have ended anyway.
  */
 export const LEARNING_MS = DEFAULT_TTL_SECONDS * 1000
 
-/** How long an id that was released or terminated is remembered; a late acquire or renew starts the time anew. */
+/**
+ * How long an id that was released or terminated is remembered; a late acquire or renew starts the
+ * time anew.
+ */
 export const ENDED_MEMORY_MS = 3_600_000

@@ -4,8 +4,8 @@
 export class BoundedMap<K, V> extends Map<K, V> {
   #most: number
   /**
-   * Goes on where it was: one that begins anew has to pass all the places of entries that are gone, and there may be as many
-   * as there are entries (with 200,000 of them 16 to 120 µs each time).
+   * Goes on where it was: one that begins anew has to pass all the places of entries that are gone,
+   * and there may be as many as there are entries (with 200,000 of them 16 to 120 µs each time).
    */
   #oldest = this.keys()
 

@@ -17,6 +17,8 @@ export function decodeCursor<T> (cursor: string, isPosition: (value: unknown) =>
   } catch {
     value = undefined
   }
-  if (!isPosition(value)) throw new ServiceError('invalid_input', 'cursor is not one that this list gave')
+  if (!isPosition(value)) {
+    throw new ServiceError('invalid_input', 'cursor is not one that this list gave')
+  }
   return value
 }

@@ -2,11 +2,21 @@
 import type { Page } from '../../schemas/paging.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 
-/** The `count` entries whose names come next after the cursor's. @throws ServiceError `invalid_input` for a foreign cursor */
-export function sortedPage<T> (entries: Iterable<[string, T]>, cursor: string, count: number): Page<[string, T]> {
+/**
+ * The `count` entries whose names come next after the cursor's. @throws ServiceError
+ * `invalid_input` for a foreign cursor
+ */
+export function sortedPage<T> (
+  entries: Iterable<[string, T]>,
+  cursor: string,
+  count: number
+): Page<[string, T]> {
   const after = cursor === '' ? '' : decodeCursor(cursor, (value) => typeof value === 'string')
-  const rest = [...entries].filter(([name]) => name > after).sort(([a], [b]) => a < b ? -1 : 1)
+  const rest = [...entries].filter(([name]) => name > after).sort(([a], [b]) => (a < b ? -1 : 1))
   const page = rest.slice(0, count)
   const last = page.at(-1)
-  return { entries: page, next_cursor: rest.length > count && last !== undefined ? encodeCursor(last[0]) : null }
+  return {
+    entries: page,
+    next_cursor: rest.length > count && last !== undefined ? encodeCursor(last[0]) : null
+  }
 }

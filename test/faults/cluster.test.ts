@@ -17,7 +17,10 @@ async function isMaster (server: RedisServer): Promise<boolean> {
 }
 
 /** The leases on all that are masters now. */
-async function leasesIn ({ masters, replicas }: RedisCluster, dead?: RedisServer): Promise<Set<string>> {
+async function leasesIn (
+  { masters, replicas }: RedisCluster,
+  dead?: RedisServer
+): Promise<Set<string>> {
   const alive = [...masters, ...replicas].filter((server) => server !== dead)
   const roles = await Promise.all(alive.map(isMaster))
   return await leasesOf(...alive.filter((_server, i) => roles[i]))
@@ -26,14 +29,20 @@ async function leasesIn ({ masters, replicas }: RedisCluster, dead?: RedisServer
 /** Waits until the replica of the first master has its place, and all of the cluster serves. */
 async function promoted ({ masters, replicas: [replica] }: RedisCluster): Promise<void> {
   const serves = async () => {
-    if (replica === undefined || !await isMaster(replica)) return false
-    const seen = await Promise.all([replica, ...masters.slice(1)].map(async (server) => await server.cli('CLUSTER', 'INFO')))
+    if (replica === undefined || !(await isMaster(replica))) return false
+    const seen = await Promise.all(
+      [replica, ...masters.slice(1)].map(async (server) => await server.cli('CLUSTER', 'INFO'))
+    )
     return seen.every((info) => info.includes('cluster_state:ok'))
   }
   await waitFor(serves, { what: 'the replica to be a master', deadlineMs: 20_000, everyMs: 20 })
 }
 
-async function loseMaster (t: Test, fault: string, lose: (master: RedisServer) => unknown): Promise<void> {
+async function loseMaster (
+  t: Test,
+  fault: string,
+  lose: (master: RedisServer) => unknown
+): Promise<void> {
   const cluster = await startCluster(t)
   const [master] = cluster.masters
   if (master === undefined) throw new Error('no master')
@@ -71,8 +80,18 @@ t.test('slots move while callers call', async (t) => {
     load: { users: 200 },
     inject: () => {},
     hold: async () => {
-      await from.cli('--cluster', 'reshard', `${from.host}:${from.port}`, '--cluster-from', await from.cli('CLUSTER', 'MYID'),
-        '--cluster-to', await to.cli('CLUSTER', 'MYID'), '--cluster-slots', '1000', '--cluster-yes')
+      await from.cli(
+        '--cluster',
+        'reshard',
+        `${from.host}:${from.port}`,
+        '--cluster-from',
+        await from.cli('CLUSTER', 'MYID'),
+        '--cluster-to',
+        await to.cli('CLUSTER', 'MYID'),
+        '--cluster-slots',
+        '1000',
+        '--cluster-yes'
+      )
     },
     clear: () => {},
     leases: async () => await leasesIn(cluster)
@@ -102,8 +121,12 @@ t.test('a slot is half moved for a while', async (t) => {
     },
     hold: 2000,
     async clear () {
-      const keys = (await from.cli('CLUSTER', 'GETKEYSINSLOT', slot, '1000')).split('\n').filter((key) => key !== '')
-      if (keys.length > 0) await from.cli('MIGRATE', to.host, String(to.port), '', '0', '5000', 'KEYS', ...keys)
+      const keys = (await from.cli('CLUSTER', 'GETKEYSINSLOT', slot, '1000'))
+        .split('\n')
+        .filter((key) => key !== '')
+      if (keys.length > 0) {
+        await from.cli('MIGRATE', to.host, String(to.port), '', '0', '5000', 'KEYS', ...keys)
+      }
       for (const server of [to, from]) await server.cli('CLUSTER', 'SETSLOT', slot, 'NODE', target)
     },
     leases: async () => await leasesIn(cluster)

@@ -5,13 +5,19 @@ import { type HttpClient, type Reply, HANG_MS } from './http-client.ts'
 export type Verb = 'acquire' | 'renew' | 'release'
 
 /** One admission, renewal or release of the load, in the order of the answers. */
-export interface Recorded extends Omit<Reply, 'body' | 'retryAfter'> { verb: Verb, degraded: boolean, code: string | undefined }
+export interface Recorded extends Omit<Reply, 'body' | 'retryAfter'> {
+  verb: Verb
+  degraded: boolean
+  code: string | undefined
+}
 
 /** What the caller knows of a session: only what it was told. */
 interface Known {
   id: string
   username: string
-  /** `refused` was never admitted, `ended` was released; of an `unknown` one an answer is missing. */
+  /**
+   * `refused` was never admitted, `ended` was released; of an `unknown` one an answer is missing.
+   */
   state: 'live' | 'ended' | 'refused' | 'unknown'
   /** Whether a request about it is under way. */
   busy: boolean
@@ -36,7 +42,9 @@ export interface LoadOptions {
 const MOST_IN_FLIGHT = 600
 const TICK_MS = 5
 
-/** A steady load of admissions, renewals and releases, by callers who remember what they were told. */
+/**
+ * A steady load of admissions, renewals and releases, by callers who remember what they were told.
+ */
 export class Load {
   readonly records: Recorded[] = []
   readonly options: Required<LoadOptions>
@@ -81,7 +89,9 @@ export class Load {
   known (state: Known['state']): Map<string, number> {
     const found = new Map<string, number>()
     for (const session of this.#sessions.values()) {
-      if (session.state === state && !session.busy) found.set(`${session.username} ${session.id}`, session.changedMs)
+      if (session.state === state && !session.busy) {
+        found.set(`${session.username} ${session.id}`, session.changedMs)
+      }
     }
     return found
   }
@@ -90,11 +100,19 @@ export class Load {
   async acquire (username: string, id = `${this.options.name}-${this.#next++}`): Promise<Reply> {
     const session: Known = { id, username, state: 'unknown', busy: true, changedMs: 0 }
     this.#sessions.set(id, session)
-    const reply = await this.#send('acquire', session, 'POST', '/api/sessions', { username, session_id: id, ttl: this.options.ttl })
+    const reply = await this.#send('acquire', session, 'POST', '/api/sessions', {
+      username,
+      session_id: id,
+      ttl: this.options.ttl
+    })
     if (reply.body?.allowed === true) {
-      for (const gone of reply.body.terminated as string[]) this.#set(this.#sessions.get(gone), 'ended')
+      for (const gone of reply.body.terminated as string[]) {
+        this.#set(this.#sessions.get(gone), 'ended')
+      }
       this.#set(session, 'live')
-      const unasked = [...this.#liveOf(username)].filter(({ id, busy }) => id === session.id || !busy || this.#renewing.has(id))
+      const unasked = [...this.#liveOf(username)].filter(
+        ({ id, busy }) => id === session.id || !busy || this.#renewing.has(id)
+      )
       if (unasked.length > this.options.limit) this.over++
     } else if (reply.status === 409 || reply.status === 503) {
       this.#set(session, 'refused')
@@ -107,7 +125,10 @@ export class Load {
   async #renew (session: Known): Promise<void> {
     this.#renewing.add(session.id)
     const { id, username } = session
-    const reply = await this.#send('renew', session, 'POST', `/api/sessions/${id}/renew`, { username, ttl: this.options.ttl })
+    const reply = await this.#send('renew', session, 'POST', `/api/sessions/${id}/renew`, {
+      username,
+      ttl: this.options.ttl
+    })
     this.#renewing.delete(session.id)
     if (reply.status === 410 || reply.status === 409) {
       if (session.state === 'live') this.vanished++
@@ -116,11 +137,22 @@ export class Load {
   }
 
   async #release (session: Known): Promise<void> {
-    const reply = await this.#send('release', session, 'DELETE', `/api/sessions/${session.id}?username=${session.username}`)
+    const reply = await this.#send(
+      'release',
+      session,
+      'DELETE',
+      `/api/sessions/${session.id}?username=${session.username}`
+    )
     this.#set(session, reply.status === 200 ? 'ended' : 'unknown')
   }
 
-  async #send (verb: Verb, session: Known, method: string, path: string, body?: object): Promise<Reply> {
+  async #send (
+    verb: Verb,
+    session: Known,
+    method: string,
+    path: string,
+    body?: object
+  ): Promise<Reply> {
     session.busy = true
     this.#inFlight++
     const reply = await this.#client.ask(method, path, body)
@@ -129,7 +161,13 @@ export class Load {
     session.changedMs = performance.now()
     const { atMs, ms, status, failure } = reply
     this.records.push({
-      verb, atMs, ms, status, degraded: reply.body?.degraded === true, code: reply.body?.code, ...(failure !== undefined && { failure })
+      verb,
+      atMs,
+      ms,
+      status,
+      degraded: reply.body?.degraded === true,
+      code: reply.body?.code,
+      ...(failure !== undefined && { failure })
     })
     return reply
   }
@@ -152,7 +190,7 @@ export class Load {
     const startMs = performance.now()
     let sent = 0
     while (!this.#stopping) {
-      const due = Math.floor((performance.now() - startMs) / 1000 * this.options.perSecond)
+      const due = Math.floor(((performance.now() - startMs) / 1000) * this.options.perSecond)
       for (; sent < due; sent++) {
         if (this.#inFlight >= MOST_IN_FLIGHT) this.skipped++
         else void this.#one()
@@ -168,7 +206,6 @@ export class Load {
     const one = idle[Math.floor(Math.random() * idle.length)]
     const dice = Math.random()
     if (one !== undefined && dice < 0.35) await this.#renew(one)
-    else if (one !== undefined && dice < 0.6 && idle.length >= this.options.limit - 1) await this.#release(one)
-    else await this.acquire(username)
+    else if (one !== undefined && dice < 0.6 && idle.length >= this.options.limit - 1) { await this.#release(one) } else await this.acquire(username)
   }
 }

@@ -1,4 +1,7 @@
-/** The fault matrix: one steady load, one fault, one row of figures. What a row may not exceed is asserted where it is run. */
+/**
+ * The fault matrix: one steady load, one fault, one row of figures. What a row may not exceed is
+ * asserted where it is run.
+ */
 import { appendFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
@@ -20,7 +23,10 @@ export interface Row {
   p50: number
   p99: number
   slowest: number
-  /** Answers that nobody was promised: a 5xx but for 503 where it is due, a cut connection, no answer for 2 s. */
+  /**
+   * Answers that nobody was promised: a 5xx but for 503 where it is due, a cut connection, no
+   * answer for 2 s.
+   */
   errors: number
   over: number
   lost: number
@@ -55,7 +61,10 @@ export interface Fault {
   clear: () => unknown
   /** The live leases in Redis, as `user id`. */
   leases: () => Promise<Set<string>>
-  /** How long the fault lasts, in milliseconds; a function instead decides itself, and may look at things meanwhile. */
+  /**
+   * How long the fault lasts, in milliseconds; a function instead decides itself, and may look at
+   * things meanwhile.
+   */
   hold: number | ((load: Load, client: HttpClient) => Promise<void>)
   /** Whether admissions may be answered 503 (`deny`). Default: false. */
   refuses?: boolean
@@ -79,16 +88,26 @@ return found`
 
 /** The live leases that these servers, masters all, hold now. */
 export async function leasesOf (...servers: CliTarget[]): Promise<Set<string>> {
-  const found = await Promise.all(servers.map(async ({ host, port, password = '' }) => {
-    const redis = new Redis({ host, port, password, lazyConnect: true, retryStrategy: () => null, connectTimeout: 2000, commandTimeout: 2000 })
-    redis.on('error', () => {})
-    try {
-      await redis.connect()
-      return await redis.eval(EVERY_LEASE, 0) as string[]
-    } finally {
-      redis.disconnect()
-    }
-  }))
+  const found = await Promise.all(
+    servers.map(async ({ host, port, password = '' }) => {
+      const redis = new Redis({
+        host,
+        port,
+        password,
+        lazyConnect: true,
+        retryStrategy: () => null,
+        connectTimeout: 2000,
+        commandTimeout: 2000
+      })
+      redis.on('error', () => {})
+      try {
+        await redis.connect()
+        return (await redis.eval(EVERY_LEASE, 0)) as string[]
+      } finally {
+        redis.disconnect()
+      }
+    })
+  )
   return new Set(found.flat())
 }
 
@@ -117,10 +136,14 @@ export async function measure (t: Test, fault: Fault): Promise<Measured> {
   client.close()
 
   const seen = load.records.filter(({ atMs }) => atMs >= injectedMs && atMs <= right.atMs)
-  const isError = ({ status, code }: { status: number, code: string | undefined }) =>
-    status === 0 || (status >= 500 && !(fault.refuses === true && status === 503 && code === 'store_unavailable'))
+  const isError = ({ status, code }: { status: number; code: string | undefined }) =>
+    status === 0 ||
+    (status >= 500 && !(fault.refuses === true && status === 503 && code === 'store_unavailable'))
   const troubled = seen.filter((one) => one.degraded || one.status === 0 || one.status >= 500)
-  const detectedMs = Math.min(...troubled.map(({ atMs, ms }) => atMs + ms), probes.firstNotOkMs(injectedMs) ?? Infinity)
+  const detectedMs = Math.min(
+    ...troubled.map(({ atMs, ms }) => atMs + ms),
+    probes.firstNotOkMs(injectedMs) ?? Infinity
+  )
   const lastTroubleMs = Math.max(clearedMs, ...troubled.map(({ atMs, ms }) => atMs + ms))
   const held = await fault.leases()
   const over = Math.max(load.over, surplus(held, load))
@@ -145,12 +168,22 @@ export async function measure (t: Test, fault: Fault): Promise<Measured> {
     phantoms: right.phantoms,
     lost: right.lost,
     ...probes.sum(injectedMs, clearedMs),
-    degradedShare: during.length === 0 ? 0 : during.filter(({ degraded }) => degraded).length / during.length,
-    failures: [...new Set(seen.filter(isError).map(({ verb, status, code, failure }) => `${verb} ${status} ${code ?? failure ?? ''}`))]
+    degradedShare:
+      during.length === 0 ? 0 : during.filter(({ degraded }) => degraded).length / during.length,
+    failures: [
+      ...new Set(
+        seen
+          .filter(isError)
+          .map(({ verb, status, code, failure }) => `${verb} ${status} ${code ?? failure ?? ''}`)
+      )
+    ]
   }
 }
 
-/** What a row may not exceed; lost sessions, slots over the limit and errors are 0 unless said otherwise. */
+/**
+ * What a row may not exceed; lost sessions, slots over the limit and errors are 0 unless said
+ * otherwise.
+ */
 export interface Bounds {
   p99?: number
   errors?: number
@@ -162,15 +195,36 @@ export interface Bounds {
 }
 
 /** Holds a run to its promises, prints its row and keeps it for the table. */
-export function conclude (t: Test, { row, phantoms, lost, failures, notAlive }: Measured, bounds: Bounds = {}): void {
+export function conclude (
+  t: Test,
+  { row, phantoms, lost, failures, notAlive }: Measured,
+  bounds: Bounds = {}
+): void {
   record(t, row)
-  const { p99 = 500, errors = 0, over = 0, lost: mayLose = 0, phantoms: mayHaunt = 0, detectMs, recoverMs = 5000 } = bounds
+  const {
+    p99 = 500,
+    errors = 0,
+    over = 0,
+    lost: mayLose = 0,
+    phantoms: mayHaunt = 0,
+    detectMs,
+    recoverMs = 5000
+  } = bounds
   t.ok(row.requests > 0, `${row.fault}: there were requests`)
   t.ok(row.p99 <= p99, `${row.fault}: p99 is ${row.p99} ms, at most ${p99}`)
-  t.ok(row.errors <= errors, `${row.fault}: ${row.errors} errors, at most ${errors} ${failures.join(', ')}`)
+  t.ok(
+    row.errors <= errors,
+    `${row.fault}: ${row.errors} errors, at most ${errors} ${failures.join(', ')}`
+  )
   t.ok(row.over <= over, `${row.fault}: ${row.over} slots over the limit, at most ${over}`)
-  t.ok(row.lost <= mayLose, `${row.fault}: ${row.lost} sessions lost, at most ${mayLose} ${lost.slice(0, 3).join(', ')}`)
-  t.ok(phantoms.length <= mayHaunt, `${row.fault}: ${phantoms.length} phantoms, at most ${mayHaunt} ${phantoms.slice(0, 3).join(', ')}`)
+  t.ok(
+    row.lost <= mayLose,
+    `${row.fault}: ${row.lost} sessions lost, at most ${mayLose} ${lost.slice(0, 3).join(', ')}`
+  )
+  t.ok(
+    phantoms.length <= mayHaunt,
+    `${row.fault}: ${phantoms.length} phantoms, at most ${mayHaunt} ${phantoms.slice(0, 3).join(', ')}`
+  )
   t.equal(notAlive, 0, `${row.fault}: liveness stays 200`)
   const within = (ms: number | null, most: number, what: string) =>
     t.ok(ms !== null && ms <= most, `${row.fault}: ${what} after ${ms} ms, at most ${most}`)
@@ -188,7 +242,17 @@ export function record (t: Pick<Test, 'comment'>, row: Row): void {
 /** A row of a fault that cannot be had on this machine, with why. */
 export function recordNotRun (t: Pick<Test, 'comment'>, fault: string, why: string): void {
   record(t, {
-    fault, requests: 0, p50: 0, p99: 0, slowest: 0, errors: 0, over: 0, lost: 0, detectMs: null, recoverMs: null, note: `not run: ${why}`
+    fault,
+    requests: 0,
+    p50: 0,
+    p99: 0,
+    slowest: 0,
+    errors: 0,
+    over: 0,
+    lost: 0,
+    detectMs: null,
+    recoverMs: null,
+    note: `not run: ${why}`
   })
 }
 
@@ -200,8 +264,15 @@ export function percentile (sorted: number[], share: number): number {
 /** How long answers must have been without trouble before recovery is believed, in milliseconds. */
 const CALM_MS = 300
 
-/** Waits until what the callers know and what Redis holds agree, and answers come from Redis again. */
-async function untilRight (load: Load, probes: Probes, { leases, deadlineMs = 15_000 }: Fault, clearedMs: number) {
+/**
+ * Waits until what the callers know and what Redis holds agree, and answers come from Redis again.
+ */
+async function untilRight (
+  load: Load,
+  probes: Probes,
+  { leases, deadlineMs = 15_000 }: Fault,
+  clearedMs: number
+) {
   let last = { lost: ['Redis did not answer'], phantoms: [] as string[] }
   let rightMs: number | undefined
   while (performance.now() < clearedMs + deadlineMs) {
@@ -215,7 +286,9 @@ async function untilRight (load: Load, probes: Probes, { leases, deadlineMs = 15
       rightMs = undefined
     }
     const latest = load.records.filter(({ atMs }) => atMs > performance.now() - CALM_MS)
-    const calm = latest.length > 5 && latest.every(({ degraded, status }) => !degraded && status !== 0 && status < 500)
+    const calm =
+      latest.length > 5 &&
+      latest.every(({ degraded, status }) => !degraded && status !== 0 && status < 500)
     if (rightMs !== undefined && calm && probes.ok) return { found: true, atMs: rightMs, ...last }
     await sleep(50)
   }
@@ -229,10 +302,15 @@ async function compare (load: Load, leases: Fault['leases']) {
   const held = await leases()
   const steady = states.map((state, i) => {
     const after = load.known(state)
-    return [...before[i] ?? []].flatMap(([name, changedMs]) => after.get(name) === changedMs ? [name] : [])
+    return [...(before[i] ?? [])].flatMap(([name, changedMs]) =>
+      after.get(name) === changedMs ? [name] : []
+    )
   })
   const [live = [], ended = [], refused = []] = steady
-  return { lost: live.filter((name) => !held.has(name)), phantoms: [...ended, ...refused].filter((name) => held.has(name)) }
+  return {
+    lost: live.filter((name) => !held.has(name)),
+    phantoms: [...ended, ...refused].filter((name) => held.has(name))
+  }
 }
 
 /** How many leases Redis holds beyond the limit of the load's users. */
@@ -253,7 +331,7 @@ export function round (ms: number): number {
 /** Asks for liveness and readiness all the time, as an orchestrator does, only more often. */
 class Probes {
   #client: HttpClient
-  #ready: Array<{ atMs: number, status: number, said: string }> = []
+  #ready: Array<{ atMs: number; status: number; said: string }> = []
   #notAlive: number[] = []
   #running: Promise<void> | undefined
   #stopping = false
@@ -284,9 +362,12 @@ class Probes {
   sum (injectedMs: number, clearedMs: number) {
     const since = this.#ready.filter(({ atMs }) => atMs >= injectedMs)
     const lostMs = since.find(({ status }) => status === 503)?.atMs
-    const backMs = lostMs && since.find(({ atMs, status }) => atMs > Math.max(lostMs, clearedMs) && status === 200)?.atMs
+    const backMs =
+      lostMs &&
+      since.find(({ atMs, status }) => atMs > Math.max(lostMs, clearedMs) && status === 200)?.atMs
     return {
-      readinessChanges: since.filter(({ status }, i) => i > 0 && status !== since[i - 1]?.status).length,
+      readinessChanges: since.filter(({ status }, i) => i > 0 && status !== since[i - 1]?.status)
+        .length,
       notAlive: this.#notAlive.filter((atMs) => atMs >= injectedMs).length,
       notReadyMs: lostMs === undefined ? null : Math.round(lostMs - injectedMs),
       readyMs: backMs === undefined ? null : Math.round(backMs - clearedMs)
@@ -295,8 +376,15 @@ class Probes {
 
   async #run (): Promise<void> {
     while (!this.#stopping) {
-      const [ready, live] = await Promise.all([this.#client.ask('GET', '/healthz/ready'), this.#client.ask('GET', '/healthz/live')])
-      this.#ready.push({ atMs: ready.atMs + ready.ms, status: ready.status, said: String(ready.body?.status) })
+      const [ready, live] = await Promise.all([
+        this.#client.ask('GET', '/healthz/ready'),
+        this.#client.ask('GET', '/healthz/live')
+      ])
+      this.#ready.push({
+        atMs: ready.atMs + ready.ms,
+        status: ready.status,
+        said: String(ready.body?.status)
+      })
       if (live.status !== 200) this.#notAlive.push(live.atMs)
       await sleep(50)
     }

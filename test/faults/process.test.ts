@@ -6,7 +6,17 @@ import t, { type Test } from 'tap'
 import type { RedisServer } from '../helpers/redis-server.ts'
 import { startRedis, waitFor } from '../helpers/servers.ts'
 import {
-  conclude, httpClient, leasesOf, Load, measure, percentile, record, round, serveApart, type Recorded, type ServiceProcess
+  conclude,
+  httpClient,
+  leasesOf,
+  Load,
+  measure,
+  percentile,
+  record,
+  round,
+  serveApart,
+  type Recorded,
+  type ServiceProcess
 } from './matrix.ts'
 
 /** How long an end may take, in milliseconds. */
@@ -22,9 +32,20 @@ t.test('SIGTERM under load', async (t) => {
   const { load, endedMs, firstNotReadyMs, lastOkMs } = await terminate(t, service)
   const answered = load.records.filter(({ status }) => status !== 0)
   const cut = load.records.filter(isCut)
-  t.ok(firstNotReadyMs !== undefined && firstNotReadyMs < lastOkMs, 'not ready before the last request was answered')
-  t.strictSame(cut.map(({ verb, failure }) => `${verb} ${failure}`), [], 'no connection was reset')
-  t.strictSame(answered.filter(({ status }) => status >= 500).map(({ status }) => status), [], 'what was in flight was answered')
+  t.ok(
+    firstNotReadyMs !== undefined && firstNotReadyMs < lastOkMs,
+    'not ready before the last request was answered'
+  )
+  t.strictSame(
+    cut.map(({ verb, failure }) => `${verb} ${failure}`),
+    [],
+    'no connection was reset'
+  )
+  t.strictSame(
+    answered.filter(({ status }) => status >= 500).map(({ status }) => status),
+    [],
+    'what was in flight was answered'
+  )
   const held = await leasesOf(redis)
   const lost = [...load.known('live').keys()].filter((name) => !held.has(name))
   t.strictSame(lost, [], 'the leases stay')
@@ -50,7 +71,11 @@ t.test('SIGTERM while Redis hangs', async (t) => {
   const redis = await startRedis(t)
   const service = await serveApart(t, { REDIS_URL: redis.url })
   const { load, endedMs } = await terminate(t, service, redis)
-  t.strictSame(load.records.filter(isCut).map(({ failure }) => failure), [], 'no connection was reset')
+  t.strictSame(
+    load.records.filter(isCut).map(({ failure }) => failure),
+    [],
+    'no connection was reset'
+  )
   t.ok(endedMs <= END_WITHIN_MS, `ended after ${Math.round(endedMs)} ms`)
   t.comment(`ended after ${Math.round(endedMs)} ms`)
 })
@@ -77,7 +102,10 @@ t.test('a thousand requests that never end', async (t) => {
     clear: () => {},
     leases: async () => await leasesOf(redis)
   })
-  const before = measured.load.records.slice(100, -measured.row.requests).map(({ ms }) => ms).sort((a, b) => a - b)
+  const before = measured.load.records
+    .slice(100, -measured.row.requests)
+    .map(({ ms }) => ms)
+    .sort((a, b) => a - b)
   const p99Before = round(percentile(before, 0.99))
   measured.row.note = `p99 before: ${p99Before} ms; all cut ${Math.round(cutMs)} ms after the last was opened`
   t.ok(cutMs <= 10_000, `cut within ${Math.round(cutMs)} ms`)
@@ -96,7 +124,10 @@ async function halfOpen (port: number, i: number, open: Set<Socket>): Promise<vo
   if (i % 3 > 0) socket.write(i % 3 === 1 ? head : `${head}Content-Length: 100\r\n\r\n{"username":`)
 }
 
-/** A connection that was cut while a request was on it; one that is refused is not, for nobody listens any more. */
+/**
+ * A connection that was cut while a request was on it; one that is refused is not, for nobody
+ * listens any more.
+ */
 function isCut ({ status, failure }: Recorded): boolean {
   return status === 0 && !/ECONNREFUSED/.test(failure ?? '')
 }
@@ -116,14 +147,20 @@ async function terminate (t: Test, service: ServiceProcess, frozen?: RedisServer
   while (isRunning(service.pid) && performance.now() - startMs < 2 * END_WITHIN_MS) {
     const { status } = await prober.ask('GET', '/healthz/ready')
     if (status === 503) firstNotReadyMs ??= performance.now() - startMs
-    // As a balancer does that looks at readiness now and then: nothing new is sent any more, what is under way goes on.
-    if (performance.now() - startMs > (firstNotReadyMs ?? Infinity) + HEEDED_AFTER_MS) void load.stop()
+    // As a balancer does that looks at readiness now and then: nothing new is sent any more, what
+    // is under way goes on.
+    if (performance.now() - startMs > (firstNotReadyMs ?? Infinity) + HEEDED_AFTER_MS) {
+      void load.stop()
+    }
     await sleep(10)
   }
   const endedMs = performance.now() - startMs
   await load.stop()
   frozen?.resume()
-  const lastOkMs = Math.max(...load.records.filter(({ status }) => status !== 0).map(({ atMs, ms }) => atMs + ms)) - startMs
+  const lastOkMs =
+    Math.max(
+      ...load.records.filter(({ status }) => status !== 0).map(({ atMs, ms }) => atMs + ms)
+    ) - startMs
   return { load, endedMs, firstNotReadyMs, lastOkMs }
 }
 

@@ -10,7 +10,12 @@ t.test('down at the start, then there', async (t) => {
   const redis = await startRedis(t)
   await redis.kill()
   const measured = await measureOn(t, {
-    fault: 'Redis down at the start', redis, warmMs: 0, hold: 2000, inject: () => {}, clear: async () => await redis.restart()
+    fault: 'Redis down at the start',
+    redis,
+    warmMs: 0,
+    hold: 2000,
+    inject: () => {},
+    clear: async () => await redis.restart()
   })
   t.equal(measured.degradedShare, 1, 'every answer says that it is degraded')
   conclude(t, measured)
@@ -21,7 +26,10 @@ t.test('killed', async (t) => {
   const service = await serveHere(t, { REDIS_URL: redis.url })
   const client = httpClient(service.url, service.token)
   t.teardown(() => client.close())
-  t.equal((await client.ask('PUT', '/api/sessions/limits/known', { limit: known.limit })).status, 200)
+  t.equal(
+    (await client.ask('PUT', '/api/sessions/limits/known', { limit: known.limit })).status,
+    200
+  )
   const measured = await measureOn(t, {
     fault: 'refused (SIGKILL), back with its data',
     redis,
@@ -40,7 +48,10 @@ t.test('hung', async (t) => {
   const service = await serveHere(t, { REDIS_URL: redis.url })
   const client = httpClient(service.url, service.token)
   t.teardown(() => client.close())
-  t.equal((await client.ask('PUT', '/api/sessions/limits/known', { limit: known.limit })).status, 200)
+  t.equal(
+    (await client.ask('PUT', '/api/sessions/limits/known', { limit: known.limit })).status,
+    200
+  )
   const measured = await measureOn(t, {
     fault: 'hung (SIGSTOP 10 s)',
     redis,
@@ -65,11 +76,20 @@ t.test('deny: killed', async (t) => {
     hold: 3000,
     clear: async () => await redis.restart()
   })
-  t.ok(measured.notReadyMs !== null && measured.notReadyMs <= 2000, `not ready after ${measured.notReadyMs} ms, at most 2000`)
-  t.ok(measured.readyMs !== null && measured.readyMs <= 3000, `ready again after ${measured.readyMs} ms, at most 3000`)
+  t.ok(
+    measured.notReadyMs !== null && measured.notReadyMs <= 2000,
+    `not ready after ${measured.notReadyMs} ms, at most 2000`
+  )
+  t.ok(
+    measured.readyMs !== null && measured.readyMs <= 3000,
+    `ready again after ${measured.readyMs} ms, at most 3000`
+  )
   t.equal(measured.readinessChanges, 2)
   const { records } = measured.load
-  t.notOk(records.some(({ verb, status, degraded }) => verb === 'acquire' && degraded && status < 300), 'nobody is let in without Redis')
+  t.notOk(
+    records.some(({ verb, status, degraded }) => verb === 'acquire' && degraded && status < 300),
+    'nobody is let in without Redis'
+  )
   measured.row.note = `readiness 503 after ${measured.notReadyMs} ms, 200 again after ${measured.readyMs} ms`
   conclude(t, measured)
 })
@@ -85,8 +105,14 @@ t.test('deny: hung', async (t) => {
     hold: 3000,
     clear: redis.resume
   })
-  t.ok(measured.notReadyMs !== null && measured.notReadyMs <= 2000, `not ready after ${measured.notReadyMs} ms, at most 2000`)
-  t.ok(measured.readyMs !== null && measured.readyMs <= 3000, `ready again after ${measured.readyMs} ms, at most 3000`)
+  t.ok(
+    measured.notReadyMs !== null && measured.notReadyMs <= 2000,
+    `not ready after ${measured.notReadyMs} ms, at most 2000`
+  )
+  t.ok(
+    measured.readyMs !== null && measured.readyMs <= 3000,
+    `ready again after ${measured.readyMs} ms, at most 3000`
+  )
   measured.row.note = `readiness 503 after ${measured.notReadyMs} ms, 200 again after ${measured.readyMs} ms`
   conclude(t, measured)
 })
@@ -101,7 +127,10 @@ t.test('allow: killed', async (t) => {
     hold: 2000,
     clear: async () => await redis.restart()
   })
-  t.notOk(measured.load.records.some(({ degraded, status }) => degraded && status === 409), 'nobody is refused without Redis')
+  t.notOk(
+    measured.load.records.some(({ degraded, status }) => degraded && status === 409),
+    'nobody is refused without Redis'
+  )
   t.ok(measured.row.over > 0, 'and so some are over the limit')
   measured.row.note = 'over the limit on purpose'
   conclude(t, measured, { over: measured.row.over })

@@ -24,7 +24,10 @@ t.test('blinking', async (t) => {
       },
       clear: () => {}
     })
-    t.ok(measured.readinessChanges <= 2, `readiness changed ${measured.readinessChanges} times, at most twice`)
+    t.ok(
+      measured.readinessChanges <= 2,
+      `readiness changed ${measured.readinessChanges} times, at most twice`
+    )
     measured.row.note = `readiness changed ${measured.readinessChanges} times`
     conclude(t, measured)
   }

@@ -7,18 +7,21 @@ import { measureOn } from './redis-rows.ts'
 
 t.test('connections cut by CLIENT KILL', async (t) => {
   const redis = await startRedis(t)
-  conclude(t, await measureOn(t, {
-    fault: 'connections cut (CLIENT KILL, 10 times)',
-    redis,
-    inject: () => {},
-    hold: async () => {
-      for (let i = 0; i < 10; i++) {
-        await redis.cli('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
-        await sleep(300)
-      }
-    },
-    clear: () => {}
-  }))
+  conclude(
+    t,
+    await measureOn(t, {
+      fault: 'connections cut (CLIENT KILL, 10 times)',
+      redis,
+      inject: () => {},
+      hold: async () => {
+        for (let i = 0; i < 10; i++) {
+          await redis.cli('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+          await sleep(300)
+        }
+      },
+      clear: () => {}
+    })
+  )
 })
 
 t.test('a bad network', async (t) => {
@@ -30,11 +33,27 @@ t.test('a bad network', async (t) => {
     { fault: 'network delays by 3 s', inject: () => proxy.delay(3000) },
     { fault: 'network trickles (20 kB/s)', inject: () => proxy.trickle(20) },
     { fault: 'network swallows everything', inject: proxy.blackhole },
-    { fault: 'network swallows a reply, 10 times', inject: () => { for (let i = 0; i < 10; i++) void proxy.swallowNextReply() } }
+    {
+      fault: 'network swallows a reply, 10 times',
+      inject: () => {
+        for (let i = 0; i < 10; i++) void proxy.swallowNextReply()
+      }
+    }
   ]
   for (const [i, { fault, inject }] of rows.entries()) {
     await t.test(fault, async (t) => {
-      conclude(t, await measureOn(t, { fault, redis, via: proxy, inject, hold: 3000, clear: proxy.pass, load: { name: `net${i}` } }))
+      conclude(
+        t,
+        await measureOn(t, {
+          fault,
+          redis,
+          via: proxy,
+          inject,
+          hold: 3000,
+          clear: proxy.pass,
+          load: { name: `net${i}` }
+        })
+      )
     })
   }
 })

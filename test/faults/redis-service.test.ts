@@ -2,7 +2,17 @@
 import t from 'tap'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startProxy, startRedis, waitFor } from '../helpers/servers.ts'
-import { conclude, httpClient, leasesOf, Load, measure, percentile, record, round, serveApart } from './matrix.ts'
+import {
+  conclude,
+  httpClient,
+  leasesOf,
+  Load,
+  measure,
+  percentile,
+  record,
+  round,
+  serveApart
+} from './matrix.ts'
 import { measureOn } from './redis-rows.ts'
 
 t.test('killed in the middle of admissions', async (t) => {
@@ -18,7 +28,11 @@ t.test('killed in the middle of admissions', async (t) => {
   toVictim.close()
   const held = await leasesOf(redis)
   const [live, ended, unknown] = [load.known('live'), load.known('ended'), load.known('unknown')]
-  t.equal([...live.keys()].filter((one) => !held.has(one)).length, 0, 'every acknowledged session is in Redis')
+  t.equal(
+    [...live.keys()].filter((one) => !held.has(one)).length,
+    0,
+    'every acknowledged session is in Redis'
+  )
   t.equal([...ended.keys()].filter((one) => held.has(one)).length, 0, 'none that was released is')
 
   // The callers turn to the other replica and say again what they had no answer to.
@@ -30,9 +44,14 @@ t.test('killed in the middle of admissions', async (t) => {
   }
   const again = await leasesOf(redis)
   const counts = new Map<string, number>()
-  for (const one of again) counts.set(one.split(' ')[0] ?? '', (counts.get(one.split(' ')[0] ?? '') ?? 0) + 1)
+  for (const one of again) {
+    counts.set(one.split(' ')[0] ?? '', (counts.get(one.split(' ')[0] ?? '') ?? 0) + 1)
+  }
   t.equal([...counts.values()].filter((count) => count > 5).length, 0, 'nobody is over the limit')
-  const inTime = load.records.filter(({ failure }) => failure === undefined).map(({ ms }) => ms).sort((a, b) => a - b)
+  const inTime = load.records
+    .filter(({ failure }) => failure === undefined)
+    .map(({ ms }) => ms)
+    .sort((a, b) => a - b)
   record(t, {
     fault: 'service killed (SIGKILL) in the middle of admissions',
     requests: inTime.length,
@@ -54,28 +73,47 @@ t.test('paused for twice the time to live', async (t) => {
   const { ask, close } = httpClient(service.url, service.token)
   t.teardown(close)
   for (const id of ['p1', 'p2', 'p3', 'p4', 'p5']) {
-    t.equal((await ask('POST', '/api/sessions', { username: 'paused', session_id: id, ttl: 10 })).status, 201)
+    t.equal(
+      (await ask('POST', '/api/sessions', { username: 'paused', session_id: id, ttl: 10 })).status,
+      201
+    )
   }
   service.pause()
-  const ended = { what: 'the leases to end by Redis\' clock', deadlineMs: 12_000, everyMs: 200 }
+  const ended = { what: "the leases to end by Redis' clock", deadlineMs: 12_000, everyMs: 200 }
   await waitFor(async () => (await leasesOf(redis)).size === 0, ended)
   await sleep(10_000)
   service.resume()
   const resumedMs = performance.now()
-  const first = await ask('POST', '/api/sessions', { username: 'paused', session_id: 'p6', ttl: 10 })
+  const first = await ask('POST', '/api/sessions', {
+    username: 'paused',
+    session_id: 'p6',
+    ttl: 10
+  })
   t.equal(first.status, 201, 'slots that ended meanwhile are free')
   t.equal(first.body.count, 1, 'and count no more')
   // What the callers know: the calls are up. They are taken as they are.
   for (const id of ['p1', 'p2', 'p3', 'p4', 'p5']) {
-    const { status, body } = await ask('POST', `/api/sessions/${id}/renew`, { username: 'paused', ttl: 10 })
+    const { status, body } = await ask('POST', `/api/sessions/${id}/renew`, {
+      username: 'paused',
+      ttl: 10
+    })
     t.match({ status, body }, { status: 200, body: { reregistered: true } })
   }
-  const newcomer = await ask('POST', '/api/sessions', { username: 'paused', session_id: 'p7', ttl: 10 })
+  const newcomer = await ask('POST', '/api/sessions', {
+    username: 'paused',
+    session_id: 'p7',
+    ttl: 10
+  })
   t.equal(newcomer.status, 409, 'a newcomer is held against them')
-  await waitFor(async () => {
-    const { body } = await ask('GET', '/healthz/ready')
-    return body.status === 'ok' && (await ask('GET', '/api/sessions/counts/paused')).body.count === 6
-  }, { what: 'the service to be well' })
+  await waitFor(
+    async () => {
+      const { body } = await ask('GET', '/healthz/ready')
+      return (
+        body.status === 'ok' && (await ask('GET', '/api/sessions/counts/paused')).body.count === 6
+      )
+    },
+    { what: 'the service to be well' }
+  )
   const held = await leasesOf(redis)
   record(t, {
     fault: 'service paused for twice the time to live (20 s)',

@@ -1,4 +1,7 @@
-/** A master behind Sentinels is killed, or frozen: the service follows the Sentinels to the next one. */
+/**
+ * A master behind Sentinels is killed, or frozen: the service follows the Sentinels to the next
+ * one.
+ */
 import t, { type Test } from 'tap'
 import type { SentinelSet } from '../helpers/redis-sentinel.ts'
 import { startSentinel, waitFor } from '../helpers/servers.ts'
@@ -19,13 +22,19 @@ function behind ({ sentinels, name }: SentinelSet): Record<string, string> {
 }
 
 async function start (t: Test, masterArgs: string[] = []): Promise<SentinelSet> {
-  return await startSentinel(t, { password: PASSWORD, sentinelPassword: SENTINEL_PASSWORD, masterArgs })
+  return await startSentinel(t, {
+    password: PASSWORD,
+    sentinelPassword: SENTINEL_PASSWORD,
+    masterArgs
+  })
 }
 
 /** Waits until the replica is the master, and takes writes. */
 async function promoted ({ replica }: SentinelSet): Promise<void> {
-  await waitFor(async () => await replica.cli('SET', 'promoted', '1') === 'OK', {
-    what: 'the replica to be the master', deadlineMs: 20_000, everyMs: 20
+  await waitFor(async () => (await replica.cli('SET', 'promoted', '1')) === 'OK', {
+    what: 'the replica to be the master',
+    deadlineMs: 20_000,
+    everyMs: 20
   })
 }
 
@@ -63,35 +72,43 @@ t.test('the master is frozen: what was acknowledged is there when all is over', 
   conclude(t, measured, { detectMs: 1000, recoverMs: BACK_WITHIN_MS })
   set.master.resume()
   await waitFor(async () => (await set.master.cli('ROLE')).startsWith('slave'), {
-    what: 'the old master to be a replica', deadlineMs: 30_000
+    what: 'the old master to be a replica',
+    deadlineMs: 30_000
   })
   const { acknowledged, refused } = await writer.stop()
   t.ok(acknowledged.size > 50, `${acknowledged.size} limits were acknowledged, ${refused} refused`)
   t.ok(refused > 0, 'some writes fell into the failover')
   const lost: string[] = []
   for (const [username, limit] of acknowledged) {
-    if (await set.replica.cli('GET', `voice-ferry-c4:user-limit:${username}`) !== String(limit)) lost.push(username)
+    if ((await set.replica.cli('GET', `voice-ferry-c4:user-limit:${username}`)) !== String(limit)) {
+      lost.push(username)
+    }
   }
   t.strictSame(lost, [], 'no acknowledged limit is lost')
 })
 
-/** Sets limits all the time, by turns through each of the services; `stop` says which were acknowledged. */
+/**
+ * Sets limits all the time, by turns through each of the services; `stop` says which were
+ * acknowledged.
+ */
 function writeLimits (clients: Array<ReturnType<typeof httpClient>>) {
   const acknowledged = new Map<string, number>()
   const state = { refused: 0, stopping: false }
-  const run = Promise.all(clients.map(async (client, c) => {
-    for (let i = 1; !state.stopping && i < 20_000; i++) {
-      const username = `writer-${c}-${i % 500}`
-      const { status } = await client.ask('PUT', `/api/sessions/limits/${username}`, { limit: i })
-      if (status === 200) acknowledged.set(username, i)
-      else {
-        state.refused++
-        // Nobody knows whether it was written.
-        acknowledged.delete(username)
+  const run = Promise.all(
+    clients.map(async (client, c) => {
+      for (let i = 1; !state.stopping && i < 20_000; i++) {
+        const username = `writer-${c}-${i % 500}`
+        const { status } = await client.ask('PUT', `/api/sessions/limits/${username}`, { limit: i })
+        if (status === 200) acknowledged.set(username, i)
+        else {
+          state.refused++
+          // Nobody knows whether it was written.
+          acknowledged.delete(username)
+        }
+        await new Promise((resolve) => setTimeout(resolve, 5))
       }
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
-  }))
+    })
+  )
   return {
     async stop () {
       state.stopping = true

@@ -13,28 +13,51 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const out = `${root}.cache/faults/app`
 
 /** Where the service listens, and a token of a caller who may do everything. */
-export interface Service { url: string, token: string }
+export interface Service {
+  url: string
+  token: string
+}
 
 /** The service in a process of its own. */
 export interface ServiceProcess extends Service, ServerProcess {}
 
 /** The service in this process, listening on loopback. */
-export async function serveHere (t: Teardown, env: NodeJS.ProcessEnv): Promise<Service & { app: FastifyInstance }> {
+export async function serveHere (
+  t: Teardown,
+  env: NodeJS.ProcessEnv
+): Promise<Service & { app: FastifyInstance }> {
   const app = await startApp(t, { GHOST_SWEEP_INTERVAL_SECONDS: '0', ...env })
   return { app, url: await listen(app), token: tokenFor(app, ADMIN) }
 }
 
 /** The service as it is deployed: built, in a process of its own that can be killed or paused. */
-export async function serveApart (t: Teardown, env: Record<string, string>, port?: number): Promise<ServiceProcess> {
+export async function serveApart (
+  t: Teardown,
+  env: Record<string, string>,
+  port?: number
+): Promise<ServiceProcess> {
   build()
-  const url = `http://127.0.0.1:${port ??= await freePort()}`
+  const url = `http://127.0.0.1:${(port ??= await freePort())}`
   const token = createSigner({ key: TEST_SECRET, expiresIn: 3600_000 })(ADMIN)
   const client = httpClient(url, token, 1)
-  const settings = { HOST: '127.0.0.1', PORT: String(port), LOG_LEVEL: 'fatal', JWT_SECRET: TEST_SECRET, ...env }
-  const words = [`PATH=${process.env['PATH'] ?? ''}`, ...Object.entries(settings).map(([name, value]) => `${name}=${value}`)]
-  // `env -i … exec`s node, so that the process id is the service's, and nothing of the tests' environment gets in.
-  const server = await startProcess('env', ['-i', ...words, process.execPath, `${out}/server.js`], async () =>
-    (await client.ask('GET', '/healthz/live')).status === 200)
+  const settings = {
+    HOST: '127.0.0.1',
+    PORT: String(port),
+    LOG_LEVEL: 'fatal',
+    JWT_SECRET: TEST_SECRET,
+    ...env
+  }
+  const words = [
+    `PATH=${process.env['PATH'] ?? ''}`,
+    ...Object.entries(settings).map(([name, value]) => `${name}=${value}`)
+  ]
+  // `env -i … exec`s node, so that the process id is the service's, and nothing of the tests'
+  // environment gets in.
+  const server = await startProcess(
+    'env',
+    ['-i', ...words, process.execPath, `${out}/server.js`],
+    async () => (await client.ask('GET', '/healthz/live')).status === 200
+  )
   client.close()
   t.teardown(async () => await server.kill())
   return {
@@ -51,8 +74,13 @@ export async function serveApart (t: Teardown, env: Record<string, string>, port
 /** Builds the sources, unless what was built is newer than all of them. */
 function build (): void {
   const sources = ['plugins', 'routes', 'schemas', 'services', 'scripts'].flatMap((folder) =>
-    readdirSync(`${root}${folder}`, { recursive: true, encoding: 'utf8' }).map((file) => `${folder}/${file}`))
-  const changedMs = Math.max(...[...sources, 'app.ts', 'config.ts', 'server.ts'].map((file) => statSync(root + file).mtimeMs))
+    readdirSync(`${root}${folder}`, { recursive: true, encoding: 'utf8' }).map(
+      (file) => `${folder}/${file}`
+    )
+  )
+  const changedMs = Math.max(
+    ...[...sources, 'app.ts', 'config.ts', 'server.ts'].map((file) => statSync(root + file).mtimeMs)
+  )
   const builtMs = statSync(`${out}/built`, { throwIfNoEntry: false })?.mtimeMs ?? 0
   if (builtMs > changedMs) return
   const startedAt = new Date()

@@ -7,9 +7,9 @@ import { type RedisServer, startRedis } from '../helpers/redis-server.ts'
 /** A disk whose fsync takes as long as one likes. */
 export interface SlowDisk {
   /** Starts a Redis on it. */
-  startRedis (args: string[]): Promise<RedisServer>
+  startRedis(args: string[]): Promise<RedisServer>
   /** From now on every fsync takes so many milliseconds longer. */
-  delay (ms: number): void
+  delay(ms: number): void
 }
 
 /** Delays fsync and fdatasync by the milliseconds that a file says, read anew each time. */
@@ -40,11 +40,14 @@ export function startSlowDisk (t: Teardown): SlowDisk | undefined {
   const [source, library, delayFile, dir] = [at('slow.c'), at('slow.so'), at('delay'), at('data')]
   writeFileSync(source, SHIM)
   mkdirSync(dir)
-  if (spawnSync('cc', ['-shared', '-fPIC', '-o', library, source, '-ldl']).status !== 0) return undefined
+  if (spawnSync('cc', ['-shared', '-fPIC', '-o', library, source, '-ldl']).status !== 0) {
+    return undefined
+  }
   const delay = (ms: number) => writeFileSync(delayFile, String(ms))
   delay(0)
   return {
     delay,
-    startRedis: async (args) => await startRedis(t, { dir, args, env: { LD_PRELOAD: library, FSYNC_DELAY_FILE: delayFile } })
+    startRedis: async (args) =>
+      await startRedis(t, { dir, args, env: { LD_PRELOAD: library, FSYNC_DELAY_FILE: delayFile } })
   }
 }

@@ -9,21 +9,38 @@ import type { Fuzz, Tally } from './run-fuzz.ts'
 const LEAST_SHARE = 0.3
 
 /**
- * Sends so many random requests. FUZZ_SEED replays a run, FUZZ_RUNS says how many requests there are.
+ * Sends so many random requests. FUZZ_SEED replays a run, FUZZ_RUNS says how many requests there
+ * are.
  * @param atMostSeconds - after how long it has been enough, on a machine that is busy
  */
 export async function checkService (t: Test, runs: number, atMostSeconds: number): Promise<void> {
   const { FUZZ_SEED, FUZZ_RUNS } = process.env
   const { url: redisUrl } = await startRedis(t)
-  const fuzz: Fuzz = { runs: Number(FUZZ_RUNS ?? runs), atMostSeconds, seed: Number(FUZZ_SEED ?? randomInt(2 ** 30)), redisUrl }
+  const fuzz: Fuzz = {
+    runs: Number(FUZZ_RUNS ?? runs),
+    atMostSeconds,
+    seed: Number(FUZZ_SEED ?? randomInt(2 ** 30)),
+    redisUrl
+  }
   t.comment(`FUZZ_SEED=${fuzz.seed} FUZZ_RUNS=${fuzz.runs} replays this run`)
 
   const { done, seconds, asked, well, statuses } = await finished(t, fuzz)
   t.comment(`answers by status: ${JSON.stringify(statuses)}`)
-  t.comment(`by operation: ${Object.entries(asked).map(([id, n]) => `${id} ${well[id] ?? 0}/${n}`).join(', ')}`)
+  t.comment(
+    `by operation: ${Object.entries(asked)
+      .map(([id, n]) => `${id} ${well[id] ?? 0}/${n}`)
+      .join(', ')}`
+  )
   const share = Object.values(well).reduce((sum, n) => sum + n, 0) / done
-  t.ok(share >= LEAST_SHARE, `${done} requests in ${seconds.toFixed(1)} s are answered as described, ${(share * 100).toFixed(0)} % of them went well`)
-  t.strictSame(Object.keys(asked).filter((id) => well[id] === undefined), [], 'every operation went well at least once')
+  t.ok(
+    share >= LEAST_SHARE,
+    `${done} requests in ${seconds.toFixed(1)} s are answered as described, ${(share * 100).toFixed(0)} % of them went well`
+  )
+  t.strictSame(
+    Object.keys(asked).filter((id) => well[id] === undefined),
+    [],
+    'every operation went well at least once'
+  )
 }
 
 async function finished (t: Test, fuzz: Fuzz): Promise<Tally> {
@@ -31,7 +48,7 @@ async function finished (t: Test, fuzz: Fuzz): Promise<Tally> {
   t.teardown(async () => await worker.terminate())
   return await new Promise((resolve, reject) => {
     worker.on('error', reject)
-    worker.on('message', ({ tally, finished }: { tally: Tally, finished: boolean }) => {
+    worker.on('message', ({ tally, finished }: { tally: Tally; finished: boolean }) => {
       if (finished) resolve(tally)
       else t.comment(`${tally.done} requests after ${tally.seconds.toFixed(0)} s`)
     })

@@ -1,4 +1,7 @@
-/** Sends random requests to the service, on one store and on the other by turns, and holds the answers to its description. */
+/**
+ * Sends random requests to the service, on one store and on the other by turns, and holds the
+ * answers to its description.
+ */
 import { scryptSync } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import fc from 'fast-check'
@@ -11,21 +14,48 @@ import { Conformance } from './conformance.ts'
 import { Requests, type FuzzRequest } from './requests.ts'
 import { SchemaValues } from './schema-values.ts'
 
-/** How many requests a service gets before the next one is built: their stores do not grow without end. */
+/**
+ * How many requests a service gets before the next one is built: their stores do not grow without
+ * end.
+ */
 const BATCH = 5_000
 
 /** What is to be done; batch i is made from seed + i. */
-export interface Fuzz { runs: number, atMostSeconds: number, seed: number, redisUrl: string }
+export interface Fuzz {
+  runs: number
+  atMostSeconds: number
+  seed: number
+  redisUrl: string
+}
 
-/** How often each operation was asked and how often that went well, and how many answers had each status. */
-export interface Tally { done: number, seconds: number, asked: Record<string, number>, well: Record<string, number>, statuses: Record<string, number> }
+/**
+ * How often each operation was asked and how often that went well, and how many answers had each
+ * status.
+ */
+export interface Tally {
+  done: number
+  seconds: number
+  asked: Record<string, number>
+  well: Record<string, number>
+  statuses: Record<string, number>
+}
 
-/** @throws Error with the request that shows it and with what replays it, where an answer is not as described */
-export async function runFuzz ({ runs, atMostSeconds, seed, redisUrl }: Fuzz, progress: (tally: Tally) => void): Promise<Tally> {
+/**
+ * @throws Error with the request that shows it and with what replays it, where an answer is not as
+ * described
+ */
+export async function runFuzz (
+  { runs, atMostSeconds, seed, redisUrl }: Fuzz,
+  progress: (tally: Tally) => void
+): Promise<Tally> {
   const began = performance.now()
   const tally: Tally = { done: 0, seconds: 0, asked: {}, well: {}, statuses: {} }
   for (let batch = 0; tally.done < runs && tally.seconds < atMostSeconds; batch++) {
-    const app = await startService(batch % 2 === 0 ? {} : { REDIS_URL: redisUrl, REDIS_TIMEOUT_MS: '5000', REDIS_KEY_PREFIX: `fuzz-${batch}:` })
+    const app = await startService(
+      batch % 2 === 0
+        ? {}
+        : { REDIS_URL: redisUrl, REDIS_TIMEOUT_MS: '5000', REDIS_KEY_PREFIX: `fuzz-${batch}:` }
+    )
     try {
       await runBatch(app, Math.min(BATCH, runs - tally.done), seed + batch, tally)
       await app.redis?.flushall()
@@ -38,22 +68,39 @@ export async function runFuzz ({ runs, atMostSeconds, seed, redisUrl }: Fuzz, pr
   return tally
 }
 
-async function runBatch (app: FastifyInstance, numRuns: number, seed: number, tally: Tally): Promise<void> {
+async function runBatch (
+  app: FastifyInstance,
+  numRuns: number,
+  seed: number,
+  tally: Tally
+): Promise<void> {
   const document = (await app.inject('/openapi.json')).json<ApiDocument>()
   const conformance = new Conformance(document)
   const values = new SchemaValues(document.components.schemas, seed)
   const good = tokenFor(app, ADMIN)
-  const requests = new Requests(values, { good, others: ['garbage', tokenFor(app, { sub: 'alice' }), tokenFor(app, { sub: 'bob', role: 'viewer' })] })
-  const routes = [...conformance.routes.values()]
-  const property = fc.asyncProperty(fc.oneof(...routes.map((route) => requests.to(route))), async (request) => {
-    const answer = await app.inject(request as InjectOptions)
-    conformance.check(request, answer)
-    count(tally, request, answer.statusCode)
+  const requests = new Requests(values, {
+    good,
+    others: [
+      'garbage',
+      tokenFor(app, { sub: 'alice' }),
+      tokenFor(app, { sub: 'bob', role: 'viewer' })
+    ]
   })
+  const routes = [...conformance.routes.values()]
+  const property = fc.asyncProperty(
+    fc.oneof(...routes.map((route) => requests.to(route))),
+    async (request) => {
+      const answer = await app.inject(request as InjectOptions)
+      conformance.check(request, answer)
+      count(tally, request, answer.statusCode)
+    }
+  )
   const examples = routes.map((route): [FuzzRequest] => [exampleOf(route, good)])
   await fc.assert(property, { numRuns, seed, examples })
   const { statusCode } = await app.inject('/healthz/ready')
-  if (statusCode !== 200) throw new Error(`after a batch of requests the service answers ${statusCode}`)
+  if (statusCode !== 200) {
+    throw new Error(`after a batch of requests the service answers ${statusCode}`)
+  }
 }
 
 function count (tally: Tally, { operationId }: FuzzRequest, status: number): void {
@@ -65,23 +112,44 @@ function count (tally: Tally, { operationId }: FuzzRequest, status: number): voi
 }
 
 /** The request that the description shows. */
-function exampleOf ({ operationId, method, path, parameters = [], requestBody }: Route, token: string): FuzzRequest {
+function exampleOf (
+  { operationId, method, path, parameters = [], requestBody }: Route,
+  token: string
+): FuzzRequest {
   const examples = new Map(parameters.map(({ name, example }) => [name, example]))
-  const url = path.replace(/\{(\w+)\}/g, (_all, name: string) => encodeURIComponent(examples.get(name) ?? 'x'))
+  const url = path.replace(/\{(\w+)\}/g, (_all, name: string) =>
+    encodeURIComponent(examples.get(name) ?? 'x')
+  )
   const example = requestBody?.content['application/json']?.example
   const headers = { authorization: `Bearer ${token}` }
   if (example === undefined) return { operationId, method, url, headers, valid: false }
-  return { operationId, method, url, headers: { ...headers, 'content-type': 'application/json' }, payload: JSON.stringify(example), valid: true }
+  return {
+    operationId,
+    method,
+    url,
+    headers: { ...headers, 'content-type': 'application/json' },
+    payload: JSON.stringify(example),
+    valid: true
+  }
 }
 
-/** The service with everything on that a description can show; its administrator is the one of the example. */
+/**
+ * The service with everything on that a description can show; its administrator is the one of the
+ * example.
+ */
 async function startService (env: NodeJS.ProcessEnv): Promise<FastifyInstance> {
   const text = (bytes: Buffer) => bytes.toString('base64').replaceAll('=', '')
   const salt = Buffer.from('a salt of tests!')
   const hash = scryptSync('correct horse battery staple', salt, 32, { N: 2 ** 14, r: 8, p: 1 })
-  const app = await buildApp(loadConfig({
-    LOG_LEVEL: 'silent', ADMIN_USERNAME: 'admin', ADMIN_PASSWORD_HASH: `$scrypt$ln=14,r=8,p=1$${text(salt)}$${text(hash)}`, ...env
-  }), TEST_SECRET)
+  const app = await buildApp(
+    loadConfig({
+      LOG_LEVEL: 'silent',
+      ADMIN_USERNAME: 'admin',
+      ADMIN_PASSWORD_HASH: `$scrypt$ln=14,r=8,p=1$${text(salt)}$${text(hash)}`,
+      ...env
+    }),
+    TEST_SECRET
+  )
   await app.ready()
   return app
 }

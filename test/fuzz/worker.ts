@@ -2,5 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { type Fuzz, runFuzz } from './run-fuzz.ts'
 
-const tally = await runFuzz(workerData as Fuzz, (tally) => parentPort?.postMessage({ tally, finished: false }))
+const tally = await runFuzz(workerData as Fuzz, (tally) =>
+  parentPort?.postMessage({ tally, finished: false })
+)
 parentPort?.postMessage({ tally, finished: true })

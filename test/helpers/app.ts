@@ -14,33 +14,64 @@ export type Claims = Record<string, unknown>
 export const ADMIN: Claims = { sub: 'admin', role: 'admin' }
 
 /** An answer, its body parsed where it is JSON. */
-export interface Answer { status: number, headers: Record<string, string | string[] | undefined>, body: any, text: string }
+export interface Answer {
+  status: number
+  headers: Record<string, string | string[] | undefined>
+  body: any
+  text: string
+}
 
-/** Sends one request; an object is sent as JSON, a string or buffer as it is, with the type of JSON unless told otherwise. */
+/**
+ * Sends one request; an object is sent as JSON, a string or buffer as it is, with the type of JSON
+ * unless told otherwise.
+ */
 export type Send = (
-  method: NonNullable<InjectOptions['method']>, url: string, body?: object | string | Buffer, headers?: Record<string, string>
+  method: NonNullable<InjectOptions['method']>,
+  url: string,
+  body?: object | string | Buffer,
+  headers?: Record<string, string>
 ) => Promise<Answer>
 
 /** Builds the service as the server does, ready to be asked, and closes it when the test ends. */
-export async function startApp (t: Teardown, env: NodeJS.ProcessEnv = {}, overrides: Overrides = {}): Promise<FastifyInstance> {
+export async function startApp (
+  t: Teardown,
+  env: NodeJS.ProcessEnv = {},
+  overrides: Overrides = {}
+): Promise<FastifyInstance> {
   const app = await buildApp(loadConfig({ LOG_LEVEL: 'silent', ...env }), TEST_SECRET, overrides)
   t.teardown(async () => await app.close())
   await app.ready()
   return app
 }
 
-/** The same on a Redis, connected to it. Redis has longer to answer than in production: a busy machine is no outage. */
+/**
+ * The same on a Redis, connected to it. Redis has longer to answer than in production: a busy
+ * machine is no outage.
+ */
 export async function startAppOn (
-  t: Teardown, redis: { url: string }, env: NodeJS.ProcessEnv = {}, overrides: Overrides = {}
+  t: Teardown,
+  redis: { url: string },
+  env: NodeJS.ProcessEnv = {},
+  overrides: Overrides = {}
 ): Promise<FastifyInstance> {
-  const app = await startApp(t, { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '5000', ...env }, overrides)
+  const app = await startApp(
+    t,
+    { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '5000', ...env },
+    overrides
+  )
   await connected(app)
   return app
 }
 
-/** Waits until apps have their connections to Redis: building another one may stall the process for so long that one is lost. */
+/**
+ * Waits until apps have their connections to Redis: building another one may stall the process for
+ * so long that one is lost.
+ */
 export async function connected (...apps: FastifyInstance[]): Promise<void> {
-  await waitFor(() => apps.every(({ redis }) => redis.status === 'ready'), { what: 'the service to reach Redis', everyMs: 5 })
+  await waitFor(() => apps.every(({ redis }) => redis.status === 'ready'), {
+    what: 'the service to reach Redis',
+    everyMs: 5
+  })
 }
 
 /** Lets an app listen on a free port of loopback; returns its URL. */
@@ -61,7 +92,11 @@ export function as (app: FastifyInstance, claims: Claims | null): Send {
     const response = await app.inject({
       method,
       url,
-      headers: { ...authorization, ...(raw === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      headers: {
+        ...authorization,
+        ...(raw === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers
+      },
       ...(raw === undefined ? {} : { payload: raw })
     })
     const { statusCode: status, headers: answered, payload: text } = response

@@ -13,13 +13,13 @@ export type Teardown = Pick<Test, 'teardown'>
 export interface ServerProcess {
   readonly pid: number
   /** Ends it in order (SIGTERM), by force (SIGKILL) if that takes longer than 3 s. */
-  stop (): Promise<void>
+  stop(): Promise<void>
   /** Ends it at once (SIGKILL), as a crash would. */
-  kill (): Promise<void>
+  kill(): Promise<void>
   /** Freezes it (SIGSTOP): connections stay open, nothing answers. */
-  pause (): void
+  pause(): void
   /** Lets a frozen one go on (SIGCONT). */
-  resume (): void
+  resume(): void
 }
 
 const running = new Set<ChildProcess>()
@@ -30,11 +30,19 @@ const folders = new Set<string>()
  * Fails with what the program wrote if it ends before, and ends it if it is not ready within 10 s.
  */
 export async function startProcess (
-  command: string, args: string[], ready: () => Promise<boolean>, env: Record<string, string> = {}
+  command: string,
+  args: string[],
+  ready: () => Promise<boolean>,
+  env: Record<string, string> = {}
 ): Promise<ServerProcess> {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env }
+  })
   let output = ''
-  const keep = (chunk: Buffer): void => { output = (output + chunk.toString()).slice(-4000) }
+  const keep = (chunk: Buffer): void => {
+    output = (output + chunk.toString()).slice(-4000)
+  }
   child.stdout.on('data', keep)
   child.stderr.on('data', keep)
   await once(child, 'spawn')
@@ -43,8 +51,10 @@ export async function startProcess (
 
   const server = control(child)
   try {
-    const up = await waitFor(async () => hasEnded(child) ? 'ended' : await ready() && 'ready', {
-      what: `${command} to be ready`, deadlineMs: 10_000, everyMs: 10
+    const up = await waitFor(async () => (hasEnded(child) ? 'ended' : (await ready()) && 'ready'), {
+      what: `${command} to be ready`,
+      deadlineMs: 10_000,
+      everyMs: 10
     })
     if (up === 'ended') throw new Error(`${command} ended while starting`)
   } catch (error) {
@@ -67,15 +77,23 @@ function control (child: ChildProcess): ServerProcess {
     if (hasEnded(child)) return
     child.kill('SIGCONT')
     child.kill(signal)
-    await waitFor(() => hasEnded(child), { what: `process ${child.pid} to end`, deadlineMs, everyMs: 5 })
+    await waitFor(() => hasEnded(child), {
+      what: `process ${child.pid} to end`,
+      deadlineMs,
+      everyMs: 5
+    })
   }
   const kill = async (): Promise<void> => await end('SIGKILL', 5000)
   return {
     pid: child.pid ?? 0,
     kill,
     stop: async () => await end('SIGTERM', 3000).catch(kill),
-    pause: () => { child.kill('SIGSTOP') },
-    resume: () => { child.kill('SIGCONT') }
+    pause: () => {
+      child.kill('SIGSTOP')
+    },
+    resume: () => {
+      child.kill('SIGCONT')
+    }
   }
 }
 

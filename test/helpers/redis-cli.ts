@@ -12,31 +12,42 @@ export interface CliTarget {
   readonly port: number
   readonly password?: string
   /** Files of the certificate authority and of a client certificate. */
-  readonly tls?: { ca: string, cert: string, key: string }
+  readonly tls?: { ca: string; cert: string; key: string }
 }
 
-/** Runs one command through redis-cli; rejects on an error reply, or if there is no reply for 30 s. */
+/**
+ * Runs one command through redis-cli; rejects on an error reply, or if there is no reply for 30 s.
+ */
 export async function runCli (target: CliTarget, words: string[]): Promise<string> {
   const args = [...connection(target), '-e', ...words]
   const run = promisify(execFile)(programs.redisCli, args, {
-    env: environment(target), timeout: 30_000, maxBuffer: 64 * 1024 * 1024
+    env: environment(target),
+    timeout: 30_000,
+    maxBuffer: 64 * 1024 * 1024
   })
   run.child.stdin?.end()
   try {
     return (await run).stdout.trimEnd()
   } catch (error) {
-    const { stdout = '', stderr = '' } = error as { stdout?: string, stderr?: string }
+    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
     const reason = stderr.trim() || stdout.trim() || String(error)
     throw new Error(`redis-cli ${words.join(' ')}: ${reason}`, { cause: error })
   }
 }
 
-/** Sends commands in Redis protocol, from a file or a buffer, by redis-cli --pipe; returns the number of replies. */
+/**
+ * Sends commands in Redis protocol, from a file or a buffer, by redis-cli --pipe; returns the
+ * number of replies.
+ */
 export async function loadRedis (target: CliTarget, resp: string | Buffer): Promise<number> {
-  const child = spawn(programs.redisCli, [...connection(target), '--pipe'], { env: environment(target) })
+  const child = spawn(programs.redisCli, [...connection(target), '--pipe'], {
+    env: environment(target)
+  })
   const source = typeof resp === 'string' ? createReadStream(resp) : Readable.from([resp])
   const [printed, complaint] = await Promise.all([
-    text(child.stdout), text(child.stderr), pipeline(source, child.stdin)
+    text(child.stdout),
+    text(child.stderr),
+    pipeline(source, child.stdin)
   ])
   const [, errors, replies] = /errors: (\d+), replies: (\d+)/.exec(printed) ?? []
   if (errors !== '0') throw new Error(`redis-cli --pipe: ${printed}${complaint}`)
@@ -44,7 +55,9 @@ export async function loadRedis (target: CliTarget, resp: string | Buffer): Prom
 }
 
 function connection ({ host, port, tls }: CliTarget): string[] {
-  const certificates = tls ? ['--tls', '--cacert', tls.ca, '--cert', tls.cert, '--key', tls.key] : []
+  const certificates = tls
+    ? ['--tls', '--cacert', tls.ca, '--cert', tls.cert, '--key', tls.key]
+    : []
   return ['-h', host, '-p', String(port), '--no-auth-warning', ...certificates]
 }
 

@@ -13,54 +13,84 @@ export interface RedisCluster {
 
 const slots = 16_384
 
-/** Starts a cluster and waits until every node calls it whole and every replica follows its master. */
-export async function startCluster (t: Teardown, masterCount = 3, replicasEach = 1): Promise<RedisCluster> {
+/**
+ * Starts a cluster and waits until every node calls it whole and every replica follows its master.
+ */
+export async function startCluster (
+  t: Teardown,
+  masterCount = 3,
+  replicasEach = 1
+): Promise<RedisCluster> {
   const buses = new Map<RedisServer, number>()
-  const nodes = await Promise.all(Array.from({ length: masterCount * (1 + replicasEach) }, async () => {
-    const bus = await freePort()
-    const node = await startRedis(t, {
-      args: [
-        '--cluster-enabled', 'yes', '--cluster-port', String(bus), '--cluster-node-timeout', '1500',
-        '--repl-diskless-sync-delay', '0'
-      ]
+  const nodes = await Promise.all(
+    Array.from({ length: masterCount * (1 + replicasEach) }, async () => {
+      const bus = await freePort()
+      const node = await startRedis(t, {
+        args: [
+          '--cluster-enabled',
+          'yes',
+          '--cluster-port',
+          String(bus),
+          '--cluster-node-timeout',
+          '1500',
+          '--repl-diskless-sync-delay',
+          '0'
+        ]
+      })
+      buses.set(node, bus)
+      return node
     })
-    buses.set(node, bus)
-    return node
-  }))
+  )
   const masters = nodes.slice(0, masterCount)
   const replicas = nodes.slice(masterCount)
 
-  for (const [index, node] of nodes.entries()) await node.cli('CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1))
+  for (const [index, node] of nodes.entries()) {
+    await node.cli('CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1))
+  }
   for (const [index, master] of masters.entries()) {
-    const bound = (count: number): number => Math.floor(count * slots / masterCount)
+    const bound = (count: number): number => Math.floor((count * slots) / masterCount)
     await master.cli('CLUSTER', 'ADDSLOTSRANGE', String(bound(index)), String(bound(index + 1) - 1))
   }
   for (const node of nodes.slice(1)) {
     await nodes[0]?.cli('CLUSTER', 'MEET', node.host, String(node.port), String(buses.get(node)))
   }
-  await everyNode(nodes, 'to know all others', async (node) =>
-    (await node.cli('CLUSTER', 'INFO')).includes(`cluster_known_nodes:${nodes.length}\r`) &&
-    !/handshake|noaddr/.test(await node.cli('CLUSTER', 'NODES')))
+  await everyNode(
+    nodes,
+    'to know all others',
+    async (node) =>
+      (await node.cli('CLUSTER', 'INFO')).includes(`cluster_known_nodes:${nodes.length}\r`) &&
+      !/handshake|noaddr/.test(await node.cli('CLUSTER', 'NODES'))
+  )
 
   for (const [index, replica] of replicas.entries()) {
-    const id = await masters[Math.floor(index / replicasEach)]?.cli('CLUSTER', 'MYID') ?? ''
+    const id = (await masters[Math.floor(index / replicasEach)]?.cli('CLUSTER', 'MYID')) ?? ''
     await replica.cli('CLUSTER', 'REPLICATE', id)
   }
   await everyNode(replicas, 'to follow their masters', async (node) =>
-    (await node.cli('INFO', 'replication')).includes('master_link_status:up'))
+    (await node.cli('INFO', 'replication')).includes('master_link_status:up')
+  )
   await everyNode(nodes, 'to see the whole cluster', async (node) => {
     const seen = await node.cli('CLUSTER', 'NODES')
     const followers = seen.match(/slave /g) ?? []
-    return (await node.cli('CLUSTER', 'INFO')).includes('cluster_state:ok') &&
-      followers.length === replicas.length && !seen.includes('fail')
+    return (
+      (await node.cli('CLUSTER', 'INFO')).includes('cluster_state:ok') &&
+      followers.length === replicas.length &&
+      !seen.includes('fail')
+    )
   })
   return { masters, replicas }
 }
 
 async function everyNode (
-  nodes: RedisServer[], what: string, check: (node: RedisServer) => Promise<boolean>
+  nodes: RedisServer[],
+  what: string,
+  check: (node: RedisServer) => Promise<boolean>
 ): Promise<void> {
   for (const node of nodes) {
-    await waitFor(async () => await check(node), { what: `cluster nodes ${what}`, deadlineMs: 15_000, everyMs: 50 })
+    await waitFor(async () => await check(node), {
+      what: `cluster nodes ${what}`,
+      deadlineMs: 15_000,
+      everyMs: 50
+    })
   }
 }

@@ -10,14 +10,17 @@ export type Seen = [name: string, ...args: string[]]
 /** Listens to every command that a Redis carries out. */
 export interface Monitor {
   /** What was carried out since the last call, up to now, whoever sent it. */
-  take (): Promise<Seen[]>
+  take(): Promise<Seen[]>
 }
 
 /**
- * Opens a MONITOR connection. Redis shows commands there in the order in which it carries them out, so what `take` sends
- * last is seen last: nothing that came before it can be missed.
+ * Opens a MONITOR connection. Redis shows commands there in the order in which it carries them out,
+ * so what `take` sends last is seen last: nothing that came before it can be missed.
  */
-export async function monitorRedis (t: Teardown, redis: Pick<RedisServer, 'host' | 'port'>): Promise<Monitor> {
+export async function monitorRedis (
+  t: Teardown,
+  redis: Pick<RedisServer, 'host' | 'port'>
+): Promise<Monitor> {
   const open = async () => {
     const socket = connect(redis.port, redis.host)
     t.teardown(() => socket.destroy())
@@ -45,22 +48,37 @@ export async function monitorRedis (t: Teardown, redis: Pick<RedisServer, 'host'
     async take () {
       const end = `end-of-take-${++mark}`
       asking.write(`ECHO ${end}\r\n`)
-      const at = await waitFor(() => seen.findIndex(([name, arg]) => name === 'ECHO' && arg === end) + 1, { what: end, everyMs: 1 })
+      const at = await waitFor(
+        () => seen.findIndex(([name, arg]) => name === 'ECHO' && arg === end) + 1,
+        { what: end, everyMs: 1 }
+      )
       return seen.splice(0, at).slice(0, -1)
     }
   }
 }
 
-/** What the service sends of its own accord, whether anybody asks it or not: commands on no key but those of its housekeeping. */
+/**
+ * What the service sends of its own accord, whether anybody asks it or not: commands on no key but
+ * those of its housekeeping.
+ */
 export function isBackground ([name, ...args]: Seen): boolean {
-  return ['PING', 'INFO', 'TIME'].includes(name) || args.some((arg) => /:session-(?:policy|sweep-lock|generation)$/.test(arg))
+  return (
+    ['PING', 'INFO', 'TIME'].includes(name) ||
+    args.some((arg) => /:session-(?:policy|sweep-lock|generation)$/.test(arg))
+  )
 }
 
-/** Waits until the service has started: until it has sent nothing but what it always sends for a while. */
+/**
+ * Waits until the service has started: until it has sent nothing but what it always sends for a
+ * while.
+ */
 export async function quiet ({ take }: Monitor): Promise<void> {
   let takes = 0
-  await waitFor(async () => {
-    takes = (await take()).every(isBackground) ? takes + 1 : 0
-    return takes > 5
-  }, { what: 'the service to send nothing but its housekeeping', everyMs: 30 })
+  await waitFor(
+    async () => {
+      takes = (await take()).every(isBackground) ? takes + 1 : 0
+      return takes > 5
+    },
+    { what: 'the service to send nothing but its housekeeping', everyMs: 30 }
+  )
 }

@@ -14,8 +14,10 @@ export interface SentinelSet {
   readonly master: RedisServer
   readonly replica: RedisServer
   readonly sentinels: RedisServer[]
-  /** Port of the server that the sentinels still running, all of them, hold to be the master now. */
-  masterPort (): Promise<number | undefined>
+  /**
+   * Port of the server that the sentinels still running, all of them, hold to be the master now.
+   */
+  masterPort(): Promise<number | undefined>
 }
 
 const name = 'mymaster'
@@ -32,8 +34,14 @@ export interface SentinelOptions {
   masterArgs?: string[]
 }
 
-/** Starts the set and waits until a failover could happen: a master is down after 1 s if two sentinels agree. */
-export async function startSentinel (t: Teardown, options: SentinelOptions = {}): Promise<SentinelSet> {
+/**
+ * Starts the set and waits until a failover could happen: a master is down after 1 s if two
+ * sentinels agree.
+ */
+export async function startSentinel (
+  t: Teardown,
+  options: SentinelOptions = {}
+): Promise<SentinelSet> {
   const { password, sentinelPassword, masterArgs = [] } = options
   const shared = {
     ...(password !== undefined && { password }),
@@ -41,15 +49,29 @@ export async function startSentinel (t: Teardown, options: SentinelOptions = {})
   }
   const fast = ['--repl-diskless-sync-delay', '0']
   const master = await startRedis(t, { ...shared, args: [...fast, ...masterArgs] })
-  const replica = await startRedis(t, { ...shared, args: [...fast, '--replicaof', `${master.host} ${master.port}`] })
-  await waitFor(async () => (await replica.cli('INFO', 'replication')).includes('master_link_status:up'), {
-    what: 'the replica to follow its master'
+  const replica = await startRedis(t, {
+    ...shared,
+    args: [...fast, '--replicaof', `${master.host} ${master.port}`]
   })
-  const sentinels = await Promise.all([1, 2, 3].map(async () => await startOne(t, master, {
-    ...shared, password: sentinelPassword ?? ''
-  })))
+  await waitFor(
+    async () => (await replica.cli('INFO', 'replication')).includes('master_link_status:up'),
+    {
+      what: 'the replica to follow its master'
+    }
+  )
+  const sentinels = await Promise.all(
+    [1, 2, 3].map(
+      async () =>
+        await startOne(t, master, {
+          ...shared,
+          password: sentinelPassword ?? ''
+        })
+    )
+  )
   await waitFor(async () => (await Promise.all(sentinels.map(isReady))).every(Boolean), {
-    what: 'the sentinels to know each other and the replica', deadlineMs: 15_000, everyMs: 50
+    what: 'the sentinels to know each other and the replica',
+    deadlineMs: 15_000,
+    everyMs: 50
   })
   return {
     name,
@@ -57,30 +79,47 @@ export async function startSentinel (t: Teardown, options: SentinelOptions = {})
     replica,
     sentinels,
     async masterPort () {
-      const answers = await Promise.allSettled(sentinels.map(async (sentinel) =>
-        await sentinel.cli('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name)))
-      const ports = new Set(answers.flatMap((answer) =>
-        answer.status === 'fulfilled' ? answer.value.split('\n')[1] : []))
+      const answers = await Promise.allSettled(
+        sentinels.map(
+          async (sentinel) => await sentinel.cli('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name)
+        )
+      )
+      const ports = new Set(
+        answers.flatMap((answer) =>
+          answer.status === 'fulfilled' ? answer.value.split('\n')[1] : []
+        )
+      )
       return ports.size === 1 ? Number([...ports][0]) : undefined
     }
   }
 }
 
-async function startOne (t: Teardown, master: RedisServer, options: RedisOptions): Promise<RedisServer> {
+async function startOne (
+  t: Teardown,
+  master: RedisServer,
+  options: RedisOptions
+): Promise<RedisServer> {
   const config = join(temporaryFolder(t), 'sentinel.conf')
   const port = await freePort()
-  await writeFile(config, [
-    `sentinel monitor ${name} ${master.host} ${master.port} 2`,
-    `sentinel down-after-milliseconds ${name} 1000`,
-    `sentinel failover-timeout ${name} 3000`,
-    ...(master.password ? [`sentinel auth-pass ${name} "${master.password}"`] : []),
-    ''
-  ].join('\n'))
+  await writeFile(
+    config,
+    [
+      `sentinel monitor ${name} ${master.host} ${master.port} 2`,
+      `sentinel down-after-milliseconds ${name} 1000`,
+      `sentinel failover-timeout ${name} 3000`,
+      ...(master.password ? [`sentinel auth-pass ${name} "${master.password}"`] : []),
+      ''
+    ].join('\n')
+  )
   return await startRedis(t, { ...options, port, config, args: ['--sentinel'] })
 }
 
 async function isReady (sentinel: RedisServer): Promise<boolean> {
   const words = (await sentinel.cli('SENTINEL', 'MASTER', name)).split('\n')
   const field = (key: string): string | undefined => words[words.indexOf(key) + 1]
-  return field('num-other-sentinels') === '2' && field('num-slaves') === '1' && field('flags') === 'master'
+  return (
+    field('num-other-sentinels') === '2' &&
+    field('num-slaves') === '1' &&
+    field('flags') === 'master'
+  )
 }

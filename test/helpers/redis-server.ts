@@ -31,18 +31,25 @@ export interface RedisOptions {
 export interface RedisServer extends ServerProcess, CliTarget {
   readonly url: string
   /** Runs redis-cli and returns what it prints; rejects when Redis answers with an error. */
-  cli (...args: string[]): Promise<string>
-  /** Sends a file or buffer in Redis protocol through redis-cli --pipe; returns the number of replies. */
-  load (resp: string | Buffer): Promise<number>
-  /** Starts it again on the same port, stopping it first if it runs; `keepData` keeps what it holds or had saved. */
-  restart (options?: { keepData?: boolean }): Promise<void>
+  cli(...args: string[]): Promise<string>
+  /**
+   * Sends a file or buffer in Redis protocol through redis-cli --pipe; returns the number of
+   * replies.
+   */
+  load(resp: string | Buffer): Promise<number>
+  /**
+   * Starts it again on the same port, stopping it first if it runs; `keepData` keeps what it holds
+   * or had saved.
+   */
+  restart(options?: { keepData?: boolean }): Promise<void>
 }
 
 /** Starts redis-server on loopback, by default without persistence, and waits until it answers. */
 export async function startRedis (t: Teardown, options: RedisOptions = {}): Promise<RedisServer> {
   const dir = options.dir ?? temporaryFolder(t)
-  const port = options.port ?? await freePort()
-  const files = options.certificates ?? (options.tls ? await makeCertificates(temporaryFolder(t)) : undefined)
+  const port = options.port ?? (await freePort())
+  const files =
+    options.certificates ?? (options.tls ? await makeCertificates(temporaryFolder(t)) : undefined)
   const target: CliTarget = {
     host: '127.0.0.1',
     port,
@@ -50,24 +57,54 @@ export async function startRedis (t: Teardown, options: RedisOptions = {}): Prom
     ...(files && { tls: { ca: files.ca, ...files.client } })
   }
   const args = [
-    ...(options.config ? [options.config] : ['--save', '', '--appendonly', 'no', '--loglevel', 'warning']),
-    '--daemonize', 'no', '--bind', target.host, '--dir', dir,
+    ...(options.config
+      ? [options.config]
+      : ['--save', '', '--appendonly', 'no', '--loglevel', 'warning']),
+    '--daemonize',
+    'no',
+    '--bind',
+    target.host,
+    '--dir',
+    dir,
     ...(files
-      ? ['--port', '0', '--tls-port', String(port), '--tls-auth-clients', 'optional', '--tls-replication', 'yes',
-          '--tls-ca-cert-file', files.ca, '--tls-cert-file', files.server.cert, '--tls-key-file', files.server.key]
+      ? [
+          '--port',
+          '0',
+          '--tls-port',
+          String(port),
+          '--tls-auth-clients',
+          'optional',
+          '--tls-replication',
+          'yes',
+          '--tls-ca-cert-file',
+          files.ca,
+          '--tls-cert-file',
+          files.server.cert,
+          '--tls-key-file',
+          files.server.key
+        ]
       : ['--port', String(port)]),
-    ...(options.password ? ['--requirepass', options.password, '--masterauth', options.password] : []),
+    ...(options.password
+      ? ['--requirepass', options.password, '--masterauth', options.password]
+      : []),
     ...(options.args ?? [])
   ]
   const launch = async (): Promise<ServerProcess> =>
-    await startProcess(programs.redisServer, args, async () => await answersPing(target), options.env)
+    await startProcess(
+      programs.redisServer,
+      args,
+      async () => await answersPing(target),
+      options.env
+    )
 
   let current = await launch()
   t.teardown(async () => await current.kill())
   return {
     ...target,
     url: `redis${files ? 's' : ''}://${credentials(options.password)}${target.host}:${port}`,
-    get pid () { return current.pid },
+    get pid () {
+      return current.pid
+    },
     stop: async () => await current.stop(),
     kill: async () => await current.kill(),
     pause: () => current.pause(),
@@ -79,7 +116,9 @@ export async function startRedis (t: Teardown, options: RedisOptions = {}): Prom
       if (keepData) await runCli(target, ['SAVE']).catch(() => {})
       await current.stop()
       if (!keepData) {
-        for (const name of ['dump.rdb', 'appendonlydir']) await rm(join(dir, name), { recursive: true, force: true })
+        for (const name of ['dump.rdb', 'appendonlydir']) {
+          await rm(join(dir, name), { recursive: true, force: true })
+        }
       }
       current = await launch()
     }

@@ -4,42 +4,53 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from './ports.ts'
 import type { Teardown } from './process.ts'
 
-/** A TCP proxy on loopback whose network can be made bad at run time, for live and new connections alike. */
+/**
+ * A TCP proxy on loopback whose network can be made bad at run time, for live and new connections
+ * alike.
+ */
 export interface TcpProxy {
   readonly host: string
   readonly port: number
   /** Hands everything on. The mode at the start. */
-  pass (): void
+  pass(): void
   /** Resets live connections and, from now on, new ones. */
-  reset (): void
+  reset(): void
   /** Hands every chunk on `ms` later, in each direction. */
-  delay (ms: number): void
+  delay(ms: number): void
   /** Hands on only so many bytes per millisecond, in each direction of each connection. */
-  trickle (bytesPerMs: number): void
+  trickle(bytesPerMs: number): void
   /**
-   * Accepts connections and swallows what both sides send. A connection that lost bytes this way cannot go on:
-   * it stays silent during this mode and is reset when the mode ends.
+   * Accepts connections and swallows what both sides send. A connection that lost bytes this way
+   * cannot go on: it stays silent during this mode and is reset when the mode ends.
    */
-  blackhole (): void
+  blackhole(): void
   /**
-   * Lets the next request through, drops the reply and resets that connection; resolves when that has happened.
-   * Called several times, it does so with as many requests.
+   * Lets the next request through, drops the reply and resets that connection; resolves when that
+   * has happened. Called several times, it does so with as many requests.
    */
-  swallowNextReply (): Promise<void>
+  swallowNextReply(): Promise<void>
   /** Resets all connections and refuses new ones. */
-  close (): Promise<void>
+  close(): Promise<void>
 }
 
 type Mode =
   | { name: 'pass' | 'reset' | 'blackhole' }
-  | { name: 'delay', ms: number }
-  | { name: 'trickle', bytesPerMs: number }
+  | { name: 'delay'; ms: number }
+  | { name: 'trickle'; bytesPerMs: number }
 
 /** A client's connection, the one made for it to the server, and what happened to them. */
-interface Link { client: Socket, server: Socket, lostBytes: boolean, hasAsked: boolean }
+interface Link {
+  client: Socket
+  server: Socket
+  lostBytes: boolean
+  hasAsked: boolean
+}
 
 /** Starts a proxy in front of a server. */
-export async function startProxy (t: Teardown, target: { host: string, port: number }): Promise<TcpProxy> {
+export async function startProxy (
+  t: Teardown,
+  target: { host: string; port: number }
+): Promise<TcpProxy> {
   const links = new Set<Link>()
   const swallowing: Array<() => void> = []
   let mode: Mode = { name: 'pass' }
@@ -47,7 +58,8 @@ export async function startProxy (t: Teardown, target: { host: string, port: num
   const sever = (link: Link): void => {
     links.delete(link)
     for (const socket of [link.client, link.server]) {
-      // One that has begun to end cannot be reset: Node would take it for closed, and wait for that for ever at its own end.
+      // One that has begun to end cannot be reset: Node would take it for closed, and wait for that
+      // for ever at its own end.
       if (socket.writableEnded) socket.destroy()
       else socket.resetAndDestroy()
     }
@@ -76,7 +88,10 @@ export async function startProxy (t: Teardown, target: { host: string, port: num
       allowance -= count
     }
   }
-  /** Carries one direction of a connection. Chunks wait in line, so that a change of mode cannot reorder them. */
+  /**
+   * Carries one direction of a connection. Chunks wait in line, so that a change of mode cannot
+   * reorder them.
+   */
   const carry = (link: Link, from: Socket, to: Socket): void => {
     let line = Promise.resolve()
     from.on('data', (chunk) => {
@@ -138,7 +153,10 @@ export async function startProxy (t: Teardown, target: { host: string, port: num
     delay: (ms) => change({ name: 'delay', ms }),
     trickle: (bytesPerMs) => change({ name: 'trickle', bytesPerMs }),
     blackhole: () => change({ name: 'blackhole' }),
-    swallowNextReply: async () => await new Promise((resolve) => { swallowing.push(resolve) }),
+    swallowNextReply: async () =>
+      await new Promise((resolve) => {
+        swallowing.push(resolve)
+      }),
     close
   }
 }

@@ -6,8 +6,8 @@ import { promisify } from 'node:util'
 /** PEM files of a throw-away certificate authority and what it has signed. */
 export interface Certificates {
   ca: string
-  server: { cert: string, key: string }
-  client: { cert: string, key: string }
+  server: { cert: string; key: string }
+  client: { cert: string; key: string }
 }
 
 const config = `
@@ -23,20 +23,72 @@ extendedKeyUsage = serverAuth, clientAuth
 subjectAltName = IP:127.0.0.1, DNS:localhost
 `
 
-/** Makes a certificate authority, a certificate for a server on loopback and one for a client; valid for 2 days. */
+/**
+ * Makes a certificate authority, a certificate for a server on loopback and one for a client; valid
+ * for 2 days.
+ */
 export async function makeCertificates (folder: string): Promise<Certificates> {
   const file = (name: string): string => join(folder, name)
   await writeFile(file('openssl.cnf'), config)
   const openssl = async (...args: string[]): Promise<unknown> =>
     await promisify(execFile)('openssl', args, { cwd: folder })
-  const newKey = ['-config', 'openssl.cnf', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
+  const newKey = [
+    '-config',
+    'openssl.cnf',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:prime256v1',
+    '-nodes'
+  ]
 
-  await openssl('req', '-x509', ...newKey, '-extensions', 'ca', '-days', '2', '-subj', '/CN=Test CA',
-    '-keyout', 'ca.key', '-out', 'ca.crt')
+  await openssl(
+    'req',
+    '-x509',
+    ...newKey,
+    '-extensions',
+    'ca',
+    '-days',
+    '2',
+    '-subj',
+    '/CN=Test CA',
+    '-keyout',
+    'ca.key',
+    '-out',
+    'ca.crt'
+  )
   for (const [index, name] of ['server', 'client'].entries()) {
-    await openssl('req', '-new', ...newKey, '-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.csr`)
-    await openssl('x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.crt', '-CAkey', 'ca.key', '-days', '2',
-      '-set_serial', String(index + 2), '-extfile', 'openssl.cnf', '-extensions', 'leaf', '-out', `${name}.crt`)
+    await openssl(
+      'req',
+      '-new',
+      ...newKey,
+      '-subj',
+      `/CN=${name}`,
+      '-keyout',
+      `${name}.key`,
+      '-out',
+      `${name}.csr`
+    )
+    await openssl(
+      'x509',
+      '-req',
+      '-in',
+      `${name}.csr`,
+      '-CA',
+      'ca.crt',
+      '-CAkey',
+      'ca.key',
+      '-days',
+      '2',
+      '-set_serial',
+      String(index + 2),
+      '-extfile',
+      'openssl.cnf',
+      '-extensions',
+      'leaf',
+      '-out',
+      `${name}.crt`
+    )
   }
   return {
     ca: file('ca.crt'),

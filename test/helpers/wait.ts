@@ -11,11 +11,14 @@ export interface WaitOptions {
 }
 
 /**
- * Looks again and again until `check` gives something truthy, and returns that.
- * A check that throws counts as "not yet". Fails when the deadline passes, naming what was waited for and the last
+ * Looks again and again until `check` gives something truthy, and returns that. A check that throws
+ * counts as "not yet". Fails when the deadline passes, naming what was waited for and the last
  * thing seen; a check that hangs does not outlive the deadline.
  */
-export async function waitFor<T> (check: () => T | Promise<T>, options: WaitOptions): Promise<NonNullable<T>> {
+export async function waitFor<T> (
+  check: () => T | Promise<T>,
+  options: WaitOptions
+): Promise<NonNullable<T>> {
   const { deadlineMs = 5000, everyMs = 20, what } = options
   const deadline = performance.now() + deadlineMs
   let seen = 'the check did not answer'
@@ -36,7 +39,7 @@ export async function waitFor<T> (check: () => T | Promise<T>, options: WaitOpti
   throw new Error(`gave up waiting for ${what} after ${deadlineMs} ms; last seen: ${seen}`)
 }
 
-async function attempt<T> (check: () => T | Promise<T>): Promise<{ value?: T, seen: string }> {
+async function attempt<T> (check: () => T | Promise<T>): Promise<{ value?: T; seen: string }> {
   try {
     const value = await check()
     return { value, seen: String(value) }

@@ -1,4 +1,7 @@
-/** Sends the cases of a theme to the service, as it listens on loopback with a Redis of its own, and looks at what they did. */
+/**
+ * Sends the cases of a theme to the service, as it listens on loopback with a Redis of its own, and
+ * looks at what they did.
+ */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
@@ -32,24 +35,37 @@ const CODES: Record<number, string> = {
 /** What an attacker would like to see; none of it is in an answer or in the log. */
 function secrets (cases: Case[]): string[] {
   const tokens = cases.flatMap((one) => tokenOf(one) ?? [])
-  return [TEST_SECRET, ...new Set(tokens.flatMap((token) => [token, token.split('.')[2] ?? '']))].filter((text) => text.length >= 20)
+  return [
+    TEST_SECRET,
+    ...new Set(tokens.flatMap((token) => [token, token.split('.')[2] ?? '']))
+  ].filter((text) => text.length >= 20)
 }
 
 export async function checkTheme (t: Test, cases: Case[]): Promise<void> {
   const before = prototypes()
   const redis = await startRedis(t)
   let log = ''
-  const stream = new Writable({ write (chunk: Buffer, _encoding, done) { log += chunk.toString(); done() } })
+  const stream = new Writable({
+    write (chunk: Buffer, _encoding, done) {
+      log += chunk.toString()
+      done()
+    }
+  })
   const keys = join(temporaryFolder(t), 'provider.pem')
   writeFileSync(keys, PROVIDER_PEM)
-  const app = await startAppOn(t, redis, {
-    JWT_ISSUER: ISSUER,
-    JWT_AUDIENCE: AUDIENCE,
-    JWT_PUBLIC_KEYS: keys,
-    JWT_PROVIDER_ISSUER: PROVIDER,
-    JWT_PROVIDER_AUDIENCE: AUDIENCE,
-    GHOST_SWEEP_INTERVAL_SECONDS: '0'
-  }, { logger: { level: 'trace', stream } })
+  const app = await startAppOn(
+    t,
+    redis,
+    {
+      JWT_ISSUER: ISSUER,
+      JWT_AUDIENCE: AUDIENCE,
+      JWT_PUBLIC_KEYS: keys,
+      JWT_PROVIDER_ISSUER: PROVIDER,
+      JWT_PROVIDER_AUDIENCE: AUDIENCE,
+      GHOST_SWEEP_INTERVAL_SECONDS: '0'
+    },
+    { logger: { level: 'trace', stream } }
+  )
   const port = Number(new URL(await listen(app)).port)
   const monitor = await monitorRedis(t, redis)
   await quiet(monitor)
@@ -58,28 +74,51 @@ export async function checkTheme (t: Test, cases: Case[]): Promise<void> {
     await t.test(`${one.status}: ${one.what}`, async (t) => {
       const answer = await sendRaw(port, bytesOf(one))
       t.equal(answer.status, one.status, answer.body.slice(0, 300))
-      if (one.status >= 400 && one.code !== null) checkProblem(t, answer, one.code ?? CODES[one.status])
-      t.notMatch(answer.head, /^(?:set-cookie|x-injected)\s*:/im, 'no header of the caller\'s making')
+      if (one.status >= 400 && one.code !== null) {
+        checkProblem(t, answer, one.code ?? CODES[one.status])
+      }
+      t.notMatch(
+        answer.head,
+        /^(?:set-cookie|x-injected)\s*:/im,
+        "no header of the caller's making"
+      )
       const commands = (await monitor.take()).filter((seen) => !isBackground(seen))
       if (one.leaves === undefined) t.strictSame(commands, [], 'nothing reaches Redis')
     })
   }
 
-  const live = await sendRaw(port, 'GET /healthz/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+  const live = await sendRaw(
+    port,
+    'GET /healthz/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
+  )
   t.equal(live.status, 200, 'the service goes on after all that')
-  const kept = (await redis.cli('KEYS', '*')).split('\n').filter((key) => !HOUSEKEEPING.includes(key.slice(PREFIX.length)))
-  t.strictSame(kept.sort(), [...new Set(cases.flatMap(({ leaves = [] }) => leaves.map((key) => PREFIX + key)))].sort(),
-    'Redis holds what accepted requests left, and nothing else')
+  const kept = (await redis.cli('KEYS', '*'))
+    .split('\n')
+    .filter((key) => !HOUSEKEEPING.includes(key.slice(PREFIX.length)))
+  t.strictSame(
+    kept.sort(),
+    [...new Set(cases.flatMap(({ leaves = [] }) => leaves.map((key) => PREFIX + key)))].sort(),
+    'Redis holds what accepted requests left, and nothing else'
+  )
   t.strictSame(changes(before, prototypes()), [], 'no prototype has changed')
   t.not(log, '')
-  t.strictSame(secrets(cases).filter((secret) => log.includes(secret)), [], 'no secret and no token in the log')
+  t.strictSame(
+    secrets(cases).filter((secret) => log.includes(secret)),
+    [],
+    'no secret and no token in the log'
+  )
 }
 
 /** Holds an answer to RFC 9457, and to the stable code that goes with its status. */
 function checkProblem (t: Test, { status, head, body }: RawAnswer, code: string | undefined): void {
-  t.match(head, /^content-type: application\/problem\+json/mi)
+  t.match(head, /^content-type: application\/problem\+json/im)
   if (body === '') return
-  const problem = JSON.parse(body) as { status: number, code: string, title: string, detail: string }
+  const problem = JSON.parse(body) as {
+    status: number
+    code: string
+    title: string
+    detail: string
+  }
   t.match(problem, { type: 'about:blank', status, code, title: String, detail: /^.{1,300}$/su })
   t.notMatch(body, /\.(?:ts|js):\d|node_modules/, 'no stack trace')
   t.notMatch(body, /eyJ[\w-]+\.eyJ/, 'no token')

@@ -15,11 +15,18 @@ export const NOW = Math.floor(Date.now() / 1000)
 
 /** Part of a token: JSON, or text as it is, in base64url. */
 export function part (value: unknown): string {
-  return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
+  return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString(
+    'base64url'
+  )
 }
 
 /** A token with any header and payload, signed by HMAC with SHA-256 or another hash. */
-export function forged (header: unknown, payload: unknown, secret: string | Buffer = TEST_SECRET, hash = 'sha256'): string {
+export function forged (
+  header: unknown,
+  payload: unknown,
+  secret: string | Buffer = TEST_SECRET,
+  hash = 'sha256'
+): string {
   const input = `${part(header)}.${part(payload)}`
   return `${input}.${createHmac(hash, secret).update(input).digest('base64url')}`
 }

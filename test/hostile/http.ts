@@ -1,4 +1,7 @@
-/** HTTP itself: what is no request, hides another one, claims another method, is too large, or names a header it may not. */
+/**
+ * HTTP itself: what is no request, hides another one, claims another method, is too large, or names
+ * a header it may not.
+ */
 import { type Case, adminHead, get, post, put, remove } from './case.ts'
 
 const ALICE = '/api/sessions/limits/alice'
@@ -27,7 +30,7 @@ const bytes: Record<string, string> = {
   'two hosts': `${head}Host: other\r\n\r\n`,
   'the same host twice': `${head}Host: localhost\r\n\r\n`,
   'a header without a colon': `${head}Bad\r\n\r\n`,
-  'a space in a header\'s name': `${head}Bad Header: x\r\n\r\n`,
+  "a space in a header's name": `${head}Bad Header: x\r\n\r\n`,
   'a space before a colon': `${head}Bad : x\r\n\r\n`,
   'a header without a name': `${head}: x\r\n\r\n`,
   'a NUL in a header': `${head}X: a\0b\r\n\r\n`,
@@ -57,54 +60,189 @@ const overrides = ['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override
 
 /** Request ids that would mean something to a log, a header or a shell. */
 const requestIds = [
-  'a%0d%0aX-Injected: b', '#{7*7}', '<script>alert(1)</script>', '"},{"level":60', 'x'.repeat(10_000), '$(id)', '../../etc/passwd',
-  '__proto__', '', '\xe9\xff'
+  'a%0d%0aX-Injected: b',
+  '#{7*7}',
+  '<script>alert(1)</script>',
+  '"},{"level":60',
+  'x'.repeat(10_000),
+  '$(id)',
+  '../../etc/passwd',
+  '__proto__',
+  '',
+  '\xe9\xff'
 ]
 
 export const http: Case[] = [
   ...Object.entries(bytes).map(([what, bytes]): Case => ({ what, bytes, status: 400 })),
-  { what: 'chunks as they should be', bytes: `${putHead}Transfer-Encoding: chunked\r\n\r\nb\r\n${BODY}\r\n0\r\n\r\n`, status: 200, leaves: ['user-limit:alice'] },
-  { what: 'a body that ends early', ...put(ALICE, BODY, { headers: [] }), status: 200, leaves: ['user-limit:alice'] },
-  { what: 'a length that is too short', bytes: `${putHead}Content-Length: 5\r\n\r\n${BODY}`, status: 400 },
-  { what: 'a header of 20,000 characters', ...get(ALICE, { headers: [`X: ${'x'.repeat(20_000)}`] }), status: 431 },
+  {
+    what: 'chunks as they should be',
+    bytes: `${putHead}Transfer-Encoding: chunked\r\n\r\nb\r\n${BODY}\r\n0\r\n\r\n`,
+    status: 200,
+    leaves: ['user-limit:alice']
+  },
+  {
+    what: 'a body that ends early',
+    ...put(ALICE, BODY, { headers: [] }),
+    status: 200,
+    leaves: ['user-limit:alice']
+  },
+  {
+    what: 'a length that is too short',
+    bytes: `${putHead}Content-Length: 5\r\n\r\n${BODY}`,
+    status: 400
+  },
+  {
+    what: 'a header of 20,000 characters',
+    ...get(ALICE, { headers: [`X: ${'x'.repeat(20_000)}`] }),
+    status: 431
+  },
   { what: 'a path of 20,000 characters', ...get(`/${'x'.repeat(20_000)}`), status: 431 },
-  { what: 'a thousand headers', ...get(ALICE, { headers: Array.from({ length: 1000 }, (_, i) => `X-${i}: ${i}${'x'.repeat(20)}`) }), status: 431 },
-  { what: 'an unmet expectation', ...get(ALICE, { headers: ['Expect: miracles'] }), status: 417, code: null },
+  {
+    what: 'a thousand headers',
+    ...get(ALICE, {
+      headers: Array.from({ length: 1000 }, (_, i) => `X-${i}: ${i}${'x'.repeat(20)}`)
+    }),
+    status: 431
+  },
+  {
+    what: 'an unmet expectation',
+    ...get(ALICE, { headers: ['Expect: miracles'] }),
+    status: 417,
+    code: null
+  },
 
   ...overrides.flatMap((header): Case[] => [
-    { what: `${header}: DELETE on a GET`, ...get('/api/sessions/limits/carol', { headers: [`${header}: DELETE`] }), status: 200, leaves: [] },
-    { what: `${header}: PUT on a POST`, ...post(ALICE, BODY, { headers: [`${header}: PUT`] }), status: 405 }
+    {
+      what: `${header}: DELETE on a GET`,
+      ...get('/api/sessions/limits/carol', { headers: [`${header}: DELETE`] }),
+      status: 200,
+      leaves: []
+    },
+    {
+      what: `${header}: PUT on a POST`,
+      ...post(ALICE, BODY, { headers: [`${header}: PUT`] }),
+      status: 405
+    }
   ]),
   { what: 'a method in the query', ...post(`${ALICE}?_method=PUT`, BODY), status: 405 },
-  ...['TRACE', 'OPTIONS', 'PATCH', 'POST'].map((method): Case => ({ what: `${method}, which the path does not have`, method, path: ALICE, status: 405 })),
-  ...['TRACE', 'OPTIONS', 'DELETE'].map((method): Case => ({ what: `${method} on a probe`, method, path: '/healthz/live', status: 405 })),
+  ...['TRACE', 'OPTIONS', 'PATCH', 'POST'].map((method): Case => ({
+    what: `${method}, which the path does not have`,
+    method,
+    path: ALICE,
+    status: 405
+  })),
+  ...['TRACE', 'OPTIONS', 'DELETE'].map((method): Case => ({
+    what: `${method} on a probe`,
+    method,
+    path: '/healthz/live',
+    status: 405
+  })),
   { what: 'TRACE on a path that does not exist', method: 'TRACE', path: '/nothing', status: 404 },
-  { what: 'HEAD on a path that only writes', method: 'HEAD', path: '/api/sessions/users/alice/temporary-limit', status: 405 },
+  {
+    what: 'HEAD on a path that only writes',
+    method: 'HEAD',
+    path: '/api/sessions/users/alice/temporary-limit',
+    status: 405
+  },
 
-  ...requestIds.map((id): Case => ({ what: `the request id ${JSON.stringify(id.slice(0, 30))}`, ...get('/healthz/live', { headers: [`X-Request-Id: ${id}`] }), status: 200 })),
-  { what: 'two request ids', ...get('/healthz/live', { headers: ['X-Request-Id: a', 'X-Request-Id: b'] }), status: 200 },
+  ...requestIds.map((id): Case => ({
+    what: `the request id ${JSON.stringify(id.slice(0, 30))}`,
+    ...get('/healthz/live', { headers: [`X-Request-Id: ${id}`] }),
+    status: 200
+  })),
+  {
+    what: 'two request ids',
+    ...get('/healthz/live', { headers: ['X-Request-Id: a', 'X-Request-Id: b'] }),
+    status: 200
+  },
 
-  ...['/nothing', '/api', '/api/', '//', '/api//sessions/limits', '/./api/sessions/limits', '/api/sessions/../sessions/limits', '/.env', '/.git/config', '/etc/passwd', '/%2e%2e/%2e%2e/etc/passwd', '/*', '/server-status', '/metrics/../api/sessions/limits']
-    .map((path): Case => ({ what: path, ...get(path), status: 404 })),
-  { what: 'a whole URL for a path', bytes: `${head.replace(ALICE, `http://other.example${ALICE}`)}\r\n`, status: 200, leaves: [] },
-  { what: 'a whole URL for a path, without a token', ...get(`http://other.example${ALICE}`, { token: null }), status: 401 },
-  ...['/%', '/%zz', '/%c0%ae%c0%ae/', '/api/sessions/limits/%e0%a4%a', '/api/sessions/%ff', '/api/sessions/nodes/%'].map((path): Case => ({ what: path, ...get(path), status: 400 })),
+  ...[
+    '/nothing',
+    '/api',
+    '/api/',
+    '//',
+    '/api//sessions/limits',
+    '/./api/sessions/limits',
+    '/api/sessions/../sessions/limits',
+    '/.env',
+    '/.git/config',
+    '/etc/passwd',
+    '/%2e%2e/%2e%2e/etc/passwd',
+    '/*',
+    '/server-status',
+    '/metrics/../api/sessions/limits'
+  ].map((path): Case => ({ what: path, ...get(path), status: 404 })),
+  {
+    what: 'a whole URL for a path',
+    bytes: `${head.replace(ALICE, `http://other.example${ALICE}`)}\r\n`,
+    status: 200,
+    leaves: []
+  },
+  {
+    what: 'a whole URL for a path, without a token',
+    ...get(`http://other.example${ALICE}`, { token: null }),
+    status: 401
+  },
+  ...[
+    '/%',
+    '/%zz',
+    '/%c0%ae%c0%ae/',
+    '/api/sessions/limits/%e0%a4%a',
+    '/api/sessions/%ff',
+    '/api/sessions/nodes/%'
+  ].map((path): Case => ({ what: path, ...get(path), status: 400 })),
 
   { what: 'a doubled parameter', ...get('/api/sessions/limits?count=1&count=2'), status: 400 },
   { what: 'a parameter in brackets', ...get('/api/sessions/limits?count[]=1'), status: 400 },
-  { what: 'a parameter with members', ...get('/api/sessions/limits?prefix[__proto__]=a'), status: 400 },
-  { what: 'a thousand parameters', ...get(`/api/sessions/limits?${Array.from({ length: 1000 }, (_, i) => `p${i}=1`).join('&')}`), status: 400 },
+  {
+    what: 'a parameter with members',
+    ...get('/api/sessions/limits?prefix[__proto__]=a'),
+    status: 400
+  },
+  {
+    what: 'a thousand parameters',
+    ...get(`/api/sessions/limits?${Array.from({ length: 1000 }, (_, i) => `p${i}=1`).join('&')}`),
+    status: 400
+  },
   { what: 'an unknown parameter on a write', ...put(`${ALICE}?dry_run=true`, BODY), status: 400 },
   { what: 'an unknown parameter on a removal', ...remove(`${ALICE}?force=1`), status: 400 },
   { what: 'a prototype as a parameter', ...get('/api/sessions/limits?__proto__=1'), status: 400 },
-  { what: 'a prototype as an escaped parameter', ...get('/api/sessions/limits?%5f%5fproto%5f%5f[polluted]=1'), status: 400 },
+  {
+    what: 'a prototype as an escaped parameter',
+    ...get('/api/sessions/limits?%5f%5fproto%5f%5f[polluted]=1'),
+    status: 400
+  },
   { what: 'a query that is a question', ...get(`${ALICE}??`), status: 400 },
-  { what: 'a query that is a semicolon', ...get('/api/sessions/limits?count=1;prefix=a'), status: 400 },
+  {
+    what: 'a query that is a semicolon',
+    ...get('/api/sessions/limits?count=1;prefix=a'),
+    status: 400
+  },
 
-  { what: 'an upgrade to WebSocket', bytes: `${adminHead('GET', '/healthz/live').replace('close', 'close, Upgrade')}Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n`, status: 200 },
-  { what: 'an upgrade to HTTP/2', bytes: `${adminHead('GET', '/healthz/live').replace('close', 'close, Upgrade, HTTP2-Settings')}Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n`, status: 200 },
+  {
+    what: 'an upgrade to WebSocket',
+    bytes: `${adminHead('GET', '/healthz/live').replace('close', 'close, Upgrade')}Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n`,
+    status: 200
+  },
+  {
+    what: 'an upgrade to HTTP/2',
+    bytes: `${adminHead('GET', '/healthz/live').replace('close', 'close, Upgrade, HTTP2-Settings')}Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n`,
+    status: 200
+  },
   { what: 'the preface of HTTP/2', bytes: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', status: 400 },
-  { what: 'a range', ...get('/healthz/live', { headers: ['Range: bytes=0-1000000,0-1,0-2'] }), status: 200 },
-  { what: 'a language of many', ...get('/healthz/live', { headers: [`Accept-Language: ${'a,'.repeat(5000)}`] }), status: 200 },
-  { what: 'an answer that nobody can read', ...get('/healthz/live', { headers: ['Accept: image/png', 'Accept-Encoding: nothing;q=0'] }), status: 200 }
+  {
+    what: 'a range',
+    ...get('/healthz/live', { headers: ['Range: bytes=0-1000000,0-1,0-2'] }),
+    status: 200
+  },
+  {
+    what: 'a language of many',
+    ...get('/healthz/live', { headers: [`Accept-Language: ${'a,'.repeat(5000)}`] }),
+    status: 200
+  },
+  {
+    what: 'an answer that nobody can read',
+    ...get('/healthz/live', { headers: ['Accept: image/png', 'Accept-Encoding: nothing;q=0'] }),
+    status: 200
+  }
 ]

@@ -76,8 +76,27 @@ const pathOnly: Record<string, string> = {
 
 /** Names that mean something elsewhere, and nothing here. */
 const ordinary = [
-  'toString', 'valueOf', 'hasOwnProperty', '__defineGetter__', 'Constructor', '_Default', '__proto', 'null', 'undefined', 'NaN', '0', '-1',
-  '..', '...', '-rf', '~', 'A', 'bulk', 'a@b.example', '+14155550100', 'a'.repeat(128)
+  'toString',
+  'valueOf',
+  'hasOwnProperty',
+  '__defineGetter__',
+  'Constructor',
+  '_Default',
+  '__proto',
+  'null',
+  'undefined',
+  'NaN',
+  '0',
+  '-1',
+  '..',
+  '...',
+  '-rf',
+  '~',
+  'A',
+  'bulk',
+  'a@b.example',
+  '+14155550100',
+  'a'.repeat(128)
 ]
 
 /** A character, escaped for a JSON string, so that every byte on the wire is plain. */
@@ -91,7 +110,11 @@ function inPaths (what: string, name: string): Case[] {
     { what: `${what}, written`, ...put(`/api/sessions/limits/${name}`, LIMIT), status: 400 },
     { what: `${what}, removed`, ...remove(`/api/sessions/limits/${name}`), status: 400 },
     { what: `${what}, counted`, ...get(`/api/sessions/counts/${name}`), status: 400 },
-    { what: `${what}, for a while`, ...post(`${user}/temporary-limit`, '{"limit":5,"duration":60}'), status: 400 },
+    {
+      what: `${what}, for a while`,
+      ...post(`${user}/temporary-limit`, '{"limit":5,"duration":60}'),
+      status: 400
+    },
     { what: `${what}, ended`, ...remove(`${user}/sessions`), status: 400 }
   ]
 }
@@ -99,10 +122,26 @@ function inPaths (what: string, name: string): Case[] {
 /** Every way in which a name stands in a body or a query. */
 function elsewhere (what: string, name: string): Case[] {
   return [
-    { what: `${what}, admitted`, ...post('/api/sessions', `{"username":${json(name)},"session_id":"s"}`), status: 400 },
-    { what: `${what}, renewed`, ...post('/api/sessions/renew', `{"sessions":[{"username":${json(name)},"session_id":"s"}]}`), status: 400 },
-    { what: `${what}, in bulk`, ...post('/api/sessions/limits/bulk', `{"limits":{"bob":1,${json(name)}:5}}`), status: 400 },
-    { what: `${what}, searched`, ...get(`/api/sessions/active?username=${encodeURIComponent(name)}`), status: 400 }
+    {
+      what: `${what}, admitted`,
+      ...post('/api/sessions', `{"username":${json(name)},"session_id":"s"}`),
+      status: 400
+    },
+    {
+      what: `${what}, renewed`,
+      ...post('/api/sessions/renew', `{"sessions":[{"username":${json(name)},"session_id":"s"}]}`),
+      status: 400
+    },
+    {
+      what: `${what}, in bulk`,
+      ...post('/api/sessions/limits/bulk', `{"limits":{"bob":1,${json(name)}:5}}`),
+      status: 400
+    },
+    {
+      what: `${what}, searched`,
+      ...get(`/api/sessions/active?username=${encodeURIComponent(name)}`),
+      status: 400
+    }
   ]
 }
 
@@ -111,17 +150,43 @@ export const usernames: Case[] = [
   { what: 'no name, written', ...put('/api/sessions/limits/', LIMIT), status: 400 },
   { what: 'no name, ended', ...remove('/api/sessions/users//sessions'), status: 400 },
   { what: 'a path that goes on', ...get('/api/sessions/limits/alice/bob'), status: 404 },
-  { what: 'a name longer than any URL', ...get(`/api/sessions/limits/${'a'.repeat(3000)}`), status: 414 },
-  { what: 'a name longer than any URL, escaped', ...put(`/api/sessions/limits/${'%61'.repeat(3000)}`, LIMIT), status: 414 },
+  {
+    what: 'a name longer than any URL',
+    ...get(`/api/sessions/limits/${'a'.repeat(3000)}`),
+    status: 414
+  },
+  {
+    what: 'a name longer than any URL, escaped',
+    ...put(`/api/sessions/limits/${'%61'.repeat(3000)}`, LIMIT),
+    status: 414
+  },
   { what: 'a prefix that is a glob', ...get('/api/sessions/limits?prefix=*'), status: 400 },
   { what: 'a prefix with a NUL', ...get('/api/sessions/limits?prefix=%00'), status: 400 },
   ...elsewhere('no name', ''),
-  ...Object.entries(none).flatMap(([what, name]) => [...inPaths(what, encodeURIComponent(name)), ...elsewhere(what, name)]),
+  ...Object.entries(none).flatMap(([what, name]) => [
+    ...inPaths(what, encodeURIComponent(name)),
+    ...elsewhere(what, name)
+  ]),
   ...Object.entries(pathOnly).flatMap(([what, name]) => inPaths(what, name)),
   ...ordinary.flatMap((name): Case[] => [
-    { what: `${name} is an ordinary user`, ...put(`/api/sessions/limits/${name}`, LIMIT), status: 200, leaves: [`user-limit:${name}`] },
+    {
+      what: `${name} is an ordinary user`,
+      ...put(`/api/sessions/limits/${name}`, LIMIT),
+      status: 200,
+      leaves: [`user-limit:${name}`]
+    },
     { what: `${name} has a count`, ...get(`/api/sessions/counts/${name}`), status: 200, leaves: [] }
   ]),
-  { what: 'a plus is a plus', ...put('/api/sessions/limits/a+b', LIMIT), status: 200, leaves: ['user-limit:a+b'] },
-  { what: 'a name that needs no escapes and has them', ...put('/api/sessions/limits/%63arol', LIMIT), status: 200, leaves: ['user-limit:carol'] }
+  {
+    what: 'a plus is a plus',
+    ...put('/api/sessions/limits/a+b', LIMIT),
+    status: 200,
+    leaves: ['user-limit:a+b']
+  },
+  {
+    what: 'a name that needs no escapes and has them',
+    ...put('/api/sessions/limits/%63arol', LIMIT),
+    status: 200,
+    leaves: ['user-limit:carol']
+  }
 ]

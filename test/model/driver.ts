@@ -5,7 +5,10 @@ import { type Command, GRID_MS, IDS, type Named, USERS } from './commands.ts'
 import { type Call, Model } from './model.ts'
 import type { Subject } from './subject.ts'
 
-/** Does the same to the model and to a store, and rejects at the first difference, naming the command it came after. */
+/**
+ * Does the same to the model and to a store, and rejects at the first difference, naming the
+ * command it came after.
+ */
 export async function runSequence (commands: Command[], subject: Subject): Promise<void> {
   const driver = new Driver(subject)
   for (const [i, command] of commands.entries()) {
@@ -34,29 +37,58 @@ class Driver {
         return this.#equal(got, model.acquire(command))
       }
       case 'renew':
-        return this.#equal(await sessions.renew(command.items.map(toRequest), command.ttlMs), model.renew(command))
+        return this.#equal(
+          await sessions.renew(command.items.map(toRequest), command.ttlMs),
+          model.renew(command)
+        )
       case 'release':
-        return this.#equal(await sessions.release(command.id, command.user, 'hangup'), model.release(command))
+        return this.#equal(
+          await sessions.release(command.id, command.user, 'hangup'),
+          model.release(command)
+        )
       case 'reconcile': {
         const { node, epoch, ttlMs, items, asOfAgoMs } = command
-        const asOfMs = asOfAgoMs === null ? Number.MAX_SAFE_INTEGER : this.#subject.storeTime(model.now - asOfAgoMs)
-        const got = await sessions.reconcileNode({ node, epoch, ttlMs, sessions: items.map(toRequest), asOfMs })
+        const asOfMs =
+          asOfAgoMs === null
+            ? Number.MAX_SAFE_INTEGER
+            : this.#subject.storeTime(model.now - asOfAgoMs)
+        const got = await sessions.reconcileNode({
+          node,
+          epoch,
+          ttlMs,
+          sessions: items.map(toRequest),
+          asOfMs
+        })
         this.#equal(got, model.reconcile(command))
-        for (const call of model.up()) if (call.exactStart === undefined) this.#equal(await sessions.getSession(call.id), call)
+        for (const call of model.up()) {
+          if (call.exactStart === undefined) this.#equal(await sessions.getSession(call.id), call)
+        }
         return
       }
       case 'terminate':
-        return this.#equal((await sessions.terminateUser(command.user, 'by an operator')).terminated.sort(), model.terminate(command))
+        return this.#equal(
+          (await sessions.terminateUser(command.user, 'by an operator')).terminated.sort(),
+          model.terminate(command)
+        )
       case 'limit':
         return this.#equal(
-          command.limit === null ? await limits.removeLimit(command.user) : await limits.setLimit(command.user, command.limit),
-          model.setLimit(command))
+          command.limit === null
+            ? await limits.removeLimit(command.user)
+            : await limits.setLimit(command.user, command.limit),
+          model.setLimit(command)
+        )
       case 'temporary': {
-        const ends = await limits.setTemporaryLimit(command.user, { limit: command.limit, duration: command.seconds })
+        const ends = await limits.setTemporaryLimit(command.user, {
+          limit: command.limit,
+          duration: command.seconds
+        })
         return this.#equal(this.#onGrid(ends), model.setTemporary(command))
       }
       case 'end temporary':
-        return this.#equal(await limits.removeTemporaryLimit(command.user), model.endTemporary(command))
+        return this.#equal(
+          await limits.removeTemporaryLimit(command.user),
+          model.endTemporary(command)
+        )
       case 'policy':
         if (Object.keys(command.change).length > 0) await policy.update(command.change)
         model.policy = { ...model.policy, ...command.change }
@@ -68,8 +100,13 @@ class Driver {
   }
 
   async compareCounts (): Promise<void> {
-    const counts = await Promise.all(USERS.map(async (user) => await this.#subject.sessions.getCount(user)))
-    this.#equal(counts, USERS.map((user) => this.#model.countOf(user)))
+    const counts = await Promise.all(
+      USERS.map(async (user) => await this.#subject.sessions.getCount(user))
+    )
+    this.#equal(
+      counts,
+      USERS.map((user) => this.#model.countOf(user))
+    )
   }
 
   /** Everything that can be seen from outside. */
@@ -78,24 +115,44 @@ class Driver {
     const page = { cursor: '', count: 1000 }
     for (const user of USERS) {
       const { entries } = await sessions.listSessions({ username: user }, page)
-      this.#equal(entries.sort((a, b) => a.session_id < b.session_id ? -1 : 1), model.up(user).sort((a, b) => a.id < b.id ? -1 : 1))
+      this.#equal(
+        entries.sort((a, b) => (a.session_id < b.session_id ? -1 : 1)),
+        model.up(user).sort((a, b) => (a.id < b.id ? -1 : 1))
+      )
       const { limit, source, expires_at: end } = await limits.getLimit(user)
-      this.#equal({ limit, source, until: end === undefined ? null : this.#onGrid(Date.parse(end)) }, model.limitOf(user))
+      this.#equal(
+        { limit, source, until: end === undefined ? null : this.#onGrid(Date.parse(end)) },
+        model.limitOf(user)
+      )
     }
     const found = await Promise.all(IDS.map(async (id) => await sessions.getSession(id)))
-    this.#equal(found, IDS.map((id) => model.up().find((call) => call.id === id) ?? null))
-    const nodes = (await sessions.listNodes(page)).entries.sort((a, b) => a.node < b.node ? -1 : 1)
-    this.#equal(nodes.map((node) => ({ ...node, last_seen: this.#onGrid(Date.parse(node.last_seen)) })), model.nodes())
+    this.#equal(
+      found,
+      IDS.map((id) => model.up().find((call) => call.id === id) ?? null)
+    )
+    const nodes = (await sessions.listNodes(page)).entries.sort((a, b) =>
+      a.node < b.node ? -1 : 1
+    )
+    this.#equal(
+      nodes.map((node) => ({ ...node, last_seen: this.#onGrid(Date.parse(node.last_seen)) })),
+      model.nodes()
+    )
   }
 
-  /** The same in all that the model says, times as far as they can be: the start of a call that is known is known to the millisecond. */
+  /**
+   * The same in all that the model says, times as far as they can be: the start of a call that is
+   * known is known to the millisecond.
+   */
   #equal (got: unknown, wanted: unknown): void {
     this.#learnStarts(got)
     const [seen, plain] = [this.#plain(got), this.#plain(wanted)]
     if (!agrees(seen, plain)) deepStrictEqual(seen, plain)
   }
 
-  /** What the store says of when new calls began: its clock runs on between two commands, the model's does not. */
+  /**
+   * What the store says of when new calls began: its clock runs on between two commands, the
+   * model's does not.
+   */
   #learnStarts (got: unknown): void {
     for (const one of [got].flat()) {
       const { session = one } = (one ?? {}) as Partial<Extract<AcquireResult, { session: Session }>>
@@ -104,7 +161,9 @@ class Driver {
       if (call === undefined || call.user !== session.username) continue
       const start = this.#subject.sinceStart(Date.parse(session.started_at ?? ''))
       call.exactStart ??= start
-      if (call.exactStart !== start) throw new Error(`${call.id} began at ${call.exactStart} ms, and now at ${start} ms`)
+      if (call.exactStart !== start) {
+        throw new Error(`${call.id} began at ${call.exactStart} ms, and now at ${start} ms`)
+      }
     }
   }
 
@@ -112,10 +171,22 @@ class Driver {
     if (Array.isArray(value)) return value.map((item) => this.#plain(item))
     if (isSession(value)) {
       const start = this.#subject.sinceStart(Date.parse(value.started_at ?? ''))
-      return { ...value, started_at: this.#start(start), expires_at: this.#onGrid(Date.parse(value.expires_at ?? '')) }
+      return {
+        ...value,
+        started_at: this.#start(start),
+        expires_at: this.#onGrid(Date.parse(value.expires_at ?? ''))
+      }
     }
-    if (isCall(value)) return { ...toSession(value), started_at: this.#start(value.exactStart ?? value.start), expires_at: value.until }
-    if (typeof value === 'object' && value !== null && 'session' in value) return { ...value, session: this.#plain(value.session) }
+    if (isCall(value)) {
+      return {
+        ...toSession(value),
+        started_at: this.#start(value.exactStart ?? value.start),
+        expires_at: value.until
+      }
+    }
+    if (typeof value === 'object' && value !== null && 'session' in value) {
+      return { ...value, session: this.#plain(value.session) }
+    }
     return value
   }
 
@@ -124,18 +195,26 @@ class Driver {
   }
 
   #onGrid (ms: number): number {
-    return this.#subject.driftMs === 0 ? this.#subject.sinceStart(ms) : this.#floor(this.#subject.sinceStart(ms))
+    return this.#subject.driftMs === 0
+      ? this.#subject.sinceStart(ms)
+      : this.#floor(this.#subject.sinceStart(ms))
   }
 
   /** A time without what the commands themselves took. */
   #floor (ms: number): number {
     const floor = Math.floor(ms / GRID_MS) * GRID_MS
-    if (ms - floor > this.#subject.driftMs) throw new Error(`the sequence took too long, or a time is off: ${ms} ms`)
+    if (ms - floor > this.#subject.driftMs) {
+      throw new Error(`the sequence took too long, or a time is off: ${ms} ms`)
+    }
     return floor
   }
 }
 
-function toRequest ({ user: username, id: sessionId, node }: Named & { node?: string | undefined }): RenewRequest {
+function toRequest ({
+  user: username,
+  id: sessionId,
+  node
+}: Named & { node?: string | undefined }): RenewRequest {
   return { username, sessionId, ...(node !== undefined && { node }) }
 }
 

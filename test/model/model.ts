@@ -2,14 +2,20 @@ import type { Policy } from '../../schemas/policy.ts'
 import type { SessionDetails } from '../../schemas/sessions.ts'
 import type { Command, Named } from './commands.ts'
 
-/** How long a lease that has ended by itself can be brought back as the call that it was, and how long an id stays ended. */
+/**
+ * How long a lease that has ended by itself can be brought back as the call that it was, and how
+ * long an id stays ended.
+ */
 const [GRACE_MS, ENDED_MS] = [60_000, 3_600_000]
 
 /** A call as the model knows it: up until `until`. */
 export interface Call extends Named {
   node: string | null
   start: number
-  /** The very start by the store's clock, where that is finer than the model's; the driver fills it in. */
+  /**
+   * The very start by the store's clock, where that is finer than the model's; the driver fills it
+   * in.
+   */
   exactStart: number | undefined
   until: number
   details: SessionDetails
@@ -17,24 +23,31 @@ export interface Call extends Named {
 
 type Of<D extends Command['do']> = Extract<Command, { do: D }>
 
-/** What a store of sessions is to do, in the plainest way: lists, filters, and a clock that is moved by hand. */
+/**
+ * What a store of sessions is to do, in the plainest way: lists, filters, and a clock that is moved
+ * by hand.
+ */
 export class Model {
   now = 0
   policy: Policy = { enabled: true, max_sessions_per_user: 2, session_limit_action: 'reject' }
   #calls: Call[] = []
   #ended = new Map<string, number>()
   #own = new Map<string, number>()
-  #temporary = new Map<string, { limit: number, until: number }>()
-  #nodes = new Map<string, { epoch: number, seen: number }>()
+  #temporary = new Map<string, { limit: number; until: number }>()
+  #nodes = new Map<string, { epoch: number; seen: number }>()
 
   /** The calls that are up, of one user or of all. */
   up (user?: string): Call[] {
-    return this.#calls.filter((call) => call.until > this.now && (user === undefined || call.user === user))
+    return this.#calls.filter(
+      (call) => call.until > this.now && (user === undefined || call.user === user)
+    )
   }
 
   limitOf (user: string) {
     const temporary = this.#temporary.get(user)
-    if (temporary !== undefined && temporary.until > this.now) return { ...temporary, source: 'temporary' }
+    if (temporary !== undefined && temporary.until > this.now) {
+      return { ...temporary, source: 'temporary' }
+    }
     const own = this.#own.get(user)
     return own !== undefined
       ? { limit: own, source: 'user', until: null }
@@ -43,12 +56,25 @@ export class Model {
 
   countOf (user: string) {
     const [count, { limit }] = [this.up(user).length, this.limitOf(user)]
-    return { username: user, count, limit, available: limit === 0 ? null : Math.max(0, limit - count), leases: count, external: 0 }
+    return {
+      username: user,
+      count,
+      limit,
+      available: limit === 0 ? null : Math.max(0, limit - count),
+      leases: count,
+      external: 0
+    }
   }
 
   nodes () {
-    return [...this.#nodes].sort().map(([node, { epoch, seen }]) =>
-      ({ node, epoch, last_seen: seen, sessions: this.up().filter((call) => call.node === node).length }))
+    return [...this.#nodes]
+      .sort()
+      .map(([node, { epoch, seen }]) => ({
+        node,
+        epoch,
+        last_seen: seen,
+        sessions: this.up().filter((call) => call.node === node).length
+      }))
   }
 
   acquire ({ user, id, ttlMs, node, details, dryRun }: Of<'acquire'>) {
@@ -62,13 +88,33 @@ export class Model {
     if (held !== undefined) {
       if (held.user !== user) return { outcome: 'conflict' }
       if (!dryRun) held.until = until
-      return { outcome: 'refreshed', session: { ...held, until }, count: mine.length, limit, terminated: [], observed: false }
+      return {
+        outcome: 'refreshed',
+        session: { ...held, until },
+        count: mine.length,
+        limit,
+        terminated: [],
+        observed: false
+      }
     }
     const tooMany = limit === 0 ? 0 : Math.max(0, mine.length + 1 - limit)
-    const action = this.policy.enabled && details.emergency !== true ? this.policy.session_limit_action : 'let in'
-    if (tooMany > 0 && action === 'reject') return { outcome: 'limit_reached', count: mine.length, limit }
+    const action =
+      this.policy.enabled && details.emergency !== true
+        ? this.policy.session_limit_action
+        : 'let in'
+    if (tooMany > 0 && action === 'reject') {
+      return { outcome: 'limit_reached', count: mine.length, limit }
+    }
     const terminated = action === 'terminate_oldest' ? mine.sort(byStart).slice(0, tooMany) : []
-    const session: Call = { user, id, node: node ?? null, start: this.now, exactStart: undefined, until, details }
+    const session: Call = {
+      user,
+      id,
+      node: node ?? null,
+      start: this.now,
+      exactStart: undefined,
+      until,
+      details
+    }
     if (!dryRun) {
       for (const call of terminated) this.#end(call)
       this.#put(session)
@@ -91,8 +137,17 @@ export class Model {
       }
       const held = this.up().find((call) => call.id === id)
       if (held !== undefined && held.user !== user) return { outcome: 'conflict' }
-      const known = this.#calls.find((call) => call.id === id && call.user === user && call.until + GRACE_MS > this.now)
-      const before = known ?? { user, id, node: null, start: this.now, exactStart: undefined, details: {} }
+      const known = this.#calls.find(
+        (call) => call.id === id && call.user === user && call.until + GRACE_MS > this.now
+      )
+      const before = known ?? {
+        user,
+        id,
+        node: null,
+        start: this.now,
+        exactStart: undefined,
+        details: {}
+      }
       const call = { ...before, node: node ?? before.node, until: this.now + ttlMs }
       this.#put(call)
       return { outcome: held === undefined ? 'reregistered' : 'renewed', session: { ...call } }
@@ -109,13 +164,20 @@ export class Model {
 
   reconcile ({ node, epoch, ttlMs, items, asOfAgoMs }: Of<'reconcile'>) {
     const known = this.#nodes.get(node)
-    if (known !== undefined && known.epoch > epoch) return { outcome: 'stale_epoch', epoch: known.epoch }
+    if (known !== undefined && known.epoch > epoch) {
+      return { outcome: 'stale_epoch', epoch: known.epoch }
+    }
     this.#nodes.set(node, { epoch, seen: this.now })
     const results = this.renew({ ttlMs, items: items.map((item) => ({ ...item, node })) })
-    const gone = this.up().filter((call) => call.node === node && (asOfAgoMs === null || call.start <= this.now - asOfAgoMs) &&
-      !items.some(({ user, id }) => call.user === user && call.id === id))
+    const gone = this.up().filter(
+      (call) =>
+        call.node === node &&
+        (asOfAgoMs === null || call.start <= this.now - asOfAgoMs) &&
+        !items.some(({ user, id }) => call.user === user && call.id === id)
+    )
     for (const call of gone) this.#end(call)
-    const those = (outcome: string) => items.filter((_item, i) => results[i]?.outcome === outcome).map(({ id }) => id)
+    const those = (outcome: string) =>
+      items.filter((_item, i) => results[i]?.outcome === outcome).map(({ id }) => id)
     return {
       outcome: 'reconciled',
       renewed: those('renewed').length,

@@ -13,16 +13,26 @@ import type { Subject } from './subject.ts'
 const age = readFileSync(new URL('age.lua', import.meta.url), 'utf8')
 
 /**
- * A store on Redis, under a prefix of its own. The clock of Redis cannot be moved on, so all that the store has written
- * is made older instead: to whoever looks at it that is the same.
+ * A store on Redis, under a prefix of its own. The clock of Redis cannot be moved on, so all that
+ * the store has written is made older instead: to whoever looks at it that is the same.
  */
-export async function redisSubject (executor: RedisExecutor, prefix: string, policyAtFirst: Policy): Promise<Subject> {
+export async function redisSubject (
+  executor: RedisExecutor,
+  prefix: string,
+  policyAtFirst: Policy
+): Promise<Subject> {
   const [keys, malformed] = [new RedisKeys(prefix), new MalformedValues()]
-  const policy = new PolicyCache(redisPolicySource(executor, keys, policyAtFirst, malformed), policyAtFirst)
+  const policy = new PolicyCache(
+    redisPolicySource(executor, keys, policyAtFirst, malformed),
+    policyAtFirst
+  )
   const limits = new RedisLimitsStore(executor, keys, policy, malformed)
   const written = [
     keys.nodes,
-    ...USERS.flatMap((user) => [keys.user('user-leases', user), keys.user('user-temporary-limit', user)]),
+    ...USERS.flatMap((user) => [
+      keys.user('user-leases', user),
+      keys.user('user-temporary-limit', user)
+    ]),
     ...IDS.map((id) => keys.lease('', id)),
     ...NODES.map((node) => keys.nodeLeases(node))
   ]

@@ -11,7 +11,7 @@ const BATCH = 500
 export interface Sequences {
   commands: fc.Arbitrary<Command[]>
   /** A new, empty store for each sequence. */
-  start (): Subject | Promise<Subject>
+  start(): Subject | Promise<Subject>
   runs: number
   /** After how long to be content with fewer. */
   atMostSeconds: number
@@ -20,14 +20,22 @@ export interface Sequences {
   /** How many run at the same time. */
   atOnce: number
   /** After a batch. */
-  cleanUp? (): Promise<unknown>
+  cleanUp?(): Promise<unknown>
 }
 
 /**
- * Runs random sequences against model and store. Rejects with the shortest sequence that shows the difference, and with
- * what replays it.
+ * Runs random sequences against model and store. Rejects with the shortest sequence that shows the
+ * difference, and with what replays it.
  */
-export async function runSequences ({ commands, start, runs, atMostSeconds, seed, atOnce, cleanUp }: Sequences) {
+export async function runSequences ({
+  commands,
+  start,
+  runs,
+  atMostSeconds,
+  seed,
+  atOnce,
+  cleanUp
+}: Sequences) {
   const began = performance.now()
   const seconds = () => (performance.now() - began) / 1000
   let [done, steps] = [0, 0]
@@ -41,7 +49,9 @@ export async function runSequences ({ commands, start, runs, atMostSeconds, seed
         const at = next++
         const sequence = batch[at] ?? []
         steps += sequence.length
-        await runSequence(sequence, await start()).catch(() => { failed ??= at })
+        await runSequence(sequence, await start()).catch(() => {
+          failed ??= at
+        })
       }
     }
     await Promise.all(Array.from({ length: atOnce }, work))
@@ -52,9 +62,21 @@ export async function runSequences ({ commands, start, runs, atMostSeconds, seed
   return { done, steps, seconds: seconds() }
 }
 
-async function shortest (commands: fc.Arbitrary<Command[]>, start: Sequences['start'], seed: number, at: number): Promise<string> {
-  const property = fc.asyncProperty(commands, async (sequence) => await runSequence(sequence, await start()))
-  const { failed, counterexample, errorInstance } = await fc.check(property, { seed, path: String(at), interruptAfterTimeLimit: 30_000 })
+async function shortest (
+  commands: fc.Arbitrary<Command[]>,
+  start: Sequences['start'],
+  seed: number,
+  at: number
+): Promise<string> {
+  const property = fc.asyncProperty(
+    commands,
+    async (sequence) => await runSequence(sequence, await start())
+  )
+  const { failed, counterexample, errorInstance } = await fc.check(property, {
+    seed,
+    path: String(at),
+    interruptAfterTimeLimit: 30_000
+  })
   const replay = `Replay with MODEL_SEED=${seed} MODEL_RUNS=${BATCH}; it is sequence ${at}.`
   if (!failed) return `A sequence differs only when others run at the same time. ${replay}`
   const [sequence = []] = counterexample ?? []

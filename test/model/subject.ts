@@ -12,12 +12,15 @@ export interface Subject {
   limits: LimitsStore
   policy: PolicyCache
   /** Lets time go by. */
-  pass (ms: number): Promise<void>
+  pass(ms: number): Promise<void>
   /** The store's time as it says it, in milliseconds since the epoch, as time since it was made. */
-  sinceStart (ms: number): number
+  sinceStart(ms: number): number
   /** The way back. */
-  storeTime (sinceStartMs: number): number
-  /** How far the store's times may lie behind what they would be if no command took any time; 0 for a clock that stands still. */
+  storeTime(sinceStartMs: number): number
+  /**
+   * How far the store's times may lie behind what they would be if no command took any time; 0 for
+   * a clock that stands still.
+   */
   driftMs: number
 }
 
@@ -31,7 +34,9 @@ export function memorySubject (policyAtFirst: Policy): Subject {
     sessions: new MemorySessionStore(limits, policy, () => now),
     limits,
     policy,
-    pass: async (ms) => { now += ms },
+    pass: async (ms) => {
+      now += ms
+    },
     sinceStart: (ms) => ms - base,
     storeTime: (ms) => ms + base,
     driftMs: 0

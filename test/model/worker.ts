@@ -9,13 +9,25 @@ import { runSequences } from './run-sequences.ts'
 import { memorySubject } from './subject.ts'
 
 /** What the thread is told: on Redis where there is a URL, in memory otherwise. */
-export interface Job { runs: number, atMostSeconds: number, seed: number, redisUrl?: string }
+export interface Job {
+  runs: number
+  atMostSeconds: number
+  seed: number
+  redisUrl?: string
+}
 
 const { runs, atMostSeconds, seed, redisUrl } = workerData as Job
 const { policy } = new Model()
 
 async function inMemory () {
-  return await runSequences({ commands: toTheMillisecond, start: () => memorySubject(policy), runs, atMostSeconds, seed, atOnce: 1 })
+  return await runSequences({
+    commands: toTheMillisecond,
+    start: () => memorySubject(policy),
+    runs,
+    atMostSeconds,
+    seed,
+    atOnce: 1
+  })
 }
 
 async function onRedis (url: string) {

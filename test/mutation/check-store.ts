@@ -5,10 +5,18 @@ import type { Subject } from '../model/subject.ts'
 import { checks } from './checks.ts'
 
 /** What a check may ask for beyond the defaults. */
-interface Asked { ttlMs?: number, node?: string, details?: SessionDetails, dryRun?: boolean }
+interface Asked {
+  ttlMs?: number
+  node?: string
+  details?: SessionDetails
+  dryRun?: boolean
+}
 
 /** What Redis holds, for checks of what only a switch writes, or only Redis shows. */
-export interface Raw { keys: RedisKeys, command (name: string, ...words: Array<string | number>): Promise<unknown> }
+export interface Raw {
+  keys: RedisKeys
+  command(name: string, ...words: Array<string | number>): Promise<unknown>
+}
 
 /** A new store, and short words for what is done to it. Policy: 2 sessions, reject. */
 export class World {
@@ -21,9 +29,23 @@ export class World {
     this.raw = raw
   }
 
-  /** Asks for a slot; what came of it in a few words, such as `admitted 1/2` or `admitted 2/2 ending s1 s2`. */
-  async acquire (username: string, sessionId: string, { ttlMs = 48_000, node, details = {}, dryRun = false }: Asked = {}): Promise<string> {
-    const result = await this.subject.sessions.acquire({ username, sessionId, ttlMs, node, details, dryRun })
+  /**
+   * Asks for a slot; what came of it in a few words, such as `admitted 1/2` or `admitted 2/2 ending
+   * s1 s2`.
+   */
+  async acquire (
+    username: string,
+    sessionId: string,
+    { ttlMs = 48_000, node, details = {}, dryRun = false }: Asked = {}
+  ): Promise<string> {
+    const result = await this.subject.sessions.acquire({
+      username,
+      sessionId,
+      ttlMs,
+      node,
+      details,
+      dryRun
+    })
     if (result.outcome === 'conflict' || result.outcome === 'ended') return result.outcome
     const terminated = result.outcome === 'limit_reached' ? [] : result.terminated
     const observed = result.outcome !== 'limit_reached' && result.observed
@@ -31,7 +53,11 @@ export class World {
     return `${result.outcome} ${result.count}/${result.limit}${ending}${observed ? ' observed' : ''}`
   }
 
-  async renew (username: string, sessionId: string, { ttlMs = 48_000, node }: Asked = {}): Promise<string> {
+  async renew (
+    username: string,
+    sessionId: string,
+    { ttlMs = 48_000, node }: Asked = {}
+  ): Promise<string> {
     const [result] = await this.subject.sessions.renew([{ username, sessionId, node }], ttlMs)
     return result?.outcome ?? 'nothing'
   }
@@ -40,12 +66,22 @@ export class World {
     return (await this.subject.sessions.release(sessionId, username, 'hangup')).outcome
   }
 
-  /** A node's report, as `renewed/registered/released` and who is not up, or the epoch that is known. */
+  /**
+   * A node's report, as `renewed/registered/released` and who is not up, or the epoch that is
+   * known.
+   */
   async report (
-    node: string, epoch: number, sessions: Array<[user: string, id: string]>, asOfMs = Number.MAX_SAFE_INTEGER
+    node: string,
+    epoch: number,
+    sessions: Array<[user: string, id: string]>,
+    asOfMs = Number.MAX_SAFE_INTEGER
   ): Promise<string> {
     const result = await this.subject.sessions.reconcileNode({
-      node, epoch, ttlMs: 48_000, asOfMs, sessions: sessions.map(([username, sessionId]) => ({ username, sessionId }))
+      node,
+      epoch,
+      ttlMs: 48_000,
+      asOfMs,
+      sessions: sessions.map(([username, sessionId]) => ({ username, sessionId }))
     })
     if (result.outcome === 'stale_epoch') return `stale, ${result.epoch} is known`
     const { renewed, registered, released, ended, conflicts } = result
@@ -64,7 +100,10 @@ export class World {
 
   /** The ids of a user's sessions. */
   async sessions (username: string): Promise<string[]> {
-    const { entries } = await this.subject.sessions.listSessions({ username }, { cursor: '', count: 1000 })
+    const { entries } = await this.subject.sessions.listSessions(
+      { username },
+      { cursor: '', count: 1000 }
+    )
     return entries.map(({ session_id: id }) => id).sort()
   }
 

@@ -58,7 +58,10 @@ const leases: Record<string, Check> = {
     await store.report('n2', 1, [])
     is(await store.report('n1', 1, []), '0/0/1')
   },
-  'one that has expired comes back as the call that it was, within its grace': async (store, is) => {
+  'one that has expired comes back as the call that it was, within its grace': async (
+    store,
+    is
+  ) => {
     await store.acquire('ann', 's0', { details: { from: 'sip:ann@example.net' } })
     const start = await store.start('s0')
     await store.pass(64)
@@ -68,7 +71,7 @@ const leases: Record<string, Check> = {
     is(await store.renew('ann', 's0'), 'renewed')
     await store.pass(128)
     is(await store.renew('ann', 's0'), 'reregistered')
-    is(await store.start('s0') === start, false)
+    is((await store.start('s0')) === start, false)
     is(await store.renew('ann', 's9'), 'reregistered')
     is(await store.count('ann'), '2+0/2')
   },
@@ -77,9 +80,15 @@ const leases: Record<string, Check> = {
     await store.acquire('bob', 's1')
     await store.acquire('bob', 's2')
     await store.release('s2')
-    const requests = ['s0', 's1', 's2', 's3', 's0'].map((sessionId) => ({ username: 'ann', sessionId }))
+    const requests = ['s0', 's1', 's2', 's3', 's0'].map((sessionId) => ({
+      username: 'ann',
+      sessionId
+    }))
     const results = await store.subject.sessions.renew(requests, 48_000)
-    is(results.map(({ outcome }) => outcome), ['reregistered', 'conflict', 'ended', 'reregistered', 'renewed'])
+    is(
+      results.map(({ outcome }) => outcome),
+      ['reregistered', 'conflict', 'ended', 'reregistered', 'renewed']
+    )
     is(await store.count('ann'), '2+0/1')
   },
   'a released id stays ended': async (store, is) => {
@@ -105,7 +114,10 @@ const leases: Record<string, Check> = {
   'an id stays ended for as long as its lease would have lasted': async (store, is) => {
     for (const id of ['s0', 's1']) await store.acquire('ann', id, { ttlMs: 7_216_000 })
     is(await store.release('s0', 'ann'), 'released')
-    await store.subject.policy.update({ max_sessions_per_user: 1, session_limit_action: 'terminate_oldest' })
+    await store.subject.policy.update({
+      max_sessions_per_user: 1,
+      session_limit_action: 'terminate_oldest'
+    })
     is(await store.acquire('ann', 's2'), 'admitted 1/1 ending s1')
     is([await store.acquire('ann', 's0'), await store.renew('ann', 's1')], ['ended', 'ended'])
     await store.pass(3616)
@@ -207,7 +219,10 @@ const limits: Record<string, Check> = {
     is(await store.renew('ann', 's0'), 'reregistered')
   },
   'the oldest end, as many as must, and for good': async (store, is) => {
-    await store.subject.policy.update({ max_sessions_per_user: 4, session_limit_action: 'terminate_oldest' })
+    await store.subject.policy.update({
+      max_sessions_per_user: 4,
+      session_limit_action: 'terminate_oldest'
+    })
     for (const id of ['s3', 's1', 's2', 's0']) {
       await store.acquire('ann', id, { ttlMs: 7_216_000, node: 'n1' })
       await store.pass(32)
@@ -230,7 +245,14 @@ const nodes: Record<string, Check> = {
     await store.acquire('ann', 's0', { node: 'n1' })
     await store.acquire('ann', 's1', { node: 'n2' })
     await store.acquire('bob', 's2', { node: 'n1' })
-    is(await store.report('n1', 5, [['bob', 's2'], ['cid', 's3'], ['cid', 's1']]), '1/1/1, s1 conflict')
+    is(
+      await store.report('n1', 5, [
+        ['bob', 's2'],
+        ['cid', 's3'],
+        ['cid', 's1']
+      ]),
+      '1/1/1, s1 conflict'
+    )
     is(await store.report('n2', 1, [['ann', 's1']]), '1/0/0')
     is(await store.nodes(), { n1: 2, n2: 1 })
     is(await store.acquire('ann', 's0'), 'ended')
@@ -247,7 +269,7 @@ const nodes: Record<string, Check> = {
     is(await store.release('s0'), 'released')
     is(await store.nodes(), { n1: 0, n2: 0 })
   },
-  'a session that comes back on another node is that node\'s': async (store, is) => {
+  "a session that comes back on another node is that node's": async (store, is) => {
     await store.acquire('ann', 's0', { node: 'n1' })
     await store.pass(64)
     is(await store.acquire('ann', 's0', { node: 'n2' }), 'admitted 1/2')
@@ -255,7 +277,10 @@ const nodes: Record<string, Check> = {
     is(await store.report('n2', 1, [['ann', 's0']]), '1/0/0')
     is(await store.nodes(), { n1: 0, n2: 1 })
   },
-  'what has expired on its node is registered again, whether the node was told or not': async (store, is) => {
+  'what has expired on its node is registered again, whether the node was told or not': async (
+    store,
+    is
+  ) => {
     await store.acquire('ann', 's0', { node: 'n1' })
     await store.pass(64)
     is(await store.report('n1', 1, [['ann', 's0']]), '0/1/0')
@@ -269,14 +294,20 @@ const nodes: Record<string, Check> = {
     await store.acquire('ann', 's1', { node: 'n1', ttlMs: 24_000 })
     is(await store.report('n1', 1, [['bob', 's2']]), '0/1/2')
     await store.acquire('bob', 's3', { node: 'n1' })
-    is(await store.report('n1', 1, [['bob', 's2'], ['bob', 's2']]), '2/0/1')
+    is(
+      await store.report('n1', 1, [
+        ['bob', 's2'],
+        ['bob', 's2']
+      ]),
+      '2/0/1'
+    )
     is(await store.nodes(), { n1: 1 })
   },
   'what began after the list was taken stays, until a later list': async (store, is) => {
     await store.acquire('ann', 's0', { node: 'n1' })
     await store.pass(32)
     await store.acquire('ann', 's1', { node: 'n1' })
-    const start = await store.start('s1') ?? 0
+    const start = (await store.start('s1')) ?? 0
     is(await store.report('n1', 1, [], store.subject.storeTime(start - 16_000)), '0/0/1')
     is(await store.sessions('ann'), ['s1'])
     is(await store.nodes(), { n1: 1 })

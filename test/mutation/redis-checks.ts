@@ -1,45 +1,66 @@
 import type { Check, Raw, World } from './check-store.ts'
 
 /** A check of what only a switch writes, or only Redis shows. */
-function onRedis (check: (store: World, is: Parameters<Check>[1], raw: Raw) => Promise<void>): Check {
+function onRedis (
+  check: (store: World, is: Parameters<Check>[1], raw: Raw) => Promise<void>
+): Check {
   return async (store, is) => {
     if (store.raw !== null) await check(store, is, store.raw)
   }
 }
 
-/** What a switch writes when a call begins; without `created`, what is left of a call that is gone. */
-async function external ({ keys, command }: Raw, user: string, id: string, created?: number): Promise<void> {
+/**
+ * What a switch writes when a call begins; without `created`, what is left of a call that is gone.
+ */
+async function external (
+  { keys, command }: Raw,
+  user: string,
+  id: string,
+  created?: number
+): Promise<void> {
   await command('SADD', keys.user('user-sessions', user), id)
-  if (created !== undefined) await command('SET', keys.session(id), JSON.stringify({ session_id: id, username: user, created_at: created }))
+  if (created !== undefined) {
+    await command(
+      'SET',
+      keys.session(id),
+      JSON.stringify({ session_id: id, username: user, created_at: created })
+    )
+  }
 }
 
 /** Checks of what is shared with the switch, and of what lies in Redis. */
 export const redisChecks: Record<string, Check> = {
-  'sessions of the switch count, and those that are leases too count once': onRedis(async (store, is, raw) => {
-    await external(raw, 'ann', 'x0', 1)
-    is(await store.count('ann'), '0+1/2')
-    is(await store.acquire('ann', 's0'), 'admitted 2/2')
-    await external(raw, 'ann', 's0', 2)
-    is(await store.count('ann'), '1+1/2')
-    is(await store.acquire('ann', 's1'), 'limit_reached 2/2')
-    await store.subject.limits.setLimit('ann', 3)
-    is(await store.acquire('ann', 's1'), 'admitted 3/3')
-    is(await store.release('x0', 'ann'), 'released')
-    is(await store.count('ann'), '2+0/3')
-    is(await store.acquire('ann', 'x0'), 'ended')
-  }),
-  'a session of the switch that asks for a lease has its slot already': onRedis(async (store, is, raw) => {
-    await external(raw, 'ann', 'x0', 1)
-    await external(raw, 'ann', 'x1', 2)
-    is(await store.acquire('ann', 'x0'), 'admitted 2/2')
-    is(await store.count('ann'), '1+1/2')
-  }),
-  'a node whose index still names what has moved on does not release it': onRedis(async (store, is, { keys, command }) => {
-    await store.acquire('ann', 's0', { node: 'n2' })
-    await command('ZADD', keys.nodeLeases('n1'), '9999999999999', 'ann s0')
-    is(await store.report('n1', 1, []), '0/0/0')
-    is(await store.sessions('ann'), ['s0'])
-  }),
+  'sessions of the switch count, and those that are leases too count once': onRedis(
+    async (store, is, raw) => {
+      await external(raw, 'ann', 'x0', 1)
+      is(await store.count('ann'), '0+1/2')
+      is(await store.acquire('ann', 's0'), 'admitted 2/2')
+      await external(raw, 'ann', 's0', 2)
+      is(await store.count('ann'), '1+1/2')
+      is(await store.acquire('ann', 's1'), 'limit_reached 2/2')
+      await store.subject.limits.setLimit('ann', 3)
+      is(await store.acquire('ann', 's1'), 'admitted 3/3')
+      is(await store.release('x0', 'ann'), 'released')
+      is(await store.count('ann'), '2+0/3')
+      is(await store.acquire('ann', 'x0'), 'ended')
+    }
+  ),
+  'a session of the switch that asks for a lease has its slot already': onRedis(
+    async (store, is, raw) => {
+      await external(raw, 'ann', 'x0', 1)
+      await external(raw, 'ann', 'x1', 2)
+      is(await store.acquire('ann', 'x0'), 'admitted 2/2')
+      is(await store.count('ann'), '1+1/2')
+    }
+  ),
+  'a node whose index still names what has moved on does not release it': onRedis(
+    async (store, is, { keys, command }) => {
+      await store.acquire('ann', 's0', { node: 'n2' })
+      await command('ZADD', keys.nodeLeases('n1'), '9999999999999', 'ann s0')
+      is(await store.report('n1', 1, []), '0/0/0')
+      is(await store.sessions('ann'), ['s0'])
+    }
+  ),
   'a ghost takes no slot, and what is up stays': onRedis(async (store, is, raw) => {
     await external(raw, 'ann', 'x0', 1)
     await external(raw, 'ann', 'x1')
@@ -48,7 +69,10 @@ export const redisChecks: Record<string, Check> = {
     is(await store.sessions('ann'), ['s0', 'x0'])
   }),
   'sessions of the switch end after all leases, oldest first': onRedis(async (store, is, raw) => {
-    await store.subject.policy.update({ max_sessions_per_user: 5, session_limit_action: 'terminate_oldest' })
+    await store.subject.policy.update({
+      max_sessions_per_user: 5,
+      session_limit_action: 'terminate_oldest'
+    })
     await external(raw, 'ann', 'x0', 2000)
     await external(raw, 'ann', 'x1', 1000)
     await external(raw, 'ann', 'x2', 3000)
@@ -84,8 +108,14 @@ export const redisChecks: Record<string, Check> = {
     await store.pass(64)
     await store.subject.sessions.sweep(1)
     await store.pass(3616)
-    const left = [keys.lease('ann', 's0'), keys.lease('ann', 's1'), keys.nodeLeases('n1'), keys.nodeLeases('n2'),
-      keys.user('user-leases', 'ann'), keys.user('user-temporary-limit', 'ann')]
+    const left = [
+      keys.lease('ann', 's0'),
+      keys.lease('ann', 's1'),
+      keys.nodeLeases('n1'),
+      keys.nodeLeases('n2'),
+      keys.user('user-leases', 'ann'),
+      keys.user('user-temporary-limit', 'ann')
+    ]
     is(await command('EXISTS', ...left), 0)
   }),
   'a policy of another type is replaced': onRedis(async (store, is, { keys, command }) => {

@@ -14,19 +14,36 @@ export interface Violations {
   refusedWithRoom: string[]
 }
 
-/** How long a request without an answer may go on before it takes effect, and how finely the clocks agree. */
+/**
+ * How long a request without an answer may go on before it takes effect, and how finely the clocks
+ * agree.
+ */
 const [LATE_MS, CLOCK_MS] = [15_000, 100]
 
-interface Change { at: number, by: 1 | -1 }
+interface Change {
+  at: number
+  by: 1 | -1
+}
 
 /**
- * Searches a history for broken promises. It finds only what is certain: a lease is certainly live from the answer that
- * grants it until its release is invoked, or its time has passed since the grant was invoked.
+ * Searches a history for broken promises. It finds only what is certain: a lease is certainly live
+ * from the answer that grants it until its release is invoked, or its time has passed since the
+ * grant was invoked.
  * @param limits - the limit of each user, the same at all times
  * @param ttlMs - how long each grant lasts
  */
-export function checkHistory (history: History, limits: ArrayLike<number>, ttlMs: number): Violations {
-  const found: Violations = { overLimit: [], doubled: [], lost: [], revived: [], refusedWithRoom: [] }
+export function checkHistory (
+  history: History,
+  limits: ArrayLike<number>,
+  ttlMs: number
+): Violations {
+  const found: Violations = {
+    overLimit: [],
+    doubled: [],
+    lost: [],
+    revived: [],
+    refusedWithRoom: []
+  }
   const certain: Change[][] = Array.from(limits, () => [])
   const possible: Change[][] = Array.from(limits, () => [])
   const refusals: Operation[][] = Array.from(limits, () => [])
@@ -44,7 +61,9 @@ export function checkHistory (history: History, limits: ArrayLike<number>, ttlMs
   for (const [user, limit] of Array.from(limits).entries()) {
     const named = (what: string) => `user ${user}: ${what}`
     found.overLimit.push(...over(certain[user] ?? [], limit).map(named))
-    found.refusedWithRoom.push(...withRoom(refusals[user] ?? [], possible[user] ?? [], limit).map(named))
+    found.refusedWithRoom.push(
+      ...withRoom(refusals[user] ?? [], possible[user] ?? [], limit).map(named)
+    )
   }
   return found
 }
@@ -54,7 +73,9 @@ function isGrant ({ outcome }: Operation): boolean {
 }
 
 function releaseInvoked (operations: Operation[]): number {
-  const sent = operations.filter(({ kind, outcome }) => kind === 'release' && outcome !== 'not sent')
+  const sent = operations.filter(
+    ({ kind, outcome }) => kind === 'release' && outcome !== 'not sent'
+  )
   return Math.min(Infinity, ...sent.map(({ invoked }) => invoked))
 }
 
@@ -62,8 +83,12 @@ function releaseInvoked (operations: Operation[]): number {
 function certainlyLive (operations: Operation[], ttlMs: number): Change[] {
   if (operations.some(({ outcome }) => outcome === 'reregistered')) return []
   const released = releaseInvoked(operations)
-  const spans = operations.filter(isGrant)
-    .map(({ invoked, completed }) => ({ from: completed, to: Math.min(invoked + ttlMs - CLOCK_MS, released) }))
+  const spans = operations
+    .filter(isGrant)
+    .map(({ invoked, completed }) => ({
+      from: completed,
+      to: Math.min(invoked + ttlMs - CLOCK_MS, released)
+    }))
     .filter(({ from, to }) => from < to)
     .sort((a, b) => a.from - b.from)
   const changes: Change[] = []
@@ -77,11 +102,19 @@ function certainlyLive (operations: Operation[], ttlMs: number): Change[] {
 }
 
 function possiblyLive (operations: Operation[], ttlMs: number): Change[] {
-  const maybe = operations.filter((one) =>
-    one.kind !== 'release' && (isGrant(one) || one.outcome === 'unknown' || one.outcome === 'reregistered'))
+  const maybe = operations.filter(
+    (one) =>
+      one.kind !== 'release' &&
+      (isGrant(one) || one.outcome === 'unknown' || one.outcome === 'reregistered')
+  )
   if (maybe.length === 0) return []
-  const ends = maybe.map(({ outcome, invoked, completed }) => (outcome === 'unknown' ? invoked + LATE_MS : completed) + ttlMs + CLOCK_MS)
-  const released = operations.filter(({ outcome }) => outcome === 'released').map(({ completed }) => completed)
+  const ends = maybe.map(
+    ({ outcome, invoked, completed }) =>
+      (outcome === 'unknown' ? invoked + LATE_MS : completed) + ttlMs + CLOCK_MS
+  )
+  const released = operations
+    .filter(({ outcome }) => outcome === 'released')
+    .map(({ completed }) => completed)
   return [
     { at: Math.min(...maybe.map(({ invoked }) => invoked)), by: 1 },
     { at: Math.min(Math.max(...ends), ...released), by: -1 }
@@ -97,7 +130,9 @@ function over (changes: Change[], limit: number): string[] {
   let count = 0
   for (const { at, by } of inOrder(changes)) {
     count += by
-    if (by > 0 && count > limit) seen.push(`${count} live leases of ${limit} at ${at.toFixed(3)} ms`)
+    if (by > 0 && count > limit) {
+      seen.push(`${count} live leases of ${limit} at ${at.toFixed(3)} ms`)
+    }
   }
   return seen
 }
@@ -106,12 +141,19 @@ function withRoom (refusals: Operation[], changes: Change[], limit: number): str
   const ordered = inOrder(changes)
   const counts: number[] = []
   for (const { by } of ordered) counts.push((counts.at(-1) ?? 0) + by)
-  return refusals.filter(({ invoked, completed }) => {
-    let at = firstAfter(ordered, invoked)
-    let most = counts[at - 1] ?? 0
-    for (; at < ordered.length && (ordered[at]?.at ?? Infinity) <= completed; at++) most = Math.max(most, counts[at] ?? 0)
-    return most < limit
-  }).map(({ session, invoked }) => `session ${session} refused at ${invoked.toFixed(3)} ms though there were fewer than ${limit}`)
+  return refusals
+    .filter(({ invoked, completed }) => {
+      let at = firstAfter(ordered, invoked)
+      let most = counts[at - 1] ?? 0
+      for (; at < ordered.length && (ordered[at]?.at ?? Infinity) <= completed; at++) {
+        most = Math.max(most, counts[at] ?? 0)
+      }
+      return most < limit
+    })
+    .map(
+      ({ session, invoked }) =>
+        `session ${session} refused at ${invoked.toFixed(3)} ms though there were fewer than ${limit}`
+    )
 }
 
 /** The place of the first change after a time. */
@@ -127,28 +169,57 @@ function firstAfter (changes: Change[], time: number): number {
 
 /** Whether the session was live, by that grant, all the while that another operation took. */
 function heldDuring (grant: Operation, other: Operation, ttlMs: number): boolean {
-  return grant !== other && isGrant(grant) && grant.completed <= other.invoked && other.completed < grant.invoked + ttlMs - CLOCK_MS
+  return (
+    grant !== other &&
+    isGrant(grant) &&
+    grant.completed <= other.invoked &&
+    other.completed < grant.invoked + ttlMs - CLOCK_MS
+  )
 }
 
 function doubled (operations: Operation[], ttlMs: number): string[] {
   const admissions = operations.filter(({ outcome }) => outcome === 'admitted')
-  return admissions.filter((admission, i) =>
-    operations.some((grant) => heldDuring(grant, admission, ttlMs)) ||
-    admissions.slice(0, i).some((other) =>
-      Math.max(other.completed, admission.completed) < Math.min(other.invoked, admission.invoked) + ttlMs - CLOCK_MS)
-  ).map(({ session, invoked }) => `session ${session} admitted once more at ${invoked.toFixed(3)} ms`)
+  return admissions
+    .filter(
+      (admission, i) =>
+        operations.some((grant) => heldDuring(grant, admission, ttlMs)) ||
+        admissions
+          .slice(0, i)
+          .some(
+            (other) =>
+              Math.max(other.completed, admission.completed) <
+              Math.min(other.invoked, admission.invoked) + ttlMs - CLOCK_MS
+          )
+    )
+    .map(
+      ({ session, invoked }) => `session ${session} admitted once more at ${invoked.toFixed(3)} ms`
+    )
 }
 
 function lost (operations: Operation[], ttlMs: number): string[] {
-  return operations.filter((one) => {
-    if (!['refused', 'ended', 'reregistered', 'not up'].includes(one.outcome)) return false
-    const releasedBefore = operations.some((other) => other !== one && other.kind === 'release' && other.invoked <= one.completed)
-    return !releasedBefore && operations.some((grant) => heldDuring(grant, one, ttlMs))
-  }).map(({ session, kind, outcome, invoked }) => `session ${session}, which was held: ${kind} ${outcome} at ${invoked.toFixed(3)} ms`)
+  return operations
+    .filter((one) => {
+      if (!['refused', 'ended', 'reregistered', 'not up'].includes(one.outcome)) return false
+      const releasedBefore = operations.some(
+        (other) => other !== one && other.kind === 'release' && other.invoked <= one.completed
+      )
+      return !releasedBefore && operations.some((grant) => heldDuring(grant, one, ttlMs))
+    })
+    .map(
+      ({ session, kind, outcome, invoked }) =>
+        `session ${session}, which was held: ${kind} ${outcome} at ${invoked.toFixed(3)} ms`
+    )
 }
 
 function revived (operations: Operation[]): string[] {
-  const released = Math.min(Infinity, ...operations.filter(({ outcome }) => outcome === 'released').map(({ completed }) => completed))
-  return operations.filter((one) => (isGrant(one) || one.outcome === 'reregistered') && one.invoked > released)
-    .map(({ session, outcome, invoked }) => `session ${session} ${outcome} at ${invoked.toFixed(3)} ms after its release`)
+  const released = Math.min(
+    Infinity,
+    ...operations.filter(({ outcome }) => outcome === 'released').map(({ completed }) => completed)
+  )
+  return operations
+    .filter((one) => (isGrant(one) || one.outcome === 'reregistered') && one.invoked > released)
+    .map(
+      ({ session, outcome, invoked }) =>
+        `session ${session} ${outcome} at ${invoked.toFixed(3)} ms after its release`
+    )
 }

@@ -14,10 +14,17 @@ export interface Race {
 }
 
 /** What they saw: the history, and answers that fit no operation. */
-export interface Ran { history: HistoryData, seconds: number, odd: string[] }
+export interface Ran {
+  history: HistoryData
+  seconds: number
+  odd: string[]
+}
 
 /** A lease that a client believes to hold. */
-interface Held { session: number, grantedAt: number }
+interface Held {
+  session: number
+  grantedAt: number
+}
 
 /** How many leases a client holds at the most. */
 const MOST_HELD = 25
@@ -26,7 +33,12 @@ const MOST_HELD = 25
 export async function runClients (race: Race): Promise<Ran> {
   const history = History.withRoomFor(race.operations)
   const [start, odd] = [performance.now(), [] as string[]]
-  await Promise.all(Array.from({ length: race.clients }, async (_, i) => await new Client(race, history, odd, i).run()))
+  await Promise.all(
+    Array.from(
+      { length: race.clients },
+      async (_, i) => await new Client(race, history, odd, i).run()
+    )
+  )
   return { history: history.data, seconds: (performance.now() - start) / 1000, odd }
 }
 
@@ -62,7 +74,9 @@ class Client {
   async #step (): Promise<void> {
     const choice = this.#random()
     const held = this.#held[Math.floor(this.#random() * this.#held.length)]
-    if (held === undefined || (choice < 0.5 && this.#held.length < MOST_HELD)) return await this.#takeNew()
+    if (held === undefined || (choice < 0.5 && this.#held.length < MOST_HELD)) {
+      return await this.#takeNew()
+    }
     // One that may have expired meanwhile is left alone: its slot comes back by itself.
     if (performance.now() - held.grantedAt > this.#race.ttlSeconds * 600) return this.#forget(held)
     if (choice < 0.88) return await this.#giveBack(held)
@@ -83,7 +97,10 @@ class Client {
     const choice = this.#random()
     if (first === 'unknown' && choice < 0.4) outcome = await this.#ask('acquire', session)
     else if (first === 'unknown' && choice < 0.8) await this.#ask('release', session)
-    if ([outcome, second].some((one) => one === 'admitted' || one === 'refreshed') && this.#random() > 0.01) {
+    if (
+      [outcome, second].some((one) => one === 'admitted' || one === 'refreshed') &&
+      this.#random() > 0.01
+    ) {
       this.#held.push({ session, grantedAt })
     }
   }
@@ -93,20 +110,26 @@ class Client {
     const outcome = await this.#ask('release', held.session)
     if (outcome === 'unknown' && this.#random() < 0.5) await this.#ask('release', held.session)
     // What comes late must not bring it back.
-    if (this.#random() < 0.02) await this.#ask(this.#random() < 0.5 ? 'acquire' : 'renew', held.session)
+    if (this.#random() < 0.02) {
+      await this.#ask(this.#random() < 0.5 ? 'acquire' : 'renew', held.session)
+    }
   }
 
   #forget (held: Held): void {
     this.#held.splice(this.#held.indexOf(held), 1)
   }
 
-  /** One operation on any of the instances, noted in the history; sometimes given up before the answer. */
+  /**
+   * One operation on any of the instances, noted in the history; sometimes given up before the
+   * answer.
+   */
   async #ask (kind: Kind, session: number, connections = this.#connections): Promise<Outcome> {
     if (this.#history.isFull) return 'not sent'
     const connection = this.#anyOf(connections)
     const [method, path, body] = this.#request(kind, session)
     const at = this.#history.begin(kind, session, performance.now())
-    const giveUp = this.#random() < 0.003 ? setTimeout(() => connection.abort(), this.#random() * 4) : undefined
+    const giveUp =
+      this.#random() < 0.003 ? setTimeout(() => connection.abort(), this.#random() * 4) : undefined
     let outcome: Outcome = 'unknown'
     try {
       outcome = this.#outcomeOf(kind, await connection.request(method, path, body))
@@ -131,7 +154,13 @@ class Client {
 
   #request (kind: Kind, session: number): [method: string, path: string, body: object] {
     const [username, ttl] = [userName(this.#history.userOf(session)), this.#race.ttlSeconds]
-    if (kind === 'acquire') return ['POST', '/api/sessions', { username, session_id: `r${session}`, ttl, node: `n${session % 3}` }]
+    if (kind === 'acquire') {
+      return [
+        'POST',
+        '/api/sessions',
+        { username, session_id: `r${session}`, ttl, node: `n${session % 3}` }
+      ]
+    }
     if (kind === 'renew') return ['POST', `/api/sessions/r${session}/renew`, { username, ttl }]
     return ['DELETE', `/api/sessions/r${session}?username=${username}`, {}]
   }
@@ -141,9 +170,15 @@ class Client {
       if (status === 410 && kind !== 'release') return 'ended'
       if (kind === 'acquire' && status === 201) return 'admitted'
       if (kind === 'acquire' && status === 200) return 'refreshed'
-      if (kind === 'acquire' && status === 409 && body.includes('session_limit_reached')) return 'refused'
-      if (kind === 'renew' && status === 200) return body.includes('"reregistered":true') ? 'reregistered' : 'renewed'
-      if (kind === 'release' && status === 200) return body.includes('"released":true') ? 'released' : 'not up'
+      if (kind === 'acquire' && status === 409 && body.includes('session_limit_reached')) {
+        return 'refused'
+      }
+      if (kind === 'renew' && status === 200) {
+        return body.includes('"reregistered":true') ? 'reregistered' : 'renewed'
+      }
+      if (kind === 'release' && status === 200) {
+        return body.includes('"released":true') ? 'released' : 'not up'
+      }
     }
     if (this.#odd.length < 20) this.#odd.push(`${kind}: ${status} ${body.slice(0, 200)}`)
     return 'unknown'

@@ -1,12 +1,17 @@
 import { connect, type Socket } from 'node:net'
 
 /** An answer, its body not parsed yet. */
-export interface RawAnswer { status: number, body: string }
+export interface RawAnswer {
+  status: number
+  body: string
+}
 
 /** The request was not sent: nobody listened. */
 export class NotSent extends Error {}
 
-/** How long an answer may take, in milliseconds; then the request counts as one without an answer. */
+/**
+ * How long an answer may take, in milliseconds; then the request counts as one without an answer.
+ */
 const PATIENCE_MS = 10_000
 
 /** One keep-alive connection to a port of loopback, one request at a time. */
@@ -14,7 +19,7 @@ export class Connection {
   #port: number
   #headers: string
   #socket: Socket | undefined
-  #settle: { resolve: (answer: RawAnswer) => void, reject: (error: Error) => void } | undefined
+  #settle: { resolve: (answer: RawAnswer) => void; reject: (error: Error) => void } | undefined
   #received = ''
 
   constructor (port: number, token: string) {
@@ -22,18 +27,26 @@ export class Connection {
     this.#headers = `Host: 127.0.0.1\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\n`
   }
 
-  /** Sends a request. Rejects with NotSent where nobody listens, and with another error where there is no answer. */
+  /**
+   * Sends a request. Rejects with NotSent where nobody listens, and with another error where there
+   * is no answer.
+   */
   async request (method: string, path: string, body: object): Promise<RawAnswer> {
     this.#socket ??= await this.#connect()
     const socket = this.#socket
     const json = JSON.stringify(body)
     return await new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
-      socket.write(`${method} ${path} HTTP/1.1\r\n${this.#headers}Content-Length: ${Buffer.byteLength(json)}\r\n\r\n${json}`)
+      socket.write(
+        `${method} ${path} HTTP/1.1\r\n${this.#headers}Content-Length: ${Buffer.byteLength(json)}\r\n\r\n${json}`
+      )
     })
   }
 
-  /** Cuts the connection, as a client does that gives up; a request that is under way has no answer then. */
+  /**
+   * Cuts the connection, as a client does that gives up; a request that is under way has no answer
+   * then.
+   */
   abort (): void {
     this.#socket?.destroy()
   }
@@ -62,7 +75,10 @@ export class Connection {
     if (bodyAt < 4) return
     const length = Number(/\r\ncontent-length: (\d+)/i.exec(this.#received)?.[1] ?? 0)
     if (this.#received.length < bodyAt + length) return
-    const answer = { status: Number(this.#received.slice(9, 12)), body: this.#received.slice(bodyAt, bodyAt + length) }
+    const answer = {
+      status: Number(this.#received.slice(9, 12)),
+      body: this.#received.slice(bodyAt, bodyAt + length)
+    }
     this.#received = ''
     this.#settle?.resolve(answer)
     this.#settle = undefined

@@ -1,13 +1,31 @@
-/** What was asked, and what came of it. `unknown`: there was no answer, so it may have happened, or may yet. */
+/**
+ * What was asked, and what came of it. `unknown`: there was no answer, so it may have happened, or
+ * may yet.
+ */
 export const KINDS = ['acquire', 'renew', 'release'] as const
 export const OUTCOMES = [
-  'unknown', 'not sent', 'admitted', 'refreshed', 'refused', 'ended', 'renewed', 'reregistered', 'released', 'not up'
+  'unknown',
+  'not sent',
+  'admitted',
+  'refreshed',
+  'refused',
+  'ended',
+  'renewed',
+  'reregistered',
+  'released',
+  'not up'
 ] as const
-export type Kind = typeof KINDS[number]
-export type Outcome = typeof OUTCOMES[number]
+export type Kind = (typeof KINDS)[number]
+export type Outcome = (typeof OUTCOMES)[number]
 
 /** One operation; times in milliseconds by one monotonic clock. */
-export interface Operation { kind: Kind, session: number, outcome: Outcome, invoked: number, completed: number }
+export interface Operation {
+  kind: Kind
+  session: number
+  outcome: Outcome
+  invoked: number
+  completed: number
+}
 
 /** A history as it travels between threads. */
 export interface HistoryData {

@@ -1,4 +1,12 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
@@ -6,20 +14,37 @@ import { freePort } from '../helpers/ports.ts'
 import { type ServerProcess, startProcess, type Teardown } from '../helpers/process.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const sources = ['app.ts', 'config.ts', 'server.ts', 'plugins', 'routes', 'schemas', 'scripts', 'services']
+const sources = [
+  'app.ts',
+  'config.ts',
+  'server.ts',
+  'plugins',
+  'routes',
+  'schemas',
+  'scripts',
+  'services'
+]
 
 /**
- * Takes the types away from all sources, and nothing else: whether they are right `npm run types` says. The folder is this
- * run's own, so that what is edited or built meanwhile does not get into it, and is removed when the test ends.
+ * Takes the types away from all sources, and nothing else: whether they are right `npm run types`
+ * says. The folder is this run's own, so that what is edited or built meanwhile does not get into
+ * it, and is removed when the test ends.
  */
 export function buildService (t: Teardown): string {
   mkdirSync(join(root, '.cache'), { recursive: true })
   const built = mkdtempSync(join(root, '.cache', 'race-'))
   t.teardown(() => rmSync(built, { recursive: true, force: true }))
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile)
-  const { options } = ts.convertCompilerOptionsFromJson({ ...config.compilerOptions, noEmit: false }, root)
+  const { options } = ts.convertCompilerOptionsFromJson(
+    { ...config.compilerOptions, noEmit: false },
+    root
+  )
   // A single file does not say which kind of module it is.
-  const compilerOptions = { ...options, module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler }
+  const compilerOptions = {
+    ...options,
+    module: ts.ModuleKind.ESNext,
+    moduleResolution: ts.ModuleResolutionKind.Bundler
+  }
   for (const source of sources.flatMap(filesOf)) {
     const target = join(built, source.replace(/\.ts$/, '.js'))
     mkdirSync(dirname(target), { recursive: true })
@@ -27,7 +52,10 @@ export function buildService (t: Teardown): string {
       copyFileSync(join(root, source), target)
     } else {
       const text = readFileSync(join(root, source), 'utf8')
-      writeFileSync(target, ts.transpileModule(text, { compilerOptions, fileName: source }).outputText)
+      writeFileSync(
+        target,
+        ts.transpileModule(text, { compilerOptions, fileName: source }).outputText
+      )
     }
   }
   return built
@@ -35,20 +63,39 @@ export function buildService (t: Teardown): string {
 
 function filesOf (source: string): string[] {
   if (source.endsWith('.ts')) return [source]
-  const files = readdirSync(join(root, source), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  const files = readdirSync(join(root, source), { recursive: true, withFileTypes: true }).filter(
+    (entry) => entry.isFile()
+  )
   return files.map(({ parentPath, name }) => join(parentPath, name).slice(root.length))
 }
 
 /** One running service; `crash` kills it (SIGKILL) and starts it again on the same port. */
-export interface Instance { port: number, crash (): Promise<void> }
+export interface Instance {
+  port: number
+  crash(): Promise<void>
+}
 
 /** Starts a service process from a folder, with these settings and no others. */
-export async function startInstance (t: Teardown, built: string, settings: Record<string, string>): Promise<Instance> {
+export async function startInstance (
+  t: Teardown,
+  built: string,
+  settings: Record<string, string>
+): Promise<Instance> {
   const port = await freePort()
-  const env = { ...settings, PORT: `${port}`, HOST: '127.0.0.1', NODE_ENV: 'production', PATH: process.env.PATH ?? '' }
+  const env = {
+    ...settings,
+    PORT: `${port}`,
+    HOST: '127.0.0.1',
+    NODE_ENV: 'production',
+    PATH: process.env.PATH ?? ''
+  }
   const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`)
   const launch = async (): Promise<ServerProcess> =>
-    await startProcess('env', ['-i', ...variables, process.execPath, join(built, 'server.js')], async () => await isLive(port))
+    await startProcess(
+      'env',
+      ['-i', ...variables, process.execPath, join(built, 'server.js')],
+      async () => await isLive(port)
+    )
   // A machine that is busy may be late once.
   const launchInTime = async () => await launch().catch(launch)
   let current = await launchInTime()
@@ -63,6 +110,8 @@ export async function startInstance (t: Teardown, built: string, settings: Recor
 }
 
 async function isLive (port: number): Promise<boolean> {
-  const { ok } = await fetch(`http://127.0.0.1:${port}/healthz/ready`, { signal: AbortSignal.timeout(1000) })
+  const { ok } = await fetch(`http://127.0.0.1:${port}/healthz/ready`, {
+    signal: AbortSignal.timeout(1000)
+  })
   return ok
 }

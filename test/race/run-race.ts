@@ -12,8 +12,9 @@ import { buildService, type Instance, startInstance } from './instances.ts'
 const [INSTANCES, CLIENTS, USERS, TTL_SECONDS] = [4, 32, 200, 10]
 
 /**
- * Lets many clients race for the slots of few users on several instances that are killed now and then, and checks what
- * they saw. RACE_OPERATIONS says how many operations, RACE_SEED repeats the clients' choices.
+ * Lets many clients race for the slots of few users on several instances that are killed now and
+ * then, and checks what they saw. RACE_OPERATIONS says how many operations, RACE_SEED repeats the
+ * clients' choices.
  */
 export async function runRace (t: Test, operationsByDefault: number): Promise<void> {
   const { RACE_OPERATIONS = operationsByDefault, RACE_SEED = randomInt(2 ** 30) } = process.env
@@ -21,7 +22,11 @@ export async function runRace (t: Test, operationsByDefault: number): Promise<vo
   const built = buildService(t)
   const redis = await startRedis(t)
   const settings = {
-    REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '5000', JWT_SECRET: secret, LOG_LEVEL: 'silent', GHOST_SWEEP_INTERVAL_SECONDS: '5'
+    REDIS_URL: redis.url,
+    REDIS_TIMEOUT_MS: '5000',
+    JWT_SECRET: secret,
+    LOG_LEVEL: 'silent',
+    GHOST_SWEEP_INTERVAL_SECONDS: '5'
   }
   const instances: Instance[] = []
   while (instances.length < INSTANCES) instances.push(await startInstance(t, built, settings))
@@ -35,7 +40,7 @@ export async function runRace (t: Test, operationsByDefault: number): Promise<vo
     seed: Number(RACE_SEED)
   }
   t.comment(`RACE_OPERATIONS=${race.operations} RACE_SEED=${race.seed}`)
-  const limits = Array.from({ length: USERS }, (_, user) => 1 + user % 5)
+  const limits = Array.from({ length: USERS }, (_, user) => 1 + (user % 5))
   const ask = asker(race)
   const bulk = { limits: Object.fromEntries(limits.map((limit, i) => [userName(i), limit])) }
   t.equal((await ask('POST', '/api/sessions/limits/bulk', bulk)).status, 200)
@@ -43,19 +48,31 @@ export async function runRace (t: Test, operationsByDefault: number): Promise<vo
   const { ran, kills } = await runWithKills(t, race, instances)
   const history = new History(ran.history)
   const rate = Math.round(history.length / ran.seconds)
-  t.comment(`${history.length} operations in ${ran.seconds.toFixed(1)} s, ${rate} a second, ${kills} kills`)
+  t.comment(
+    `${history.length} operations in ${ran.seconds.toFixed(1)} s, ${rate} a second, ${kills} kills`
+  )
   t.comment(JSON.stringify(history.tally()))
   t.strictSame(ran.odd, [], 'no answer was odd, none degraded')
   const found = checkHistory(history, limits, TTL_SECONDS * 1000)
-  for (const [kind, list] of Object.entries(found)) t.strictSame(list.slice(0, 10), [], `${kind}: ${list.length}`)
+  for (const [kind, list] of Object.entries(found)) {
+    t.strictSame(list.slice(0, 10), [], `${kind}: ${list.length}`)
+  }
 
   await sleep((TTL_SECONDS + 1) * 1000)
   t.strictSame(await countsAbove0(redis, ask), { redis: [], service: {} }, 'every slot came back')
-  t.strictSame(await usersWithoutTheirLimit(ask, limits), [], 'every user can take its limit again, and no more')
+  t.strictSame(
+    await usersWithoutTheirLimit(ask, limits),
+    [],
+    'every user can take its limit again, and no more'
+  )
 }
 
 /** Runs the clients, and meanwhile kills an instance every few seconds. */
-async function runWithKills (t: Test, race: Race, instances: Instance[]): Promise<{ ran: Ran, kills: number }> {
+async function runWithKills (
+  t: Test,
+  race: Race,
+  instances: Instance[]
+): Promise<{ ran: Ran; kills: number }> {
   const worker = new Worker(new URL('worker.ts', import.meta.url), { workerData: race })
   t.teardown(async () => await worker.terminate())
   const done = new AbortController()
@@ -73,13 +90,20 @@ async function runWithKills (t: Test, race: Race, instances: Instance[]): Promis
   return { ran, kills }
 }
 
-type Ask = (method: string, path: string, body?: object) => Promise<{ status: number, body: unknown }>
+type Ask = (
+  method: string,
+  path: string,
+  body?: object
+) => Promise<{ status: number; body: unknown }>
 
 function asker ({ ports, token }: Race): Ask {
   return async (method, path, body) => {
     const response = await fetch(`http://127.0.0.1:${ports[randomInt(ports.length)]}${path}`, {
       method,
-      headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) },
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(body && { 'content-type': 'application/json' })
+      },
       ...(body && { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(10_000)
     })
@@ -97,18 +121,27 @@ async function countsAbove0 (redis: RedisServer, ask: Ask) {
     end
     return found`
   const { counts } = (await ask('GET', '/api/sessions/counts')).body as { counts: object }
-  return { redis: (await redis.cli('EVAL', script, '0')).split('\n').filter((line) => line !== ''), service: counts }
+  return {
+    redis: (await redis.cli('EVAL', script, '0')).split('\n').filter((line) => line !== ''),
+    service: counts
+  }
 }
 
 async function usersWithoutTheirLimit (ask: Ask, limits: number[]): Promise<string[]> {
-  const answers = await Promise.all(limits.map(async (limit, user) => {
-    const statuses: number[] = []
-    for (let i = 0; i <= limit; i++) {
-      const session = { username: userName(user), session_id: `again-${user}-${i}`, ttl: TTL_SECONDS }
-      statuses.push((await ask('POST', '/api/sessions', session)).status)
-    }
-    return { limit, user, statuses: statuses.join(' ') }
-  }))
+  const answers = await Promise.all(
+    limits.map(async (limit, user) => {
+      const statuses: number[] = []
+      for (let i = 0; i <= limit; i++) {
+        const session = {
+          username: userName(user),
+          session_id: `again-${user}-${i}`,
+          ttl: TTL_SECONDS
+        }
+        statuses.push((await ask('POST', '/api/sessions', session)).status)
+      }
+      return { limit, user, statuses: statuses.join(' ') }
+    })
+  )
   const wrong = answers.filter(({ limit, statuses }) => statuses !== `${'201 '.repeat(limit)}409`)
   return wrong.map(({ user, limit, statuses }) => `${userName(user)} with ${limit}: ${statuses}`)
 }

@@ -1,6 +1,12 @@
-/** Who expires next, without a timer for each: a binary heap by time, looked at when something is asked. */
+/**
+ * Who expires next, without a timer for each: a binary heap by time, looked at when something is
+ * asked.
+ */
 
-/** Holds items by the time at which they are due. Times and items lie side by side: no object for each of many. */
+/**
+ * Holds items by the time at which they are due. Times and items lie side by side: no object for
+ * each of many.
+ */
 export class ExpiryQueue<T> {
   #times: number[] = []
   #items: T[] = []
@@ -49,8 +55,15 @@ export class ExpiryQueue<T> {
   }
 
   #swap (i: number, j: number): void {
-    const [timeI, timeJ, itemI, itemJ] = [this.#times[i], this.#times[j], this.#items[i], this.#items[j]]
-    if (timeI === undefined || timeJ === undefined || itemI === undefined || itemJ === undefined) return
+    const [timeI, timeJ, itemI, itemJ] = [
+      this.#times[i],
+      this.#times[j],
+      this.#items[i],
+      this.#items[j]
+    ]
+    if (timeI === undefined || timeJ === undefined || itemI === undefined || itemJ === undefined) {
+      return
+    }
     this.#times[i] = timeJ
     this.#times[j] = timeI
     this.#items[i] = itemJ

@@ -1,19 +1,25 @@
-/** Leases in memory, found by id, user and node, and ids that have ended; what nobody needs to remember is forgotten by itself. */
+/**
+ * Leases in memory, found by id, user and node, and ids that have ended; what nobody needs to
+ * remember is forgotten by itself.
+ */
 import type { Clock } from '../../clock.ts'
 import { ExpiryQueue } from './expiry-queue.ts'
 import type { Lease } from '../redis/lease-record.ts'
 import { RECORD_GRACE_MS } from '../timing.ts'
 
 /**
- * A lease, held until `expiresMs` and remembered a little longer; or an id that has ended, remembered until `expiresMs`,
- * and whose it was, where that is known.
+ * A lease, held until `expiresMs` and remembered a little longer; or an id that has ended,
+ * remembered until `expiresMs`, and whose it was, where that is known.
  */
 export type Entry =
-  | (Lease & { ended: false, expiresMs: number })
-  | { ended: true, endedMs: number, expiresMs: number, username: string | undefined }
+  | (Lease & { ended: false; expiresMs: number })
+  | { ended: true; endedMs: number; expiresMs: number; username: string | undefined }
 export type Live = Extract<Entry, { ended: false }>
 
-/** The most entries that one look at the time forgets: after a long silence a call is not held up by all that was due. */
+/**
+ * The most entries that one look at the time forgets: after a long silence a call is not held up by
+ * all that was due.
+ */
 const MOST_DUE = 1_000
 
 /** Holds entries; decides nothing. */
@@ -61,7 +67,8 @@ export class LeaseTable {
   put (id: string, { username, startedMs, node, details }: Lease, expiresMs: number): void {
     const before = this.#entries.get(id)
     if (before !== undefined) this.#unlist(id, before)
-    // Each by its name: to spread a lease takes 2 µs, this 0.1, and there is one for each admission.
+    // Each by its name: to spread a lease takes 2 µs, this 0.1, and there is one for each
+    // admission.
     const entry: Live = { username, startedMs, node, details, ended: false, expiresMs }
     this.#entries.set(id, entry)
     if (before === undefined) this.#expiry.push(forgetAt(entry), id)
@@ -75,7 +82,12 @@ export class LeaseTable {
     if (before !== undefined) this.#unlist(id, before)
     const remaining = before === undefined ? 0 : before.expiresMs - now
     const expiresMs = now + Math.max(this.#endedMemoryMs, remaining)
-    const entry: Entry = { ended: true, endedMs: now, expiresMs, username: before?.username ?? username }
+    const entry: Entry = {
+      ended: true,
+      endedMs: now,
+      expiresMs,
+      username: before?.username ?? username
+    }
     this.#entries.set(id, entry)
     if (before === undefined) this.#expiry.push(entry.expiresMs, id)
   }
@@ -98,10 +110,15 @@ export class LeaseTable {
     return this.#liveOf(this.#entries.keys(), now)
   }
 
-  /** Every id that has ended since then, with whose it was; without those of which that is not known. */
+  /**
+   * Every id that has ended since then, with whose it was; without those of which that is not
+   * known.
+   */
   * endedSince (sinceMs: number): Generator<[sessionId: string, username: string]> {
     for (const [id, entry] of this.#entries) {
-      if (entry.ended && entry.username !== undefined && entry.endedMs >= sinceMs) yield [id, entry.username]
+      if (entry.ended && entry.username !== undefined && entry.endedMs >= sinceMs) {
+        yield [id, entry.username]
+      }
     }
   }
 

@@ -1,4 +1,7 @@
-/** Sessions that live as long as the process, on a given clock. No switch writes here: none is external, none a ghost. */
+/**
+ * Sessions that live as long as the process, on a given clock. No switch writes here: none is
+ * external, none a ghost.
+ */
 import type { PageRequest } from '../../../schemas/paging.ts'
 import type { Session } from '../../../schemas/sessions.ts'
 import { toTimestamp, type Clock } from '../../clock.ts'
@@ -12,13 +15,24 @@ import { tallyReport } from '../node-report.ts'
 import { limitMode } from '../policy-mode.ts'
 import { Renewed } from '../renewed.ts'
 import type {
-  AcquireRequest, AcquireResult, NodeReconciliation, ReconcileResult, ReleaseResult, RenewRequest, RenewResult, SessionStore
+  AcquireRequest,
+  AcquireResult,
+  NodeReconciliation,
+  ReconcileResult,
+  ReleaseResult,
+  RenewRequest,
+  RenewResult,
+  SessionStore
 } from '../session-store.ts'
 import { ENDED_MEMORY_MS } from '../timing.ts'
 import { rankUsers } from '../user-ranking.ts'
 
 /** A lease as the mirror of another store holds it. */
-export interface Mirrored { sessionId: string, lease: Lease, remainingMs: number }
+export interface Mirrored {
+  sessionId: string
+  lease: Lease
+  remainingMs: number
+}
 
 type Known = Required<RenewRequest> & { node: string }
 
@@ -28,17 +42,25 @@ export class MemorySessionStore implements SessionStore {
   #limits: MemoryLimitsStore
   #policy: PolicyCache
   #table: LeaseTable
-  #nodes = new Map<string, { epoch: number, lastSeenMs: number }>()
+  #nodes = new Map<string, { epoch: number; lastSeenMs: number }>()
 
   /** @param endedMemoryMs - how long an id that has ended is remembered */
-  constructor (limits: MemoryLimitsStore, policy: PolicyCache, clock: Clock, endedMemoryMs = ENDED_MEMORY_MS) {
+  constructor (
+    limits: MemoryLimitsStore,
+    policy: PolicyCache,
+    clock: Clock,
+    endedMemoryMs = ENDED_MEMORY_MS
+  ) {
     this.#limits = limits
     this.#policy = policy
     this.#table = new LeaseTable(clock, endedMemoryMs)
   }
 
   /** @param admitAll - whether everybody is let in, whatever the policy says */
-  async acquire ({ username, sessionId, ttlMs, node = '', details, dryRun }: AcquireRequest, admitAll = false): Promise<AcquireResult> {
+  async acquire (
+    { username, sessionId, ttlMs, node = '', details, dryRun }: AcquireRequest,
+    admitAll = false
+  ): Promise<AcquireResult> {
     const now = this.#table.now()
     const { limit, unlimited } = this.#limits.limitNow(username)
     const live = this.#table.ofUser(username, now)
@@ -51,12 +73,26 @@ export class MemorySessionStore implements SessionStore {
       if (entry.username !== username) return { outcome: 'conflict' }
       if (!dryRun) entry.expiresMs = now + ttlMs
       const session = leaseToSession(sessionId, entry, now + ttlMs)
-      return { outcome: 'refreshed', session, count: live.length, limit, terminated: [], observed: false }
+      return {
+        outcome: 'refreshed',
+        session,
+        count: live.length,
+        limit,
+        terminated: [],
+        observed: false
+      }
     }
     const mode = admitAll ? 'admit' : limitMode(this.#policy.current, details.emergency ?? false)
     const excess = unlimited ? 0 : Math.max(0, live.length + 1 - limit)
-    if (excess > 0 && mode === 'reject') return { outcome: 'limit_reached', count: live.length, limit }
-    const terminated = mode === 'terminate_oldest' ? oldestFirst(live).slice(0, excess).map(([id]) => id) : []
+    if (excess > 0 && mode === 'reject') {
+      return { outcome: 'limit_reached', count: live.length, limit }
+    }
+    const terminated =
+      mode === 'terminate_oldest'
+        ? oldestFirst(live)
+          .slice(0, excess)
+          .map(([id]) => id)
+        : []
     const lease = { username, startedMs: now, node, details }
     if (!dryRun) {
       for (const id of terminated) this.#table.end(id, now)
@@ -79,12 +115,18 @@ export class MemorySessionStore implements SessionStore {
       const outcome = this.#renew({ sessionId, username, node, details }, now, expiresMs)
       if (outcome === 'ended' || outcome === 'conflict') return { outcome }
       const lease = this.#table.live(sessionId, now)
-      if (lease === undefined) throw new Error(`session ${sessionId} was renewed for a time that is over`)
+      if (lease === undefined) {
+        throw new Error(`session ${sessionId} was renewed for a time that is over`)
+      }
       return new Renewed(outcome, expiresMs, () => leaseToSession(sessionId, lease, expiresMs))
     })
   }
 
-  #renew ({ sessionId, username, node, details }: Known, now: number, expiresMs: number): RenewResult['outcome'] {
+  #renew (
+    { sessionId, username, node, details }: Known,
+    now: number,
+    expiresMs: number
+  ): RenewResult['outcome'] {
     const entry = this.#table.known(sessionId, now)
     if (entry?.ended === true) {
       this.#table.end(sessionId, now)
@@ -98,9 +140,15 @@ export class MemorySessionStore implements SessionStore {
     }
     // A lease that has expired, but is remembered, is registered again as the call that it was.
     const known = entry?.username === username ? entry : undefined
-    const lease = known === undefined
-      ? { username, startedMs: now, node, details }
-      : { username, startedMs: known.startedMs, node: node === '' ? known.node : node, details: known.details }
+    const lease =
+      known === undefined
+        ? { username, startedMs: now, node, details }
+        : {
+            username,
+            startedMs: known.startedMs,
+            node: node === '' ? known.node : node,
+            details: known.details
+          }
     this.#table.put(sessionId, lease, expiresMs)
     return live ? 'renewed' : 'reregistered'
   }
@@ -114,10 +162,18 @@ export class MemorySessionStore implements SessionStore {
     return { outcome: 'released' }
   }
 
-  async reconcileNode ({ node, epoch, sessions, ttlMs, asOfMs }: NodeReconciliation): Promise<ReconcileResult> {
+  async reconcileNode ({
+    node,
+    epoch,
+    sessions,
+    ttlMs,
+    asOfMs
+  }: NodeReconciliation): Promise<ReconcileResult> {
     const now = this.#table.now()
     const known = this.#nodes.get(node)
-    if (known !== undefined && known.epoch > epoch) return { outcome: 'stale_epoch', epoch: known.epoch }
+    if (known !== undefined && known.epoch > epoch) {
+      return { outcome: 'stale_epoch', epoch: known.epoch }
+    }
     this.#nodes.set(node, { epoch, lastSeenMs: now })
     const listed = new Set<string>()
     const outcomes = sessions.map(({ sessionId, username, details = {} }) => {
@@ -125,7 +181,9 @@ export class MemorySessionStore implements SessionStore {
       if (outcome === 'renewed' || outcome === 'reregistered') listed.add(sessionId)
       return outcome
     })
-    const missing = this.#table.ofNode(node, now).filter(([id, { startedMs }]) => startedMs <= asOfMs && !listed.has(id))
+    const missing = this.#table
+      .ofNode(node, now)
+      .filter(([id, { startedMs }]) => startedMs <= asOfMs && !listed.has(id))
     const releasedIds = missing.map(([id]) => id)
     for (const id of releasedIds) this.#table.end(id, now)
     return { ...tallyReport(sessions, outcomes, releasedIds.length), releasedIds }
@@ -147,18 +205,38 @@ export class MemorySessionStore implements SessionStore {
 
   /** Takes over a lease that another store holds. */
   remember (session: Session, ttlMs: number): void {
-    const { session_id: id, username, node, call_id, from, to, direction, emergency, metadata, started_at } = session
-    const given = Object.entries({ call_id, from, to, direction, metadata }).filter(([, value]) => value !== null)
-    const now = this.#table.now()
-    this.#table.put(id, {
+    const {
+      session_id: id,
       username,
-      node: node ?? '',
-      startedMs: started_at === null ? now : Date.parse(started_at),
-      details: { ...Object.fromEntries(given), emergency }
-    }, now + ttlMs)
+      node,
+      call_id,
+      from,
+      to,
+      direction,
+      emergency,
+      metadata,
+      started_at
+    } = session
+    const given = Object.entries({ call_id, from, to, direction, metadata }).filter(
+      ([, value]) => value !== null
+    )
+    const now = this.#table.now()
+    this.#table.put(
+      id,
+      {
+        username,
+        node: node ?? '',
+        startedMs: started_at === null ? now : Date.parse(started_at),
+        details: { ...Object.fromEntries(given), emergency }
+      },
+      now + ttlMs
+    )
   }
 
-  /** Takes over that a session has ended; `username` tells whose it was, should it not be known here. */
+  /**
+   * Takes over that a session has ended; `username` tells whose it was, should it not be known
+   * here.
+   */
   forget (sessionId: string, username?: string): void {
     this.#table.end(sessionId, this.#table.now(), username)
   }
@@ -167,11 +245,16 @@ export class MemorySessionStore implements SessionStore {
   * mirrored (): Generator<Mirrored> {
     for (const username of this.#table.usernames()) {
       const now = this.#table.now()
-      for (const [sessionId, lease] of this.#table.ofUser(username, now)) yield { sessionId, lease, remainingMs: lease.expiresMs - now }
+      for (const [sessionId, lease] of this.#table.ofUser(username, now)) {
+        yield { sessionId, lease, remainingMs: lease.expiresMs - now }
+      }
     }
   }
 
-  /** Every id that has ended within so many milliseconds, with whose it was; without those of which that is not known. */
+  /**
+   * Every id that has ended within so many milliseconds, with whose it was; without those of which
+   * that is not known.
+   */
   * endedIds (withinMs: number): Generator<[sessionId: string, username: string]> {
     yield * this.#table.endedSince(this.#table.now() - withinMs)
   }
@@ -195,13 +278,26 @@ export class MemorySessionStore implements SessionStore {
     return lease === undefined ? null : leaseToSession(sessionId, lease, lease.expiresMs)
   }
 
-  async listSessions ({ username, node }: { username?: string | undefined, node?: string | undefined }, { cursor, count }: PageRequest) {
+  async listSessions (
+    { username, node }: { username?: string | undefined; node?: string | undefined },
+    { cursor, count }: PageRequest
+  ) {
     const now = this.#table.now()
-    const live = username !== undefined
-      ? this.#table.ofUser(username, now)
-      : node !== undefined ? this.#table.ofNode(node, now) : this.#table.all(now)
-    const page = sortedPage(live.filter(([, lease]) => node === undefined || lease.node === node), cursor, count)
-    return { ...page, entries: page.entries.map(([id, lease]) => leaseToSession(id, lease, lease.expiresMs)) }
+    const live =
+      username !== undefined
+        ? this.#table.ofUser(username, now)
+        : node !== undefined
+          ? this.#table.ofNode(node, now)
+          : this.#table.all(now)
+    const page = sortedPage(
+      live.filter(([, lease]) => node === undefined || lease.node === node),
+      cursor,
+      count
+    )
+    return {
+      ...page,
+      entries: page.entries.map(([id, lease]) => leaseToSession(id, lease, lease.expiresMs))
+    }
   }
 
   async listUsers ({ offset, limit, sort }: Parameters<SessionStore['listUsers']>[0]) {
@@ -216,13 +312,21 @@ export class MemorySessionStore implements SessionStore {
   async listNodes ({ cursor, count }: PageRequest) {
     const now = this.#table.now()
     const page = sortedPage(this.#nodes, cursor, count)
-    const entries = page.entries.map(([node, { epoch, lastSeenMs }]) =>
-      ({ node, epoch, last_seen: toTimestamp(lastSeenMs), sessions: this.#table.ofNode(node, now).length }))
+    const entries = page.entries.map(([node, { epoch, lastSeenMs }]) => ({
+      node,
+      epoch,
+      last_seen: toTimestamp(lastSeenMs),
+      sessions: this.#table.ofNode(node, now).length
+    }))
     return { ...page, entries }
   }
 
   async getCount (username: string) {
-    return toCount(this.#limits.limitNow(username), this.#table.ofUser(username, this.#table.now()).length, 0)
+    return toCount(
+      this.#limits.limitNow(username),
+      this.#table.ofUser(username, this.#table.now()).length,
+      0
+    )
   }
 
   async listCounts ({ cursor, count }: PageRequest) {

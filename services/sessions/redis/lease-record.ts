@@ -1,4 +1,7 @@
-/** How a lease is written down: `+<user> <start ms> <node> <details>`; an id that has ended as `-<user> <reason>`. */
+/**
+ * How a lease is written down: `+<user> <start ms> <node> <details>`; an id that has ended as
+ * `-<user> <reason>`.
+ */
 import type { Session, SessionDetails } from '../../../schemas/sessions.ts'
 import { toTimestamp } from '../../clock.ts'
 
@@ -11,15 +14,32 @@ export interface Lease {
 }
 
 /** Details as short JSON; the empty text when there are none. */
-export function encodeDetails ({ call_id: c, from: f, to: t, direction: d, emergency, metadata: m }: SessionDetails): string {
+export function encodeDetails ({
+  call_id: c,
+  from: f,
+  to: t,
+  direction: d,
+  emergency,
+  metadata: m
+}: SessionDetails): string {
   // Most have none.
   if ((c ?? f ?? t ?? d ?? m) === undefined && emergency !== true) return ''
-  const short = { c, f, t, d, ...(emergency === true && { e: 1 }), ...(m !== undefined && Object.keys(m).length > 0 && { m }) }
+  const short = {
+    c,
+    f,
+    t,
+    d,
+    ...(emergency === true && { e: 1 }),
+    ...(m !== undefined && Object.keys(m).length > 0 && { m })
+  }
   const text = JSON.stringify(short)
   return text === '{}' ? '' : text
 }
 
-/** A record read back, or undefined for what is not the record of a lease: an id that has ended, or somebody else's text. */
+/**
+ * A record read back, or undefined for what is not the record of a lease: an id that has ended, or
+ * somebody else's text.
+ */
 export function decodeLease (record: string): Lease | undefined {
   const [, username, started, node, details] = /^\+(\S*) (\d+) (\S*) ([^]*)$/.exec(record) ?? []
   if (username === undefined || node === undefined || details === undefined) return undefined
@@ -30,14 +50,25 @@ function decodeDetails (text: string): SessionDetails {
   if (text === '') return {}
   try {
     const { c, f, t, d, e, m } = JSON.parse(text) as Record<string, unknown>
-    return { call_id: c, from: f, to: t, direction: d, emergency: e === 1, metadata: m } as SessionDetails
+    return {
+      call_id: c,
+      from: f,
+      to: t,
+      direction: d,
+      emergency: e === 1,
+      metadata: m
+    } as SessionDetails
   } catch {
     return {}
   }
 }
 
 /** A lease as the API shows it. */
-export function leaseToSession (sessionId: string, { username, startedMs, node, details }: Lease, expiresMs: number): Session {
+export function leaseToSession (
+  sessionId: string,
+  { username, startedMs, node, details }: Lease,
+  expiresMs: number
+): Session {
   return {
     session_id: sessionId,
     username,

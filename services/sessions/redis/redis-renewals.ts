@@ -1,4 +1,7 @@
-/** Renewals on Redis, one or thousands: many sessions a script call, and a few calls under way at a time. */
+/**
+ * Renewals on Redis, one or thousands: many sessions a script call, and a few calls under way at a
+ * time.
+ */
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
 import { forEachLimit } from '../../util/for-each-limit.ts'
@@ -7,15 +10,28 @@ import { Renewed } from '../renewed.ts'
 import type { RenewRequest, RenewResult } from '../session-store.ts'
 import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../timing.ts'
 
-/** The most sessions that one script call renews: Redis serves nobody else for about a millisecond. */
+/**
+ * The most sessions that one script call renews: Redis serves nobody else for about a millisecond.
+ */
 const MOST_PER_CALL = 250
-/** How many calls are under way at once: Redis has the next one at hand while this process reads the last reply. */
+/**
+ * How many calls are under way at once: Redis has the next one at hand while this process reads the
+ * last reply.
+ */
 const CALLS_AT_ONCE = 3
 
 /** What renew.lua answers for each session, as a digit. */
-const OUTCOMES: Record<string, RenewResult['outcome']> = { 1: 'renewed', 2: 'reregistered', 4: 'conflict', 5: 'ended' }
+const OUTCOMES: Record<string, RenewResult['outcome']> = {
+  1: 'renewed',
+  2: 'reregistered',
+  4: 'conflict',
+  5: 'ended'
+}
 
-/** What became of the sessions that a node reported, by their places, and between when and when their leases end. */
+/**
+ * What became of the sessions that a node reported, by their places, and between when and when
+ * their leases end.
+ */
 export interface NodeRenewals {
   outcomes: Array<RenewResult['outcome']>
   earliestEndMs: number
@@ -23,7 +39,11 @@ export interface NodeRenewals {
 }
 
 /** Sessions of one call: those from `from` up to `to`. */
-interface Batch { from: number, to: number, node: string }
+interface Batch {
+  from: number
+  to: number
+  node: string
+}
 
 /** Renews leases. */
 export class RedisRenewals {
@@ -43,9 +63,10 @@ export class RedisRenewals {
       for (let i = batch.from; i < batch.to; i++) {
         const { sessionId } = requests[i] as RenewRequest
         const [outcome, record = ''] = [outcomeAt(digits, i - batch.from), records[i - batch.from]]
-        results[i] = outcome === 'conflict' || outcome === 'ended'
-          ? { outcome }
-          : new Renewed(outcome, expiresMs, () => toSession(sessionId, record, expiresMs))
+        results[i] =
+          outcome === 'conflict' || outcome === 'ended'
+            ? { outcome }
+            : new Renewed(outcome, expiresMs, () => toSession(sessionId, record, expiresMs))
       }
     })
     return results
@@ -74,8 +95,15 @@ export class RedisRenewals {
       details[i - from] = text
     }
     const args: Array<string | number> = [
-      ttlMs, RECORD_GRACE_MS, ENDED_MEMORY_MS, this.#keys.leasePrefix(username), ...this.#keys.aroundUser('user-leases'),
-      this.#keys.nodeLeasesPrefix, node, records ? '1' : '', each
+      ttlMs,
+      RECORD_GRACE_MS,
+      ENDED_MEMORY_MS,
+      this.#keys.leasePrefix(username),
+      ...this.#keys.aroundUser('user-leases'),
+      this.#keys.nodeLeasesPrefix,
+      node,
+      records ? '1' : '',
+      each
     ]
     for (let i = from; i < to; i++) {
       const { sessionId, username } = requests[i] as RenewRequest
@@ -84,12 +112,23 @@ export class RedisRenewals {
     }
     const keys = [this.#keys.user('user-leases', username)]
     // Where a slot may be half moved, Redis has to know all that a call is about to say so.
-    if (this.#keys.cluster) for (let i = from; i < to; i++) keys.push(this.#keys.lease(username, requests[i]?.sessionId ?? ''))
-    return await this.#executor.run(this.#executor.scripts.renew(keys, args)) as [expiresMs: number, digits: string, ...records: string[]]
+    if (this.#keys.cluster) {
+      for (let i = from; i < to; i++) {
+        keys.push(this.#keys.lease(username, requests[i]?.sessionId ?? ''))
+      }
+    }
+    return (await this.#executor.run(this.#executor.scripts.renew(keys, args))) as [
+      expiresMs: number,
+      digits: string,
+      ...records: string[]
+    ]
   }
 }
 
-/** Requests in their order, split where a call would be too long, where the node changes, and where an id comes again. */
+/**
+ * Requests in their order, split where a call would be too long, where the node changes, and where
+ * an id comes again.
+ */
 function * batches (requests: RenewRequest[], sameNode?: string): Generator<Batch> {
   let [from, node] = [0, sameNode ?? requests[0]?.node ?? '']
   const ids = new Set<string>()
