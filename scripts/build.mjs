@@ -12,7 +12,7 @@ const compiler = findCompiler()
 if (compiler === undefined) {
   if (process.argv.includes('--if-possible') && existsSync('dist/server.js')) process.exit(0)
   console.error(
-    'TypeScript is not installed: run `npm ci` with development dependencies and then `npm run build`.'
+    'TypeScript is not installed: run `npm ci` with development dependencies, then `npm run build`.'
   )
   process.exit(1)
 }

@@ -128,7 +128,8 @@ async function demonstrate () {
     counts_without_ghosts: after
   } = expected
   const policy = { enabled: true, max_sessions_per_user: 5, session_limit_action: 'reject' }
-  const all = `all ${Object.keys(limits).length} limits and the default, and none of ${odd.join(', ')}`
+  const count = Object.keys(limits).length
+  const all = `all ${count} limits and the default, and none of ${odd.join(', ')}`
   await curl('GET', '/api/sessions/limits', undefined, all, {
     ...policy,
     user_limits: { _default: 5, ...limits }
@@ -285,7 +286,8 @@ async function freePort () {
 function token (secret, claims) {
   const encode = (part) => Buffer.from(JSON.stringify(part)).toString('base64url')
   const now = Math.floor(Date.now() / 1000)
-  const signed = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode({ iat: now, exp: now + 3600, ...claims })}`
+  const payload = encode({ iat: now, exp: now + 3600, ...claims })
+  const signed = `${encode({ alg: 'HS256', typ: 'JWT' })}.${payload}`
   return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`
 }
 

@@ -40,8 +40,8 @@ for (const line of existsSync(rowsFile) ? readFileSync(rowsFile, 'utf8').split('
   if (line !== '') rows.set(JSON.parse(line).fault, JSON.parse(line))
 }
 const table = [
-  '| fault | requests | p50 ms | p99 ms | slowest ms | errors | slots over the limit | sessions lost ' +
-    '| noticed after ms | all well after ms | |',
+  '| fault | requests | p50 ms | p99 ms | slowest ms | errors | slots over the limit ' +
+    '| sessions lost | noticed after ms | all well after ms | |',
   '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |',
   ...[...rows.values()].map(
     (row) =>
@@ -56,11 +56,14 @@ writeFileSync(
   'docs/faults.md',
   `# Faults, measured
 
-\`npm run test:faults\` starts real servers, loads the service with admissions, renewals and releases, does to them what each
-row says, and holds the outcome to the promises in [operations.md](operations.md). A row that breaks one fails the run.
-The latencies are those of all requests from the fault until all was well again; "noticed" is the first answer with
-\`degraded: true\`, the first 503, or the first change of the health probe; "all well" is when answers come from Redis again
-and every session that a caller was told of, and no other, is in it. A dash: there was nothing to measure.
+\`npm run test:faults\` starts real servers, loads the service with admissions, renewals and
+releases, causes the fault that each row names, and compares the outcome with the promises in
+[operations.md](operations.md). A row that breaks a promise fails the run.
+
+The latencies are those of all requests from the fault until recovery. "Noticed" is the first answer
+with \`degraded: true\`, the first 503, or the first change of the health probe. "All well" is the
+time at which answers come from Redis again and Redis holds every session that a caller was told of,
+and no other. A dash means that there was nothing to measure.
 
 ${machine()}.
 
@@ -80,5 +83,7 @@ function figures (row) {
 function machine () {
   const [cpu] = cpus()
   const memory = Math.round(totalmem() / 2 ** 30)
-  return `${new Date().toISOString().slice(0, 10)}, ${cpus().length} × ${cpu?.model.trim()}, ${memory} GB, Node ${process.versions.node}`
+  const date = new Date().toISOString().slice(0, 10)
+  const cores = `${cpus().length} × ${cpu?.model.trim()}`
+  return `${date}, ${cores}, ${memory} GB, Node ${process.versions.node}`
 }

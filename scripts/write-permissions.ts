@@ -29,8 +29,10 @@ function permissionTable (): string {
 
 function needs (access: Access): string {
   if (access === 'public') return 'nothing'
+  const permission = `\`${access.permission}\``
+  if (access.ownData === undefined) return permission
   const place = access.ownData === 'params' ? 'path' : 'query'
-  return `\`${access.permission}\`${access.ownData === undefined ? '' : `, or that the ${place}'s \`username\` is the caller's`}`
+  return `${permission}, or that the ${place}'s \`username\` is the caller's`
 }
 
 function roles (access: Access): string {

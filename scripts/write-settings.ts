@@ -56,9 +56,10 @@ export function settingsTable (): string {
   const lines = [
     '# Settings',
     '',
-    'Environment variables, or lines of a `.env` file in the working directory; the environment goes first. An empty value is',
-    'none. A setting that cannot be used stops the start with one line that names it. Written by `npm run settings` from',
-    '`schemas/settings.ts`.'
+    'Settings are environment variables, or lines of a `.env` file in the working directory;',
+    'the environment takes precedence. An empty value counts as not set. A setting that',
+    'cannot be used stops the start with one line that names it. This page is written by',
+    '`npm run settings` from `schemas/settings.ts`.'
   ]
   for (const [name, setting] of settings) {
     if (name in HEADINGS) {
@@ -71,9 +72,8 @@ export function settingsTable (): string {
       )
     }
     const preset = setting.default === undefined ? '' : `\`${setting.default}\``
-    lines.push(
-      `| \`${name}\` | ${takes(setting)} | ${preset} | ${setting.description.replaceAll('|', '\\|')} |`
-    )
+    const meaning = setting.description.replaceAll('|', '\\|')
+    lines.push(`| \`${name}\` | ${takes(setting)} | ${preset} | ${meaning} |`)
   }
   return `${lines.join('\n')}\n`
 }

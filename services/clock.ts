@@ -24,5 +24,6 @@ export function toTimestamp (ms: number): string {
   }
   const time = Math.floor(ms) - itsDay * DAY
   const of = (unit: number, most: number) => Math.floor(time / unit) % most
-  return `${date}${TWO_DIGITS[of(HOUR, 24)]}:${TWO_DIGITS[of(MINUTE, 60)]}:${TWO_DIGITS[of(SECOND, 60)]}.${THREE_DIGITS[time % SECOND]}Z`
+  const minutes = `${TWO_DIGITS[of(HOUR, 24)]}:${TWO_DIGITS[of(MINUTE, 60)]}`
+  return `${date}${minutes}:${TWO_DIGITS[of(SECOND, 60)]}.${THREE_DIGITS[time % SECOND]}Z`
 }

@@ -24,7 +24,8 @@ import { waitFor } from './helpers/wait.ts'
 const PASSWORD = 'correct horse battery staple'
 const SALT = Buffer.from('a salt of tests!')
 const base64 = (bytes: Buffer) => bytes.toString('base64').replaceAll('=', '')
-const HASH = `$scrypt$ln=14,r=8,p=1$${base64(SALT)}$${base64(scryptSync(PASSWORD, SALT, 32, { N: 2 ** 14, r: 8, p: 1 }))}`
+const KEY = scryptSync(PASSWORD, SALT, 32, { N: 2 ** 14, r: 8, p: 1 })
+const HASH = `$scrypt$ln=14,r=8,p=1$${base64(SALT)}$${base64(KEY)}`
 const login = { ADMIN_USERNAME: 'root', ADMIN_PASSWORD_HASH: HASH }
 
 const root: Claims = { sub: 'root', roles: ['admin', 'auditor'], jti: 'token-7' }
@@ -351,7 +352,8 @@ t.test('the audit log', async (t) => {
     const body = '{"limit":11}'
     await sendRaw(
       port,
-      `PUT /api/sessions/limits/alice HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${tokenFor(app, root)}\r\n` +
+      'PUT /api/sessions/limits/alice HTTP/1.1\r\nHost: x\r\nConnection: close\r\n' +
+        `Authorization: Bearer ${tokenFor(app, root)}\r\n` +
         `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
     )
     t.match(log.take(), [{ action: 'limit.set', values: { limit: 11 }, status: 200 }])

@@ -89,7 +89,9 @@ t.test('half-open requests are cut within ten seconds, while others are answered
   const port = Number(new URL(await listen(app)).port)
   const open = new Set<Socket>()
   t.teardown(() => open.forEach((socket) => socket.destroy()))
-  const head = `PUT ${alice} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer ${tokenFor(app, ADMIN)}\r\n`
+  const head =
+    `PUT ${alice} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
+    `Authorization: Bearer ${tokenFor(app, ADMIN)}\r\n`
   for (let i = 0; i < HALF_OPEN; i++) {
     const socket = connect(port, '127.0.0.1')
     open.add(socket)
@@ -341,7 +343,7 @@ t.test('who is believed about where a request comes from', async (t) => {
   })
 
   t.test(
-    'logins are slowed down by the address that a proxy has seen, and X-Forwarded-For is no way around',
+    'logins are limited by the address that a trusted proxy saw; X-Forwarded-For is no way round',
     async (t) => {
       const app = await startApp(t, { ...login, TRUSTED_PROXIES: '10.0.0.7' })
       const guess = async (i: number, forwarded: string) =>
@@ -482,7 +484,8 @@ t.test('what every answer says', async (t) => {
       const ask = async (header: string) =>
         await sendRaw(
           port,
-          `GET /healthz/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: ${header}\r\n\r\n`
+          'GET /healthz/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n' +
+            `X-Request-Id: ${header}\r\n\r\n`
         )
       for (const injected of [
         'a\r\nSet-Cookie: x=1',

@@ -128,7 +128,11 @@ async function checkApi (t: Test, app: FastifyInstance): Promise<void> {
 }
 
 /** The names in all pages of a list, seven at a time. */
-async function listed (ask: ReturnType<typeof as>, path: string, member: string): Promise<string[]> {
+async function listed (
+  ask: ReturnType<typeof as>,
+  path: string,
+  member: string
+): Promise<string[]> {
   const found: string[] = []
   let cursor: string | null = ''
   for (let page = 0; cursor !== null && page < 1000; page++) {

@@ -788,7 +788,8 @@ for (const [store, app] of Object.entries(apps)) {
           [status, text],
           [
             200,
-            `{"renewed":1,"registered":1,"released":1,"ended":["${alice}-ended"],"conflicts":["${bob}-1"],"degraded":false}`
+            '{"renewed":1,"registered":1,"released":1,' +
+              `"ended":["${alice}-ended"],"conflicts":["${bob}-1"],"degraded":false}`
           ]
         )
         t.match((await send('GET', `${admission}/${alice}-new`)).body, {

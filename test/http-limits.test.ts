@@ -116,7 +116,8 @@ for (const [store, start] of Object.entries(starts)) {
         'PUT',
         '/api/sessions/limits/alice',
         { limit: 25 },
-        '{"success":true,"username":"alice","limit":25,"message":"Session limit for user alice set to 25"}'
+        '{"success":true,"username":"alice","limit":25,' +
+          '"message":"Session limit for user alice set to 25"}'
       )
       await answers(
         'GET',
@@ -158,13 +159,15 @@ for (const [store, start] of Object.entries(starts)) {
         'DELETE',
         '/api/sessions/limits/alice',
         undefined,
-        '{"success":true,"username":"alice","message":"Session limit for user alice removed (will use default)","removed":true}'
+        '{"success":true,"username":"alice",' +
+          '"message":"Session limit for user alice removed (will use default)","removed":true}'
       )
       await answers(
         'DELETE',
         '/api/sessions/limits/alice',
         undefined,
-        '{"success":true,"username":"alice","message":"Session limit for user alice removed (will use default)","removed":false}'
+        '{"success":true,"username":"alice",' +
+          '"message":"Session limit for user alice removed (will use default)","removed":false}'
       )
       await answers(
         'GET',
@@ -641,10 +644,9 @@ t.test('whatever bytes are sent, no answer is a 5xx', async (t) => {
     const [method, url] = routes[i % routes.length] ?? writes[0]
     const { status, text } = await send(method, `/api/sessions${url}`, bytes)
     if (status >= 500) t.fail(`${method} ${url} ${bytes.toString('hex')}: ${text}`)
-    const read = await send(
-      'GET',
-      `/api/sessions/${i % 2 === 0 ? 'limits' : 'counts'}/${encodeURIComponent(bytes.toString('latin1'))}`
-    )
+    const kind = i % 2 === 0 ? 'limits' : 'counts'
+    const name = encodeURIComponent(bytes.toString('latin1'))
+    const read = await send('GET', `/api/sessions/${kind}/${name}`)
     if (read.status >= 500) t.fail(`${bytes.toString('hex')}: ${read.text}`)
     const cursor = bytes.toString('base64url')
     const list = await send(

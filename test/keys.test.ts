@@ -42,7 +42,8 @@ async function statusOf (app: FastifyInstance, token: string): Promise<number> {
 
 function hs256 (header: object, claims: object, secret: string): string {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const input = `${part({ alg: 'HS256', ...header })}.${part({ exp: Math.floor(Date.now() / 1000) + 3600, ...claims })}`
+  const exp = Math.floor(Date.now() / 1000) + 3600
+  const input = `${part({ alg: 'HS256', ...header })}.${part({ exp, ...claims })}`
   return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`
 }
 
@@ -674,7 +675,9 @@ t.test('keys that cannot be used stop the start', async (t) => {
       },
       /^JWT_SECRET: must be set in production, as ADMIN_USERNAME is/
     ]
-  ] as Array<[Record<string, string>, RegExp]>) { t.throws(() => loadConfig(env), { message }, JSON.stringify(env)) }
+  ] as Array<[Record<string, string>, RegExp]>) {
+    t.throws(() => loadConfig(env), { message }, JSON.stringify(env))
+  }
   t.equal(
     loadConfig({ NODE_ENV: 'production', JWT_JWKS_URL: 'https://idp/jwks' }).JWT_SECRET,
     undefined,

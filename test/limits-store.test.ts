@@ -594,7 +594,7 @@ t.test(
 )
 
 t.test(
-  'redis: a policy changed on one instance is in force on the other within a second, and after a restart',
+  'redis: a policy change reaches the other instance within a second, and survives a restart',
   async (t) => {
     const REDIS_KEY_PREFIX = `${randomUUID()}:`
     const [one, other] = [

@@ -192,7 +192,7 @@ t.test('who would be refused for ghosts alone is let in, and the ghosts are gone
 })
 
 t.test(
-  'terminate_oldest ends ghosts unseen, then leases by start, then what the switch recorded by its start',
+  'terminate_oldest ends unseen ghosts, then leases by start, then external sessions by start',
   async (t) => {
     const user = 'user0275'
     const { up, ghosts } = await recorded(user)

@@ -108,7 +108,9 @@ t.test('limits are what the switch wrote, and what has no meaning is no own limi
       'GET',
       `/api/sessions/limits/${encodeURIComponent(username)}`
     )
-    if (usernames.test(username)) { t.strictSame(body, { username, limit, source: 'user', unlimited: limit <= 0 }) } else t.equal(status, 400, `${username} is listed, but no name that can be asked for`)
+    if (usernames.test(username)) {
+      t.strictSame(body, { username, limit, source: 'user', unlimited: limit <= 0 })
+    } else t.equal(status, 400, `${username} is listed, but no name that can be asked for`)
   }
   for (const username of odd) {
     t.strictSame((await send('GET', `/api/sessions/limits/${username}`)).body, {

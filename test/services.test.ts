@@ -206,7 +206,8 @@ t.test('permissions are what roles, permissions and scope grant together', async
 t.test('passwords', async (t) => {
   const text = (bytes: Buffer) => bytes.toString('base64').replaceAll('=', '')
   const salt = Buffer.from('sixteen bytes of')
-  const hash = `$scrypt$ln=14,r=8,p=1$${text(salt)}$${text(scryptSync('pässword', salt, 32, { N: 2 ** 14, r: 8, p: 1 }))}`
+  const key = scryptSync('pässword', salt, 32, { N: 2 ** 14, r: 8, p: 1 })
+  const hash = `$scrypt$ln=14,r=8,p=1$${text(salt)}$${text(key)}`
   t.equal(await verifyPassword('pässword', hash), true)
   for (const wrong of ['', 'pässwor', 'pässword ', 'PÄSSWORD']) {
     t.equal(await verifyPassword(wrong, hash), false, wrong)
@@ -296,7 +297,8 @@ t.test(
     const call = new EncodedCommand('evalsha', 'a:{zoë}', ['abc', 1], ['a:{zoë}'], ['', 25, '"例"'])
     t.equal(
       call.toWritable(),
-      '*7\r\n$7\r\nevalsha\r\n$3\r\nabc\r\n$1\r\n1\r\n$8\r\na:{zoë}\r\n$0\r\n\r\n$2\r\n25\r\n$5\r\n"例"\r\n'
+      '*7\r\n$7\r\nevalsha\r\n$3\r\nabc\r\n$1\r\n1\r\n' +
+        '$8\r\na:{zoë}\r\n$0\r\n\r\n$2\r\n25\r\n$5\r\n"例"\r\n'
     )
     t.strictSame(call.getKeys(), ['a:{zoë}'])
     t.strictSame(new EncodedCommand('eval', undefined, ['return 1', 0]).getKeys(), [])
@@ -673,7 +675,8 @@ t.test('a map of the latest', async (t) => {
     const beyond = Array.from({ length: 5 }, takes)
     t.ok(
       Math.min(...beyond) < 10 * filling,
-      `${filling.toFixed(1)} ms while it fills, then ${beyond.map((ms) => ms.toFixed(1)).join(', ')} ms`
+      `${filling.toFixed(1)} ms while it fills, ` +
+        `then ${beyond.map((ms) => ms.toFixed(1)).join(', ')} ms`
     )
   })
 })

@@ -279,7 +279,7 @@ for (const [kind, start] of Object.entries(stores)) {
     })
 
     t.test(
-      'an id that holds a slot is refreshed by a further acquire, even over the limit, and counts once',
+      'a further acquire refreshes an id that holds a slot, even over the limit; it counts once',
       async (t) => {
         const twin = await start(t)
         const { sessions, limits, pass } = twin
@@ -464,7 +464,7 @@ for (const [kind, start] of Object.entries(stores)) {
     })
 
     t.test(
-      'an own limit, a temporary one and the policy bind the next admission, the temporary one first',
+      'a temporary limit, an own limit and the policy bind the next admission, in that order',
       async (t) => {
         const { sessions, limits, policy, pass } = await start(t)
         await fill({ sessions, pass } as Twin, 'alice', names('a', 3))
@@ -728,7 +728,7 @@ for (const [kind, start] of Object.entries(stores)) {
     )
 
     t.test(
-      "a node's report renews what is known, registers what is missing and releases what it no longer has",
+      "a node's report renews the known, registers the missing and releases what the node has lost",
       async (t) => {
         const twin = await start(t)
         const { sessions, now } = twin
@@ -832,7 +832,7 @@ for (const [kind, start] of Object.entries(stores)) {
     )
 
     t.test(
-      "a node's report may bring details, a limit does not hold for it, and the same session twice is one",
+      "a node's report may bring details, no limit refuses it, and an id named twice counts once",
       async (t) => {
         const { sessions } = await start(t, { max_sessions_per_user: 1 })
         const details = {
@@ -1308,7 +1308,9 @@ for (const [kind, start] of Object.entries(stores)) {
           async () => await sessions.listSessions({ username: 'a' }, { cursor, count: 1 }),
           async () => await sessions.listNodes({ cursor, count: 1 }),
           async () => await sessions.listCounts({ cursor, count: 1 })
-        ] satisfies Array<() => Promise<unknown>>) { await t.rejects(read() as Promise<unknown>, { code: 'invalid_input' }) }
+        ] satisfies Array<() => Promise<unknown>>) {
+          await t.rejects(read() as Promise<unknown>, { code: 'invalid_input' })
+        }
       }
     })
   })

@@ -82,7 +82,8 @@ export default {
         goal: { atMost: 2 },
         note:
           `${median(admissions.a.map(({ probes }) => p99Ms(probes))).toFixed(1)} : ` +
-          `${median(admissions.b.map(p99Ms)).toFixed(1)} ms; ${ADMISSIONS.perSecond / 2} admissions and as many releases a second; ` +
+          `${median(admissions.b.map(p99Ms)).toFixed(1)} ms; ` +
+          `${ADMISSIONS.perSecond / 2} admissions and as many releases a second; ` +
           `rounds ${delayed.spread}`
       },
       {
@@ -108,7 +109,9 @@ function delayFigure (when: string, { loop, probes }: Beside, note = ''): Figure
     value: loop.p99Ms,
     unit: 'ms',
     goal: { atMost: 50 },
-    note: `${note}worst ${loop.maxMs.toFixed(1)} ms; a probe of /healthz/live took p99 ${p99Ms(probes).toFixed(1)} ms`
+    note:
+      `${note}worst ${loop.maxMs.toFixed(1)} ms; ` +
+      `a probe of /healthz/live took p99 ${p99Ms(probes).toFixed(1)} ms`
   }
 }
 

@@ -14,8 +14,9 @@ const NODES = 4
 const REPORT = report('call-{u}', 'pbx-{u}')
 // Of nodes that have not reported yet, or they would release what they had.
 const FIRST_REPORT = report('call-{n}', 'new-{u}')
-const ALL_RENEWED = `"renewed":${CALLS},"registered":0,"released":0,"ended":[],"conflicts":[],"degraded":false`
-const ALL_REGISTERED = `"renewed":0,"registered":${CALLS},"released":0,"ended":[],"conflicts":[],"degraded":false`
+const NOTHING_ELSE = '"released":0,"ended":[],"conflicts":[],"degraded":false'
+const ALL_RENEWED = `"renewed":${CALLS},"registered":0,${NOTHING_ELSE}`
+const ALL_REGISTERED = `"renewed":0,"registered":${CALLS},${NOTHING_ELSE}`
 
 export default {
   name: 'node-report',
@@ -80,9 +81,11 @@ function renewed (by: string, loads: Load[]): Figure {
     unit: '/s',
     goal: { atLeast: 100_000 },
     note:
-      `CPU per session: service ${cpu('http')} µs, Redis ${cpu('redis')} µs; rounds ${spread(rates, 0)}` +
+      `CPU per session: service ${cpu('http')} µs, Redis ${cpu('redis')} µs; ` +
+      `rounds ${spread(rates, 0)}` +
       (share > 0
-        ? `; ${(share * 100).toFixed(0)} % of the reports were not taken whole, by Redis, and do not count`
+        ? `; ${(share * 100).toFixed(0)} % of the reports were not taken whole by Redis ` +
+          'and do not count'
         : '')
   }
 }

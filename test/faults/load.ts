@@ -206,6 +206,8 @@ export class Load {
     const one = idle[Math.floor(Math.random() * idle.length)]
     const dice = Math.random()
     if (one !== undefined && dice < 0.35) await this.#renew(one)
-    else if (one !== undefined && dice < 0.6 && idle.length >= this.options.limit - 1) { await this.#release(one) } else await this.acquire(username)
+    else if (one !== undefined && dice < 0.6 && idle.length >= this.options.limit - 1) {
+      await this.#release(one)
+    } else await this.acquire(username)
   }
 }

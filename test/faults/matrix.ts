@@ -82,7 +82,9 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local found = {}
 for _, key in ipairs(redis.call('KEYS', '*user-leases:*')) do
   local user = string.gsub(string.match(key, 'user%-leases:(.*)$'), '[{}]', '')
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. now, '+inf')) do found[#found + 1] = user .. ' ' .. id end
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. now, '+inf')) do
+    found[#found + 1] = user .. ' ' .. id
+  end
 end
 return found`
 
@@ -223,7 +225,8 @@ export function conclude (
   )
   t.ok(
     phantoms.length <= mayHaunt,
-    `${row.fault}: ${phantoms.length} phantoms, at most ${mayHaunt} ${phantoms.slice(0, 3).join(', ')}`
+    `${row.fault}: ${phantoms.length} phantoms, at most ${mayHaunt} ` +
+      phantoms.slice(0, 3).join(', ')
   )
   t.equal(notAlive, 0, `${row.fault}: liveness stays 200`)
   const within = (ms: number | null, most: number, what: string) =>

@@ -107,7 +107,8 @@ t.test('a thousand requests that never end', async (t) => {
     .map(({ ms }) => ms)
     .sort((a, b) => a - b)
   const p99Before = round(percentile(before, 0.99))
-  measured.row.note = `p99 before: ${p99Before} ms; all cut ${Math.round(cutMs)} ms after the last was opened`
+  measured.row.note =
+    `p99 before: ${p99Before} ms; all cut ${Math.round(cutMs)} ms after the last was opened`
   t.ok(cutMs <= 10_000, `cut within ${Math.round(cutMs)} ms`)
   conclude(t, measured, { p99: Math.max(100, 2 * p99Before) })
 })

@@ -90,7 +90,8 @@ t.test('deny: killed', async (t) => {
     records.some(({ verb, status, degraded }) => verb === 'acquire' && degraded && status < 300),
     'nobody is let in without Redis'
   )
-  measured.row.note = `readiness 503 after ${measured.notReadyMs} ms, 200 again after ${measured.readyMs} ms`
+  measured.row.note =
+    `readiness 503 after ${measured.notReadyMs} ms, 200 again after ${measured.readyMs} ms`
   conclude(t, measured)
 })
 
@@ -113,7 +114,8 @@ t.test('deny: hung', async (t) => {
     measured.readyMs !== null && measured.readyMs <= 3000,
     `ready again after ${measured.readyMs} ms, at most 3000`
   )
-  measured.row.note = `readiness 503 after ${measured.notReadyMs} ms, 200 again after ${measured.readyMs} ms`
+  measured.row.note =
+    `readiness 503 after ${measured.notReadyMs} ms, 200 again after ${measured.readyMs} ms`
   conclude(t, measured)
 })
 

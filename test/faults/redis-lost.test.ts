@@ -57,7 +57,7 @@ t.test('what ended before the loss does not come back', async (t) => {
 })
 
 t.test(
-  'a release is told again to a Redis that has lost just its last writes, as one that takes over may have',
+  'a release is told again to a Redis that lost only its last writes, as a promoted one may have',
   async (t) => {
     const redis = await startRedis(t)
     const service = await serveHere(t, { REDIS_URL: redis.url })
@@ -135,7 +135,7 @@ t.test('two replicas, and what only the other one knows', async (t) => {
 })
 
 t.test(
-  'a Redis that began anew takes the calls that are reported as they are, and holds newcomers against them',
+  'an empty Redis takes reported calls as they are, and counts them when a new call asks',
   async (t) => {
     const redis = await startRedis(t)
     const [lost, service] = [

@@ -63,7 +63,9 @@ t.test('killed in the middle of admissions', async (t) => {
     lost: [...live.keys()].filter((one) => !held.has(one)).length,
     detectMs: null,
     recoverMs: null,
-    note: `latencies of what it answered; ${unknown.size} requests without an answer were asked again of another replica`
+    note:
+      `latencies of what it answered; ${unknown.size} requests without an answer ` +
+      'were asked again of another replica'
   })
 })
 

@@ -34,7 +34,8 @@ export async function checkService (t: Test, runs: number, atMostSeconds: number
   const share = Object.values(well).reduce((sum, n) => sum + n, 0) / done
   t.ok(
     share >= LEAST_SHARE,
-    `${done} requests in ${seconds.toFixed(1)} s are answered as described, ${(share * 100).toFixed(0)} % of them went well`
+    `${done} requests in ${seconds.toFixed(1)} s are answered as described, ` +
+      `${(share * 100).toFixed(0)} % of them went well`
   )
   t.strictSame(
     Object.keys(asked).filter((id) => well[id] === undefined),

@@ -60,7 +60,8 @@ export class Conformance {
     const type = String(headers['content-type']).replace(/;.*/, '')
     const fail = (what: string, more: unknown = ''): never => {
       throw new Error(
-        `${operationId} answered ${statusCode} ${type}: ${what}. ${JSON.stringify(more)}\n${payload.slice(0, 1000)}`
+        `${operationId} answered ${statusCode} ${type}: ${what}. ` +
+          `${JSON.stringify(more)}\n${payload.slice(0, 1000)}`
       )
     }
     if (statusCode >= 500) fail('no input is to make it fail')

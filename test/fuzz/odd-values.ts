@@ -45,7 +45,9 @@ export function nearly (values: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
       const spot = spots[at % spots.length] ?? { holder: whole, name: 'value' }
       const inside = spot.holder[spot.name]
       if (how === 'remove' && spot.holder !== whole) Reflect.deleteProperty(spot.holder, spot.name)
-      else if (how === 'add' && typeof inside === 'object' && inside !== null) { set({ holder: inside as Spot['holder'], name }, odd) } else set(spot, odd)
+      else if (how === 'add' && typeof inside === 'object' && inside !== null) {
+        set({ holder: inside as Spot['holder'], name }, odd)
+      } else set(spot, odd)
       return whole.value
     })
 }

@@ -11,7 +11,10 @@ export interface RawAnswer {
  * Sends bytes to a port of loopback and returns what comes back until the other side ends the
  * connection, for 3 s at the most. Without an answer the status is 0.
  */
-export async function sendRaw (port: number, ...chunks: Array<string | Buffer>): Promise<RawAnswer> {
+export async function sendRaw (
+  port: number,
+  ...chunks: Array<string | Buffer>
+): Promise<RawAnswer> {
   const text = await new Promise<string>((resolve) => {
     let answer = ''
     const socket: Socket = connect(port, '127.0.0.1', () => {

@@ -69,7 +69,10 @@ export function bytesOf (one: Case): Buffer {
  * break.
  */
 export function adminHead (method: string, path: string): string {
-  return `${method} ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer ${ADMIN_TOKEN}\r\n`
+  return (
+    `${method} ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n` +
+    `Authorization: Bearer ${ADMIN_TOKEN}\r\n`
+  )
 }
 
 export const get = (path: string, more: Partial<Request> = {}): Request => ({

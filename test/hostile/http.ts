@@ -44,16 +44,23 @@ const bytes: Record<string, string> = {
   'a length beyond all numbers': `${putHead}Content-Length: 99999999999999999999\r\n\r\n${BODY}`,
   'two lengths': `${putHead}Content-Length: 11\r\nContent-Length: 12\r\n\r\n${BODY}`,
   'two lengths in one': `${putHead}Content-Length: 11, 11\r\n\r\n${BODY}`,
-  'a length and chunks (CL.TE)': `${putHead}Content-Length: 11\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${hidden}`,
-  'chunks and a length (TE.CL)': `${putHead}Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n${hidden}`,
+  'a length and chunks (CL.TE)':
+    `${putHead}Content-Length: 11\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${hidden}`,
+  'chunks and a length (TE.CL)':
+    `${putHead}Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n${hidden}`,
   'chunks by another name': `${putHead}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n${hidden}`,
-  'chunks, and a space before the colon': `${putHead}Transfer-Encoding : chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\n${hidden}`,
-  'chunks that are not the last coding': `${putHead}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n${hidden}`,
-  'chunks of a size that is none': `${putHead}Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n${hidden}`,
+  'chunks, and a space before the colon':
+    `${putHead}Transfer-Encoding : chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\n${hidden}`,
+  'chunks that are not the last coding':
+    `${putHead}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n${hidden}`,
+  'chunks of a size that is none':
+    `${putHead}Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n${hidden}`,
   'chunks of a negative size': `${putHead}Transfer-Encoding: chunked\r\n\r\n-1\r\n\r\n${hidden}`,
-  'chunks of a size beyond all numbers': `${putHead}Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n\r\n${hidden}`,
+  'chunks of a size beyond all numbers':
+    `${putHead}Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n\r\n${hidden}`,
   'line feeds for line ends': `${putHead}Content-Length: 0\n\n${hidden}`,
-  'chunks in small letters that are no header': `${putHead}\vTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${hidden}`
+  'chunks in small letters that are no header':
+    `${putHead}\vTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${hidden}`
 }
 
 const overrides = ['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override']
@@ -221,12 +228,16 @@ export const http: Case[] = [
 
   {
     what: 'an upgrade to WebSocket',
-    bytes: `${adminHead('GET', '/healthz/live').replace('close', 'close, Upgrade')}Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n`,
+    bytes:
+      adminHead('GET', '/healthz/live').replace('close', 'close, Upgrade') +
+      'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n',
     status: 200
   },
   {
     what: 'an upgrade to HTTP/2',
-    bytes: `${adminHead('GET', '/healthz/live').replace('close', 'close, Upgrade, HTTP2-Settings')}Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n`,
+    bytes:
+      adminHead('GET', '/healthz/live').replace('close', 'close, Upgrade, HTTP2-Settings') +
+      'Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n',
     status: 200
   },
   { what: 'the preface of HTTP/2', bytes: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', status: 400 },

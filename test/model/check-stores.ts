@@ -16,7 +16,11 @@ interface PerStore {
  * and MODEL_RUNS_REDIS, say how many sequences there are.
  * @param atMostSeconds - after how long a store has been checked enough, on a machine that is busy
  */
-export async function checkStores (t: Test, runs: PerStore, atMostSeconds: PerStore): Promise<void> {
+export async function checkStores (
+  t: Test,
+  runs: PerStore,
+  atMostSeconds: PerStore
+): Promise<void> {
   const {
     MODEL_SEED,
     MODEL_RUNS,

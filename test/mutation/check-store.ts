@@ -50,7 +50,8 @@ export class World {
     const terminated = result.outcome === 'limit_reached' ? [] : result.terminated
     const observed = result.outcome !== 'limit_reached' && result.observed
     const ending = terminated.length > 0 ? ` ending ${terminated.join(' ')}` : ''
-    return `${result.outcome} ${result.count}/${result.limit}${ending}${observed ? ' observed' : ''}`
+    const remark = observed ? ' observed' : ''
+    return `${result.outcome} ${result.count}/${result.limit}${ending}${remark}`
   }
 
   async renew (

@@ -152,7 +152,8 @@ function withRoom (refusals: Operation[], changes: Change[], limit: number): str
     })
     .map(
       ({ session, invoked }) =>
-        `session ${session} refused at ${invoked.toFixed(3)} ms though there were fewer than ${limit}`
+        `session ${session} refused at ${invoked.toFixed(3)} ms ` +
+        `though there were fewer than ${limit}`
     )
 }
 

@@ -24,7 +24,9 @@ export class Connection {
 
   constructor (port: number, token: string) {
     this.#port = port
-    this.#headers = `Host: 127.0.0.1\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\n`
+    this.#headers =
+      `Host: 127.0.0.1\r\nAuthorization: Bearer ${token}\r\n` +
+      'Content-Type: application/json\r\n'
   }
 
   /**
@@ -38,7 +40,8 @@ export class Connection {
     return await new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
       socket.write(
-        `${method} ${path} HTTP/1.1\r\n${this.#headers}Content-Length: ${Buffer.byteLength(json)}\r\n\r\n${json}`
+        `${method} ${path} HTTP/1.1\r\n${this.#headers}` +
+          `Content-Length: ${Buffer.byteLength(json)}\r\n\r\n${json}`
       )
     })
   }
