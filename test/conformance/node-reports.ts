@@ -1,0 +1,277 @@
+import type { ReconcileResult } from '../../services/sessions/session-store.ts'
+import type { Contract } from './contract.ts'
+import {
+  admit,
+  ask,
+  everything,
+  FOREVER,
+  names,
+  pages,
+  strip,
+  TTL
+} from './words.ts'
+
+/** What a node's report renews, registers and frees. */
+export const nodeReports: Contract = {
+  'a report renews what is known, registers what is new and frees what it lacks': async (
+    t,
+    start
+  ) => {
+    const twin = await start()
+    const { sessions, now } = twin
+    const listed = (...ids: string[]) => ids.map((id) => ({ sessionId: id, username: 'alice' }))
+    const report = async (epoch: number, ids: string[]) =>
+      strip(
+        await sessions.reconcileNode({
+          node: 'n1',
+          epoch,
+          sessions: listed(...ids),
+          ttlMs: TTL,
+          asOfMs: FOREVER
+        })
+      )
+    const done = (tally: Partial<ReconcileResult>) => ({
+      outcome: 'reconciled',
+      renewed: 0,
+      registered: 0,
+      released: 0,
+      ended: [],
+      conflicts: [],
+      ...tally
+    })
+
+    await admit(sessions, 'alice', 'known', { node: 'n1', ttlMs: 10_000 })
+    await admit(sessions, 'alice', 'dropped', { node: 'n1' })
+    await admit(sessions, 'alice', 'elsewhere', { node: 'n2' })
+    await admit(sessions, 'alice', 'nowhere')
+    await admit(sessions, 'bob', 'bobs', { node: 'n2' })
+    await admit(sessions, 'alice', 'over')
+    await sessions.release('over', undefined, 'r')
+    const before = await now()
+    t.strictSame(
+      await report(1, ['known', 'missing', 'over', 'bobs', 'nowhere']),
+      done({
+        renewed: 2,
+        registered: 1,
+        released: 1,
+        ended: ['over'],
+        conflicts: ['bobs']
+      })
+    )
+    t.strictSame(await everything(twin, { username: 'alice' }), [
+      'elsewhere',
+      'known',
+      'missing',
+      'nowhere'
+    ])
+    t.strictSame(
+      await everything(twin, { node: 'n1' }),
+      ['known', 'missing', 'nowhere'],
+      'what it reports is on it now'
+    )
+    t.ok(Date.parse((await sessions.getSession('known'))?.expires_at ?? '') >= before + TTL)
+    t.strictSame(await sessions.acquire(ask('alice', 'dropped')), { outcome: 'ended' })
+
+    t.strictSame(
+      await report(1, ['known', 'missing', 'nowhere', 'elsewhere']),
+      done({ renewed: 4 })
+    )
+    t.strictSame(
+      await everything(twin, { node: 'n2' }),
+      ['bobs'],
+      'a session that moved is on one node only'
+    )
+    t.match(
+      await sessions.reconcileNode({
+        node: 'n2',
+        epoch: 7,
+        sessions: [],
+        ttlMs: TTL,
+        asOfMs: FOREVER
+      }),
+      { released: 1 }
+    )
+    t.equal(
+      (await sessions.getSession('elsewhere'))?.node,
+      'n1',
+      'and its old node cannot end it'
+    )
+
+    t.strictSame(
+      await report(5, ['known', 'fresh']),
+      done({ renewed: 1, registered: 1, released: 3 }),
+      'a restart ends what the old one held'
+    )
+    t.strictSame(await report(4, []), { outcome: 'stale_epoch', epoch: 5 })
+    t.strictSame(
+      await everything(twin, { node: 'n1' }),
+      ['fresh', 'known'],
+      'a report from before the restart ends nothing'
+    )
+    t.strictSame(await report(5, []), done({ released: 2 }))
+    t.strictSame(await report(5, []), done({}))
+    t.strictSame(await report(Number.MAX_SAFE_INTEGER, []), done({}))
+    t.strictSame(await report(Number.MAX_SAFE_INTEGER - 1, []), {
+      outcome: 'stale_epoch',
+      epoch: Number.MAX_SAFE_INTEGER
+    })
+  },
+
+  'a report brings details, goes over the limit, and may list a session twice': async (
+    t,
+    start
+  ) => {
+    const { sessions } = await start({ max_sessions_per_user: 1 })
+    const details = {
+      call_id: 'c',
+      from: 'sip:ä@b',
+      direction: 'inbound' as const,
+      metadata: { n: 1 },
+      emergency: true
+    }
+    const list = [
+      ...names('s', 4).map((sessionId) => ({ sessionId, username: 'alice', details })),
+      { sessionId: 's000', username: 'alice' }
+    ]
+    t.match(
+      await sessions.reconcileNode({
+        node: 'n1',
+        epoch: 0,
+        sessions: list,
+        ttlMs: TTL,
+        asOfMs: FOREVER
+      }),
+      {
+        registered: 4,
+        renewed: 1
+      }
+    )
+    t.match(await sessions.getSession('s000'), { ...details, node: 'n1', to: null })
+    t.equal((await sessions.getCount('alice')).count, 4)
+  },
+
+  'a report of 620 sessions is as exact as a short one': async (t, start) => {
+    const twin = await start({ max_sessions_per_user: 0 })
+    const { sessions } = twin
+    const many = names('m', 620).map((sessionId, i) => ({ sessionId, username: `user${i % 7}` }))
+    const report = async (list: typeof many) =>
+      await sessions.reconcileNode({
+        node: 'n1',
+        epoch: 1,
+        sessions: list,
+        ttlMs: TTL,
+        asOfMs: FOREVER
+      })
+    t.match(await report(many), {
+      registered: 620,
+      renewed: 0,
+      released: 0,
+      conflicts: [],
+      ended: []
+    })
+    t.match(await report(many), { registered: 0, renewed: 620, released: 0 })
+    // The same id again, in another call than the first time.
+    t.match(await report([...many.slice(1), ...many.slice(1, 3)]), {
+      registered: 0,
+      renewed: 621,
+      released: 1
+    })
+    await sessions.release('m300', undefined, 'r')
+    t.match(await report(many.slice(0, 500)), {
+      registered: 0,
+      renewed: 498,
+      released: 120,
+      ended: ['m000', 'm300']
+    })
+    t.equal((await everything(twin, { node: 'n1' })).length, 498)
+  },
+
+  'a report that gives an id to another user than its holder is a conflict': async (t, start) => {
+    const { sessions, partitioned } = await start()
+    await admit(sessions, 'alice', 'x', { node: 'n1' })
+    const result = await sessions.reconcileNode({
+      node: 'n1',
+      epoch: 1,
+      sessions: [{ sessionId: 'x', username: 'bob' }],
+      ttlMs: TTL,
+      asOfMs: FOREVER
+    })
+    if (result.outcome !== 'reconciled') return t.fail(result.outcome)
+    t.match(result, { registered: 0, released: 1 })
+    // In a cluster whose it was and whether it has ended are looked up side by side.
+    t.strictSame([...result.conflicts, ...(partitioned ? result.ended : [])], ['x'])
+    t.equal((await sessions.getCount('bob')).count, 0)
+  },
+
+  'a report spares what started after the list was taken': async (t, start) => {
+    const twin = await start()
+    const { sessions, now, pass } = twin
+    await admit(sessions, 'alice', 'old', { node: 'n1' })
+    await pass(5)
+    const asOfMs = await now()
+    await pass(5)
+    await admit(sessions, 'alice', 'young', { node: 'n1' })
+    const report = { node: 'n1', epoch: 1, sessions: [], ttlMs: TTL }
+    t.match(await sessions.reconcileNode({ ...report, asOfMs }), {
+      outcome: 'reconciled',
+      released: 1
+    })
+    t.strictSame(await everything(twin, { node: 'n1' }), ['young'])
+    t.match(await sessions.reconcileNode({ ...report, asOfMs: await now() }), { released: 1 })
+  },
+
+  'a report does not count expired leases as released': async (t, start) => {
+    const { sessions, pass } = await start()
+    await admit(sessions, 'alice', 'a', { node: 'n1', ttlMs: 50 })
+    await pass(51)
+    t.match(
+      await sessions.reconcileNode({
+        node: 'n1',
+        epoch: 1,
+        sessions: [],
+        ttlMs: TTL,
+        asOfMs: FOREVER
+      }),
+      { released: 0 }
+    )
+    t.match(await sessions.renew([{ sessionId: 'a', username: 'alice' }], TTL), [
+      { outcome: 'reregistered' }
+    ])
+  },
+
+  'nodes are listed with epoch, time of the last report, and number of sessions': async (
+    t,
+    start
+  ) => {
+    const { sessions, now, pass } = await start()
+    t.strictSame(await sessions.listNodes({ cursor: '', count: 10 }), {
+      entries: [],
+      next_cursor: null
+    })
+    const before = await now()
+    for (const [i, node] of names('node-', 5).entries()) {
+      const list = names(`${node}-s`, i).map((sessionId) => ({ sessionId, username: 'alice' }))
+      await sessions.reconcileNode({
+        node,
+        epoch: i,
+        sessions: list,
+        ttlMs: i === 4 ? 50 : TTL,
+        asOfMs: FOREVER
+      })
+    }
+    await pass(51)
+    for (const count of [1, 2, 1000]) {
+      const nodes = (await pages(async (page) => await sessions.listNodes(page), count)).flat()
+      t.match(
+        nodes.sort((a, b) => a.epoch - b.epoch),
+        [0, 1, 2, 3, 0].map((up, i) => ({ node: `node-00${i}`, epoch: i, sessions: up }))
+      )
+      t.ok(
+        nodes.every(
+          ({ last_seen: at }) => Date.parse(at) >= before && Date.parse(at) <= before + 5000
+        )
+      )
+      t.equal(nodes.length, 5)
+    }
+  }
+}
