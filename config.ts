@@ -14,9 +14,9 @@ import { commaList } from './services/util/comma-list.ts'
 /** Settings whose values are never shown, not even when they are wrong. */
 const SECRETS = /SECRET|PASSWORD|URL|ENDPOINTS/
 
-/** Secrets that are in too many documents to be secret. */
+/** Secrets that examples and deployment files publish, Voice Ferry's own among them. */
 const KNOWN_SECRETS =
-  /^(secret|changeme|change-me|your-secret-key|your-jwt-secret|password|supersecret|default)/i
+  /^(secret|changeme|your-|password|supersecret|default)|change-(me|this|in-production)/i
 
 /** Settings of which neither means anything without the other. */
 const PAIRS = [

@@ -93,6 +93,23 @@ t.test('a wrong setting is named, with what it takes', async (t) => {
   t.equal(loadConfig({ NODE_ENV: 'production', JWT_SECRET: SECRET }).JWT_SECRET, SECRET)
 })
 
+t.test('production refuses every secret that Voice Ferry has published', async (t) => {
+  const published = [
+    'voice-ferry-secret-key-change-in-production',
+    'your-production-jwt-secret-change-this',
+    'your-secret-key-here-change-me-in-production',
+    'your-secure-256-bit-jwt-signing-key-here',
+    'your-secret-key-change-in-production'
+  ]
+  for (const JWT_SECRET of published) {
+    t.throws(
+      () => loadConfig({ NODE_ENV: 'production', JWT_SECRET }),
+      { message: /^JWT_SECRET: must not be a default one/ },
+      JWT_SECRET
+    )
+  }
+})
+
 t.test('a wrong setting stops the start with one line', async (t) => {
   const starts: Array<[env: Record<string, string>, message: RegExp]> = [
     [{ PORT: 'abc' }, /^PORT: must be integer, not "abc"[^\n]*\n$/],
