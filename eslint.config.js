@@ -25,8 +25,8 @@ const tools = forbid(
   'Sources do not use tests, benches or scripts.'
 )
 const upwards = forbid(
-  '^(?:\\.{1,2}/)+(?:app|server)\\.ts$',
-  'Only server.ts imports app.ts, and nothing imports server.ts.'
+  '^(?:\\.{1,2}/)+(?:app|server|shell)\\.ts$',
+  'Only app.ts imports shell.ts, only server.ts imports app.ts, and nothing imports server.ts.'
 )
 const config = forbid(
   '^(?:\\.{1,2}/)+config\\.ts$',
@@ -38,7 +38,7 @@ const pluginFiles = forbid(
   'Routes and services reach plugins through the Fastify instance, or not at all.'
 )
 const packages = forbid('^(?!\\.|@sinclair/typebox$)', 'Schemas import schemas and TypeBox only.')
-const routeFiles = forbid('^(?:\\.{1,2}/)+routes/', 'Only app.ts imports routes.')
+const routeFiles = forbid('^(?:\\.{1,2}/)+routes/', 'Only shell.ts imports routes.')
 const serviceFiles = forbid('^(?:\\.{1,2}/)+services/', 'Schemas import schemas only.')
 const stores = forbid(
   '/(?:[^/]*-store|(?:redis|memory)-[^/]*|executor|[^/]*client|[^/]*-(?:monitor|source))\\.ts$',
@@ -99,7 +99,7 @@ export default [
     }
   },
   directions(['test/**/*.ts', 'bench/**/*.ts', 'scripts/**/*.ts', 'server.ts'], []),
-  directions(['app.ts', 'config.ts'], [process, ioredis]),
+  directions(['app.ts', 'config.ts', 'shell.ts'], [process, ioredis]),
   directions(['plugins/**/*.ts'], [...inPlugins, ioredis], ['plugins/redis.ts']),
   directions(['plugins/redis.ts'], inPlugins),
   directions(['routes/**/*.ts'], [process, ioredis, tools, upwards, config, pluginFiles, stores]),

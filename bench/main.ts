@@ -9,7 +9,6 @@ import { Bench, type Comparison } from './bench.ts'
 import { COMPARISONS } from './comparisons/all.ts'
 import { killAll } from './harness/processes.ts'
 import type { Programs } from './harness/redis.ts'
-import { checkTwin } from './harness/same-plugins.ts'
 import { loadBefore, machine } from './machine.ts'
 import { topFunctions } from './profile.ts'
 import { asMarkdown, asText, verdict, type Outcome } from './report.ts'
@@ -45,7 +44,6 @@ export async function main (args: string[], programs: Programs): Promise<number>
 
   const conditions = [...machine(programs.redisServer), loadBefore()]
   console.log(`${conditions.join('\n')}\n`)
-  await checkTwin(new Bench(programs, cwd, true))
   const outcomes: Outcome[] = []
   const failed: string[] = []
   for (const comparison of chosen) {

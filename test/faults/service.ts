@@ -78,9 +78,8 @@ function build (): void {
       (file) => `${folder}/${file}`
     )
   )
-  const changedMs = Math.max(
-    ...[...sources, 'app.ts', 'config.ts', 'server.ts'].map((file) => statSync(root + file).mtimeMs)
-  )
+  const files = [...sources, 'app.ts', 'config.ts', 'server.ts', 'shell.ts', 'welcome.ts']
+  const changedMs = Math.max(...files.map((file) => statSync(root + file).mtimeMs))
   const builtMs = statSync(`${out}/built`, { throwIfNoEntry: false })?.mtimeMs ?? 0
   if (builtMs > changedMs) return
   const startedAt = new Date()

@@ -18,11 +18,13 @@ const sources = [
   'app.ts',
   'config.ts',
   'server.ts',
+  'shell.ts',
   'plugins',
   'routes',
   'schemas',
   'scripts',
-  'services'
+  'services',
+  'welcome.ts'
 ]
 
 /**

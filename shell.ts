@@ -1,0 +1,124 @@
+/**
+ * The HTTP shell: every Fastify option, the order of the plugins that all requests pass, and the
+ * routes. What answers them is put in from outside: the stores by app.ts, constants by the twin
+ * that the benchmark compares the service with. So the two cannot differ in anything else, and the
+ * twin does not load what it does not have.
+ */
+import Fastify, { LogController, type FastifyInstance, type FastifyLoggerOptions } from 'fastify'
+import { readPublicKeys } from './config.ts'
+import audit from './plugins/audit.ts'
+import auth from './plugins/auth.ts'
+import config from './plugins/config.ts'
+import cors from './plugins/cors.ts'
+import errors, { handleClientError, handleError } from './plugins/errors.ts'
+import hostHeader from './plugins/host-header.ts'
+import { errorForLog } from './plugins/http/error-for-log.ts'
+import { requestId } from './plugins/http/request-id.ts'
+import jsonBody from './plugins/json-body.ts'
+import loginThrottle from './plugins/login-throttle.ts'
+import methodNotAllowed from './plugins/method-not-allowed.ts'
+import openapi from './plugins/openapi.ts'
+import requestLimits from './plugins/request-limits.ts'
+import schemas, { schemaController } from './plugins/schemas.ts'
+import securityHeaders, { setSecurityHeaders } from './plugins/security-headers.ts'
+import admissionRoutes from './routes/admission.ts'
+import authRoutes from './routes/auth.ts'
+import countRoutes from './routes/counts.ts'
+import healthRoutes from './routes/health.ts'
+import limitRoutes from './routes/limits.ts'
+import nodeRoutes from './routes/nodes.ts'
+import policyRoutes from './routes/policy.ts'
+import sessionRoutes from './routes/sessions.ts'
+import temporaryLimitRoutes from './routes/temporary-limits.ts'
+import type { Settings } from './schemas/settings.ts'
+import { commaList } from './services/util/comma-list.ts'
+
+/** The version that the documentation names: the package's. */
+export const VERSION = '0.1.0'
+
+/** What a shell is built from. */
+export interface ShellOptions {
+  settings: Settings
+  /** The secret that tokens are signed with, at least 32 bytes. */
+  jwtSecret: string
+  logger?: FastifyLoggerOptions | undefined
+  /** Registers what answers requests, before the routes that use it. */
+  fill: (app: FastifyInstance) => Promise<void>
+}
+
+/** Builds the shell and fills it. Never listens. */
+export async function buildShell ({
+  settings,
+  jwtSecret,
+  logger,
+  fill
+}: ShellOptions): Promise<FastifyInstance> {
+  const app = createServer(settings, logger)
+  await app.register(config, { config: settings })
+  await app.register(securityHeaders)
+  await app.register(cors)
+  await app.register(errors)
+  await app.register(hostHeader)
+  await app.register(schemas)
+  await app.register(jsonBody)
+  const routes = collectRoutes(app)
+  await app.register(auth, { secret: jwtSecret, publicKeys: readPublicKeys(settings) })
+  await app.register(requestLimits)
+  await app.register(audit)
+  await app.register(openapi, { version: VERSION })
+  await fill(app)
+  await app.register(loginThrottle)
+
+  await app.register(limitRoutes)
+  await app.register(temporaryLimitRoutes)
+  await app.register(policyRoutes)
+  await app.register(countRoutes)
+  await app.register(admissionRoutes)
+  await app.register(nodeRoutes)
+  await app.register(sessionRoutes)
+  await app.register(healthRoutes)
+  await app.register(authRoutes)
+  await app.register(methodNotAllowed, { routes })
+  return app
+}
+
+function createServer (settings: Settings, logger?: FastifyLoggerOptions): FastifyInstance {
+  const { LOG_LEVEL: level, TRUSTED_PROXIES: proxies } = settings
+  return Fastify({
+    logger: { level, serializers: { err: errorForLog }, ...logger },
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: ({ headers }) => requestId(headers['x-request-id']),
+    trustProxy: proxies === undefined ? false : commaList(proxies),
+    bodyLimit: 64 * 1024,
+    // An incomplete request is cut off within ten seconds, the interval between two checks
+    // included. A request without a host gets a problem document like every other bad request.
+    http: {
+      maxHeaderSize: 16 * 1024,
+      headersTimeout: 6_000,
+      connectionsCheckingInterval: 1_000,
+      requireHostHeader: false
+    },
+    requestTimeout: 8_000,
+    connectionTimeout: 60_000,
+    keepAliveTimeout: 72_000,
+    routerOptions: { maxParamLength: 2_048 },
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    schemaController,
+    frameworkErrors: (error, request, reply) =>
+      handleError(error, request, setSecurityHeaders(reply)),
+    clientErrorHandler: handleClientError
+  })
+}
+
+/** Collects the methods of each route pattern as routes are registered, except those of /docs. */
+function collectRoutes (app: FastifyInstance): Map<string, Set<string>> {
+  const routes = new Map<string, Set<string>>()
+  app.addHook('onRoute', ({ url, method }) => {
+    if (url.startsWith('/docs')) return
+    const methods = routes.get(url) ?? new Set()
+    for (const one of [method].flat()) methods.add(one)
+    routes.set(url, methods)
+  })
+  return routes
+}
