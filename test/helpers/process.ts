@@ -22,22 +22,27 @@ export interface ServerProcess {
   resume(): void
 }
 
-const running = new Set<ChildProcess>()
+type Signal = (name: NodeJS.Signals) => void
+
+const running = new Map<ChildProcess, Signal>()
 const folders = new Set<string>()
 
 /**
  * Starts a program and waits until `ready` says so.
  * Fails with what the program wrote if it ends before, and ends it if it is not ready within 10 s.
+ * With `group` all signals reach its workers, too, also those that outlive it.
  */
 export async function startProcess (
   command: string,
   args: string[],
   ready: () => Promise<boolean>,
-  env: Record<string, string> = {}
+  env: Record<string, string> = {},
+  { group = false } = {}
 ): Promise<ServerProcess> {
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...env }
+    env: { ...process.env, ...env },
+    detached: group
   })
   let output = ''
   const keep = (chunk: Buffer): void => {
@@ -46,10 +51,11 @@ export async function startProcess (
   child.stdout.on('data', keep)
   child.stderr.on('data', keep)
   await once(child, 'spawn')
-  running.add(child)
+  const signal: Signal = group ? (name) => signalGroup(child, name) : (name) => child.kill(name)
+  running.set(child, signal)
   child.once('exit', () => running.delete(child))
 
-  const server = control(child)
+  const server = control(child, signal)
   try {
     const up = await waitFor(async () => (hasEnded(child) ? 'ended' : (await ready()) && 'ready'), {
       what: `${command} to be ready`,
@@ -72,11 +78,11 @@ export function temporaryFolder (t: Teardown): string {
   return folder
 }
 
-function control (child: ChildProcess): ServerProcess {
-  const end = async (signal: NodeJS.Signals, deadlineMs: number): Promise<void> => {
+function control (child: ChildProcess, signal: Signal): ServerProcess {
+  const end = async (name: NodeJS.Signals, deadlineMs: number): Promise<void> => {
     if (hasEnded(child)) return
-    child.kill('SIGCONT')
-    child.kill(signal)
+    signal('SIGCONT')
+    signal(name)
     await waitFor(() => hasEnded(child), {
       what: `process ${child.pid} to end`,
       deadlineMs,
@@ -88,12 +94,17 @@ function control (child: ChildProcess): ServerProcess {
     pid: child.pid ?? 0,
     kill,
     stop: async () => await end('SIGTERM', 3000).catch(kill),
-    pause: () => {
-      child.kill('SIGSTOP')
-    },
-    resume: () => {
-      child.kill('SIGCONT')
-    }
+    pause: () => signal('SIGSTOP'),
+    resume: () => signal('SIGCONT')
+  }
+}
+
+/** A child that was started with a group of its own leads it, under its own process id. */
+function signalGroup (child: ChildProcess, name: NodeJS.Signals): void {
+  try {
+    if (child.pid !== undefined) process.kill(-child.pid, name)
+  } catch {
+    // All of them have ended.
   }
 }
 
@@ -107,9 +118,9 @@ function removeFolder (folder: string): void {
 }
 
 function leaveNothing (): void {
-  for (const child of running) {
-    child.kill('SIGCONT')
-    child.kill('SIGKILL')
+  for (const signal of running.values()) {
+    signal('SIGCONT')
+    signal('SIGKILL')
   }
   for (const folder of folders) removeFolder(folder)
 }
