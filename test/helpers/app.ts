@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import { buildApp, type Overrides } from '../../app.ts'
 import { loadConfig } from '../../config.ts'
@@ -56,11 +57,27 @@ export async function startAppOn (
 ): Promise<FastifyInstance> {
   const app = await startApp(
     t,
-    { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '5000', ...env },
+    { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '10000', ...env },
     overrides
   )
   await connected(app)
   return app
+}
+
+/**
+ * The same on a Redis that other tests use, too: under a key prefix of its own, with no sweep in
+ * the background.
+ */
+export async function startOwnApp (
+  t: Teardown,
+  redis: { url: string },
+  env: NodeJS.ProcessEnv = {}
+): Promise<FastifyInstance> {
+  return await startAppOn(t, redis, {
+    REDIS_KEY_PREFIX: `${randomUUID()}:`,
+    GHOST_SWEEP_INTERVAL_SECONDS: '0',
+    ...env
+  })
 }
 
 /**

@@ -1,35 +1,14 @@
-/** The audit log has one line for each request to change something; no log has a secret. */
-import { scryptSync } from 'node:crypto'
-import { Writable } from 'node:stream'
-import t, { type Test } from 'tap'
-import type { FastifyInstance } from 'fastify'
-import { buildApp } from '../app.ts'
-import { loadConfig } from '../config.ts'
-import { AUDITED } from '../services/auth/audit.ts'
-import { ACCESS } from '../services/auth/access-table.ts'
-import {
-  ADMIN,
-  type Claims,
-  TEST_SECRET,
-  as,
-  connected,
-  listen,
-  startApp,
-  tokenFor
-} from './helpers/app.ts'
-import { sendRaw } from './helpers/raw-http.ts'
-import { startRedis } from './helpers/servers.ts'
-import { waitFor } from './helpers/wait.ts'
+/** The audit log has one line for each request to change something. */
+import t from 'tap'
+import { AUDITED } from '../../services/auth/audit.ts'
+import { ACCESS } from '../../services/auth/access-table.ts'
+import { ADMIN, type Claims, as, connected, listen, tokenFor } from '../helpers/app.ts'
+import { sendRaw } from '../helpers/raw-http.ts'
+import { startRedis } from '../helpers/servers.ts'
+import { PASSWORD, root, service } from './logged-service.ts'
 
-const PASSWORD = 'correct horse battery staple'
-const SALT = Buffer.from('a salt of tests!')
-const base64 = (bytes: Buffer) => bytes.toString('base64').replaceAll('=', '')
-const KEY = scryptSync(PASSWORD, SALT, 32, { N: 2 ** 14, r: 8, p: 1 })
-const HASH = `$scrypt$ln=14,r=8,p=1$${base64(SALT)}$${base64(KEY)}`
-const login = { ADMIN_USERNAME: 'root', ADMIN_PASSWORD_HASH: HASH }
-
-const root: Claims = { sub: 'root', roles: ['admin', 'auditor'], jti: 'token-7' }
 const actor = { sub: 'root', issuer: null, roles: ['admin', 'auditor'], token_id: 'token-7' }
+
 const SWITCH: Claims = { sub: 'b2bua-1', role: 'switch' }
 
 /**
@@ -145,41 +124,6 @@ const calls: Array<[route: string, path: string, body: object]> = [
   ],
   ['POST /api/sessions/:session_id/renew', '/api/sessions/call-1/renew', { username: 'alice' }]
 ]
-
-type Line = Record<string, unknown> & { audit?: Record<string, unknown> }
-
-/** Keeps what is logged. */
-class Log {
-  text = ''
-  readonly stream = new Writable({
-    write: (chunk: Buffer, _encoding, done) => {
-      this.text += chunk.toString()
-      done()
-    }
-  })
-
-  /** The lines of the audit log since the last call. */
-  take (): Array<Record<string, unknown>> {
-    const lines = this.text
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as Line)
-    this.text = ''
-    return lines.flatMap(({ audit, msg, level }) =>
-      audit === undefined
-        ? []
-        : [{ ...audit, ...(msg === 'audit' && level === 30 ? {} : { msg, level }) }]
-    )
-  }
-}
-
-async function service (t: Test, env: NodeJS.ProcessEnv = {}, level = 'info') {
-  const log = new Log()
-  return {
-    log,
-    app: await startApp(t, { ...login, ...env }, { logger: { level, stream: log.stream } })
-  }
-}
 
 t.test('the audit log', async (t) => {
   const { log, app } = await service(t)
@@ -390,130 +334,5 @@ t.test('the audit log', async (t) => {
         result: { code: 'store_unavailable' }
       }
     ])
-  })
-})
-
-t.test('no log has a secret', async (t) => {
-  const redisPassword = 'the password of redis, hunter2'
-
-  t.test('whatever a caller puts where', async (t) => {
-    const { log, app } = await service(t, {}, 'trace')
-    const token = tokenFor(app, root)
-    const port = Number(new URL(await listen(app)).port)
-    const bearer = { authorization: `Bearer ${token}` }
-    const {
-      body: { token: fromLogin }
-    } = await as(app, null)('POST', '/api/auth/login', { username: 'root', password: PASSWORD })
-    const login = async (body: object | string) =>
-      await as(app, null)('POST', '/api/auth/login', body)
-    await login({ username: PASSWORD, password: 'x' })
-    await login({ username: 'root', password: `${PASSWORD}!` })
-    await login({ username: 'root', password: PASSWORD, extra: PASSWORD })
-    await login(`{"username":"root","password":"${PASSWORD}",}`)
-    await login(`{"username":"root","password":"${PASSWORD}"`)
-    await login({ [PASSWORD]: PASSWORD, [token]: token })
-    for (const claims of [null, root, { sub: 'nobody' }]) {
-      const send = as(app, claims)
-      for (const headers of [
-        bearer,
-        { authorization: `Bearer ${token}x` },
-        { authorization: token },
-        { authorization: `Basic ${token}` },
-        { cookie: `token=${token}` },
-        { 'x-access-token': token },
-        { 'proxy-authorization': `Bearer ${token}` },
-        { 'x-request-id': token },
-        { 'content-type': token },
-        { accept: token },
-        { origin: token },
-        { referer: token },
-        { 'user-agent': token }
-      ]) {
-        for (const url of [
-          '/api/sessions/limits/alice',
-          `/api/sessions/limits/alice?token=${token}`,
-          `/nowhere/${token}?access_token=${token}`,
-          `/api/sessions/limits/${token}`,
-          `/healthz/live?token=${token}`,
-          `/docs/${token}`,
-          `/%zz${token}`
-        ]) {
-          await send('GET', url, undefined, headers)
-          await send('PUT', url, { limit: token, [token]: PASSWORD }, headers)
-          await send('PUT', url, `{"limit":"${token}" "${PASSWORD}"`, headers)
-          await send('DELETE', url, undefined, headers)
-        }
-      }
-    }
-    for (const bytes of [
-      `GET /${token} FTP/1.1\r\n\r\n`,
-      `${token}\r\n\r\n`,
-      `GET / HTTP/1.1\r\nHost: x\r\nBad ${token}: ${PASSWORD}\r\n\r\n`
-    ]) {
-      await sendRaw(port, bytes)
-    }
-    t.ok(log.text.split('\n').length > 20, 'there is a log')
-    const secrets = {
-      token,
-      fromLogin,
-      'its signature': token.split('.')[2] ?? '',
-      password: PASSWORD,
-      hash: HASH,
-      secret: TEST_SECRET
-    }
-    for (const [what, secret] of Object.entries(secrets)) {
-      t.notOk(log.text.includes(secret), `${what} is not in it`)
-    }
-  })
-
-  t.test('whatever goes wrong with Redis and etcd', async (t) => {
-    const redis = await startRedis(t)
-    await redis.cli('ACL', 'SETUSER', 'ferry', 'on', '>another password', '~*', '+@all')
-    const { hostname, port } = new URL(redis.url)
-    const secret = encodeURIComponent(redisPassword)
-    const envs: Record<string, Record<string, string>> = {
-      'a wrong password': {
-        REDIS_HOST: hostname,
-        REDIS_PORT: port,
-        REDIS_USERNAME: 'ferry',
-        REDIS_PASSWORD: redisPassword
-      },
-      'a wrong password in a URL': { REDIS_URL: `redis://ferry:${secret}@${hostname}:${port}/0` },
-      'no server': { REDIS_URL: `redis://ferry:${secret}@127.0.0.1:1/0` },
-      'no Sentinel': {
-        REDIS_SENTINELS: '127.0.0.1:1',
-        REDIS_PASSWORD: redisPassword,
-        REDIS_SENTINEL_PASSWORD: redisPassword
-      },
-      'no Cluster': {
-        REDIS_CLUSTER_NODES: `${hostname}:${port}`,
-        REDIS_USERNAME: 'ferry',
-        REDIS_PASSWORD: redisPassword
-      },
-      'no etcd': {
-        ETCD_ENDPOINTS: `http://127.0.0.1:1,http://${hostname}:${port}`,
-        ETCD_USERNAME: 'ferry',
-        ETCD_PASSWORD: redisPassword,
-        ETCD_POLICY_KEY: 'x'
-      }
-    }
-    for (const [what, env] of Object.entries(envs)) {
-      const log = new Log()
-      const app: FastifyInstance = await buildApp(
-        loadConfig({ ...env, JWT_SECRET: TEST_SECRET }),
-        TEST_SECRET,
-        { logger: { level: 'trace', stream: log.stream } }
-      )
-      t.teardown(async () => await app.close())
-      await app.ready()
-      await as(app, root)('PUT', '/api/sessions/limits/alice', { limit: 3 })
-      await as(app, root)('PUT', '/api/sessions/limits', { enabled: true })
-      await waitFor(() => /ECONNREFUSED|WRONGPASS|"err"/.test(log.text), {
-        what: `the log to tell of ${what}`
-      })
-      for (const one of [redisPassword, secret, TEST_SECRET]) {
-        t.notOk(log.text.includes(one), `${what}: not in the log`)
-      }
-    }
   })
 })

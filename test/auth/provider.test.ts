@@ -1,0 +1,303 @@
+/** An identity provider's tokens: their lifetime, and keys that change or cannot be had. */
+import { Writable } from 'node:stream'
+import { createDecoder, createVerifier } from 'fast-jwt'
+import t from 'tap'
+import { Jwks } from '../../services/auth/jwks.ts'
+import { type Header, type JwtLibrary, TokenVerifier } from '../../services/auth/token-verifier.ts'
+import { secretKey } from '../../services/auth/verification-key.ts'
+import { ADMIN, as, startApp, TEST_SECRET } from '../helpers/app.ts'
+import { signToken, startProvider } from '../helpers/tokens.ts'
+import { waitFor } from '../helpers/wait.ts'
+import { pemFile, statusOf, ed, rsa, ec, hs256 } from './key-pairs.ts'
+
+t.test('the end and the beginning of a token, to the millisecond', async (t) => {
+  const start = Date.UTC(2026, 0, 1)
+  let now = start
+  let verified = 0
+  const jwt: JwtLibrary = {
+    decode: createDecoder({ complete: true }) as unknown as JwtLibrary['decode'],
+    verify: (token, checks) => {
+      verified++
+      return createVerifier({ ...checks })(token) as Record<string, unknown>
+    }
+  }
+  let keys = [secretKey(TEST_SECRET)]
+  const verifierWith = (toleranceMs: number) =>
+    new TokenVerifier({
+      issuers: [{ name: undefined, audience: undefined, keys: [() => keys] }],
+      jwt,
+      toleranceMs,
+      bindNodes: false,
+      clock: () => now
+    })
+  const seconds = start / 1000
+  const accepts = async (verifier: TokenVerifier, claims: object) =>
+    await verifier.verify(`Bearer ${hs256({}, claims, TEST_SECRET)}`).then(
+      () => true,
+      () => false
+    )
+
+  for (const tolerance of [0, 5_000, 60_000]) {
+    const verifier = verifierWith(tolerance)
+    for (const [offset, good] of [
+      [-60_000, true],
+      [tolerance, true],
+      [tolerance + 1, false],
+      [tolerance + 1_000, false]
+    ] as const) {
+      now = start + offset
+      t.equal(
+        await accepts(verifier, { exp: seconds }),
+        good,
+        `exp, ${offset} ms later, tolerance ${tolerance}`
+      )
+    }
+    for (const [offset, good] of [
+      [-tolerance - 1, false],
+      [-tolerance, true],
+      [0, true]
+    ] as const) {
+      now = start + offset
+      t.equal(
+        await accepts(verifier, { exp: seconds + 900, nbf: seconds }),
+        good,
+        `nbf, ${offset} ms later, tolerance ${tolerance}`
+      )
+    }
+  }
+  now = start
+  for (const claims of [
+    { exp: undefined },
+    { exp: '9999999999' },
+    { exp: null },
+    { exp: true },
+    { exp: {} },
+    { exp: [9_999_999_999] },
+    { exp: seconds + 9, nbf: '0' },
+    { exp: seconds + 9, nbf: null }
+  ]) {
+    t.equal(await accepts(verifierWith(5_000), claims), false, JSON.stringify(claims))
+  }
+
+  t.test(
+    'a verdict is remembered for a minute, never beyond the end, and not without bounds',
+    async (t) => {
+      const verifier = verifierWith(5_000)
+      const [long, short] = [900, 20].map(
+        (left, id) => `Bearer ${hs256({}, { exp: seconds + left, id }, TEST_SECRET)}`
+      ) as [string, string]
+      now = start
+      t.equal(verifier.remembered(long), undefined)
+      const caller = await verifier.verify(long)
+      await verifier.verify(short)
+      t.equal(verifier.remembered(long), caller)
+      now = start + 25_000
+      t.ok(verifier.remembered(short))
+      now = start + 25_001
+      t.notOk(verifier.remembered(short), 'its end')
+      now = start + 60_000
+      t.ok(verifier.remembered(long))
+      now = start + 60_001
+      t.notOk(verifier.remembered(long), 'a minute')
+      keys = []
+      await t.rejects(verifier.verify(long), 'its key is gone')
+      keys = [secretKey(TEST_SECRET)]
+      verified = 0
+      for (let i = 0; i < 1_005; i++) {
+        await verifier.verify(`Bearer ${hs256({}, { exp: seconds + 900, i }, TEST_SECRET)}`)
+      }
+      t.equal(verified, 1_005)
+      const remembered = Array.from({ length: 1_005 }, (_, i) =>
+        verifier.remembered(`Bearer ${hs256({}, { exp: seconds + 900, i }, TEST_SECRET)}`)
+      )
+      t.equal(remembered.filter((one) => one !== undefined).length, 1_000)
+      t.ok(remembered.at(-1), 'the last ones')
+    }
+  )
+
+  t.test('nothing that failed is remembered', async (t) => {
+    const verifier = verifierWith(0)
+    const bad = `Bearer ${hs256({}, ADMIN, 'another secret')}`
+    await t.rejects(verifier.verify(bad))
+    t.equal(verifier.remembered(bad), undefined)
+  })
+})
+
+t.test('the keys of a provider', async (t) => {
+  const of = (kid: string, alg = 'ES256'): Header => ({ alg, kid })
+  const told = () => {
+    const outcomes: string[] = []
+    return {
+      outcomes,
+      report: (outcome: object) => {
+        outcomes.push('usable' in outcome ? `${outcome.usable} keys` : 'away')
+      }
+    }
+  }
+  const timing = { deadlineMs: 300, everyMs: 3_600_000, unknownMs: 3_600_000 }
+
+  t.test('hold while it is away, however it fails, and that is said once', async (t) => {
+    const provider = await startProvider(t, [{ ...ec.jwk, kid: 'one' }])
+    const { outcomes, report } = told()
+    const jwks = new Jwks(provider.url, report, timing)
+    t.teardown(() => jwks.stop())
+    await jwks.read()
+    const elsewhere = await startProvider(t, [])
+    for (const fault of [
+      'hangs',
+      'hangs in the middle',
+      { status: 500, body: '{"keys":[]}' },
+      { status: 404, body: '' },
+      { status: 200, body: '<html>' },
+      { status: 200, body: '{}' },
+      { status: 200, body: '{"keys":{}}' },
+      { status: 200, body: 'null' },
+      { status: 302, body: '', location: elsewhere.url }
+    ] as const) {
+      provider.fault = fault
+      const began = performance.now()
+      await jwks.read()
+      t.ok(performance.now() - began < 5_000, 'within the deadline')
+      t.equal((await jwks.keysFor(of('one'))).length, 1, JSON.stringify(fault))
+    }
+    t.equal(elsewhere.asked, 0, 'no redirect is followed')
+    provider.fault = undefined
+    await jwks.read()
+    await jwks.read()
+    t.same(outcomes, ['1 keys', 'away', '1 keys'])
+  })
+
+  t.test(
+    'are read again and again: a new one arrives and one that is withdrawn goes, until the end',
+    async (t) => {
+      const provider = await startProvider(t, [{ ...ec.jwk, kid: 'one' }])
+      const jwks = new Jwks(provider.url, () => {}, { ...timing, everyMs: 20 })
+      t.teardown(() => jwks.stop())
+      jwks.start()
+      await waitFor(() => provider.asked > 1, { what: 'the second read' })
+      provider.keys = [{ ...rsa.jwk, kid: 'two' }]
+      const before = provider.asked
+      await waitFor(() => provider.asked > before + 2, { what: 'two more reads' })
+      t.equal((await jwks.keysFor(of('two', 'RS256'))).length, 1)
+      t.equal((await jwks.keysFor(of('one'))).length, 0)
+      jwks.stop()
+      await jwks.read()
+      const after = provider.asked
+      await t.rejects(
+        waitFor(() => provider.asked > after, { what: 'a read after the end', deadlineMs: 300 })
+      )
+    }
+  )
+
+  t.test('are asked for once in a flood of unknown ones, and by nobody else', async (t) => {
+    const provider = await startProvider(t, [{ ...ec.jwk, kid: 'one' }])
+    const jwks = new Jwks(provider.url, () => {}, timing)
+    t.teardown(() => jwks.stop())
+    await jwks.read()
+    await jwks.keysFor(of('one'))
+    await jwks.keysFor(of('one', 'RS256'))
+    await jwks.keysFor(of('unknown', 'HS256'))
+    await jwks.keysFor({ alg: 'ES256', kid: 5 })
+    t.equal(provider.asked, 1, 'not for what is known, nor for what no key of it can have signed')
+    provider.keys.push({ ...ed.jwk, kid: 'new' })
+    const found = await Promise.all(
+      Array.from(
+        { length: 200 },
+        async (_, i) => await jwks.keysFor(of(i === 99 ? 'new' : `x${i}`, 'EdDSA'))
+      )
+    )
+    t.equal(found.flat().length, 1, 'a new one is found in the midst of them')
+    for (let i = 0; i < 200; i++) await jwks.keysFor(of(`y${i}`))
+    t.equal(provider.asked, 2)
+  })
+})
+
+t.test('a provider whose keys change', async (t) => {
+  const provider = await startProvider(t, [{ ...ec.jwk, kid: 'old' }])
+  const app = await startApp(t, { JWT_JWKS_URL: provider.url })
+  const byOld = (id = 0) =>
+    signToken({ alg: 'ES256', kid: 'old' }, { ...ADMIN, jti: `o${id}` }, ec.privateKey)
+  t.equal(await statusOf(app, byOld()), 200)
+  provider.keys = [
+    { ...ec.jwk, kid: 'old' },
+    { ...rsa.jwk, kid: 'new' }
+  ]
+  t.equal(
+    await statusOf(app, signToken({ alg: 'RS256', kid: 'new' }, ADMIN, rsa.privateKey)),
+    200,
+    'the new one at once'
+  )
+  t.equal(await statusOf(app, byOld(1)), 200, 'the old one still')
+  const [before, began] = [provider.asked, performance.now()]
+  const flood = Array.from({ length: 300 }, (_, i) =>
+    signToken({ alg: 'ES256', kid: `x${i}` }, ADMIN, ec.privateKey)
+  )
+  const statuses = await Promise.all(flood.map(async (token) => await statusOf(app, token)))
+  t.ok(statuses.every((status) => status === 401))
+  const allowed = Math.floor((performance.now() - began) / 5_000) + 1
+  t.ok(
+    provider.asked - before <= allowed,
+    `asked ${provider.asked - before} times in a flood of 300, at most ${allowed}`
+  )
+})
+
+t.test('a provider that is away', async (t) => {
+  let log = ''
+  const stream = new Writable({
+    write (chunk: Buffer, _encoding, done) {
+      log += chunk.toString()
+      done()
+    }
+  })
+  const provider = await startProvider(t, [{ ...ec.jwk, kid: 'one' }])
+  provider.fault = 'hangs'
+  const app = await startApp(
+    t,
+    { JWT_JWKS_URL: provider.url, JWT_PUBLIC_KEYS: pemFile(t, rsa) },
+    { logger: { level: 'info', stream } }
+  )
+  const byProvider = (id: number) =>
+    signToken({ alg: 'ES256', kid: 'one' }, { ...ADMIN, jti: id }, ec.privateKey)
+  const waiting: string[] = []
+  const hung = Promise.all(
+    [1, 2, 3].map(async (id) => {
+      const status = await statusOf(app, byProvider(id))
+      waiting.push('answered')
+      return status
+    })
+  )
+  const began = performance.now()
+  t.equal(
+    (await as(app, ADMIN)('POST', '/api/sessions', { username: 'alice', session_id: 'one' }))
+      .status,
+    201,
+    "the web console's token"
+  )
+  t.equal(
+    await statusOf(app, signToken({ alg: 'RS256', kid: 'pem' }, ADMIN, rsa.privateKey)),
+    200,
+    'a key of the PEM file'
+  )
+  t.equal(waiting.length, 0, 'neither waits for the provider')
+  t.same(await hung, [401, 401, 401], 'its own are 401')
+  t.ok(performance.now() - began < 6_000, 'by a deadline')
+  t.equal(log.match(/could not be read/g)?.length, 1, 'said once')
+  provider.fault = undefined
+  await waitFor(async () => (await statusOf(app, byProvider(4))) === 200, {
+    what: 'the keys to be asked for again',
+    deadlineMs: 9_000
+  })
+  provider.fault = { status: 503, body: '' }
+  await waitFor(
+    async () => {
+      await statusOf(
+        app,
+        signToken({ alg: 'ES256', kid: `unknown ${log.length}` }, ADMIN, ec.privateKey)
+      )
+      return log.match(/could not be read/g)?.length === 2
+    },
+    { what: 'a read that fails', deadlineMs: 9_000 }
+  )
+  t.equal(await statusOf(app, byProvider(5)), 200, 'a token that was never seen, by a key that was')
+  t.notMatch(log, /eyJ/, 'no token in the log')
+})

@@ -1,0 +1,230 @@
+/** Health while etcd is there, away or guarded, and the end of the process. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { ADMIN, TEST_SECRET, as } from '../helpers/app.ts'
+import { freePort } from '../helpers/ports.ts'
+import { startEtcd, startRedis, waitFor } from '../helpers/servers.ts'
+import {
+  probesHold,
+  BACK_WITHIN_MS,
+  limitsWork,
+  LOST_WITHIN_MS,
+  untilReady,
+  Prober,
+  ready,
+  startApp
+} from './probes.ts'
+
+t.setTimeout(300_000)
+
+t.test('without Redis and etcd both are disabled and the service is ready', async (t) => {
+  const app = await startApp(t)
+  for (const url of ['/health', '/api/health', '/healthz/ready', '/healthz/startup']) {
+    t.match(
+      await as(app, null)('GET', url),
+      {
+        status: 200,
+        body: {
+          status: 'ok',
+          components: {
+            redis: { status: 'disabled', latency_ms: null },
+            etcd: { status: 'disabled', latency_ms: null }
+          }
+        }
+      },
+      url
+    )
+  }
+  t.same((await as(app, null)('GET', '/healthz/live')).body, { status: 'ok' })
+})
+
+t.test('etcd', async (t) => {
+  const [redis, etcd] = await Promise.all([startRedis(t), startEtcd(t)])
+  const env = { REDIS_URL: redis.url, ETCD_ENDPOINTS: etcd.url }
+  const [app, strict] = [
+    await startApp(t, env),
+    await startApp(t, { ...env, ETCD_REQUIRED: 'true' })
+  ]
+
+  t.test('is up when it is there, and nobody is told where', async (t) => {
+    for (const one of [app, strict]) {
+      t.same(
+        await ready(one),
+        { code: 200, status: 'ok', redis: 'up', etcd: 'up' },
+        'from the first probe on'
+      )
+    }
+    for (const url of ['/health', '/api/health', '/healthz/ready', '/healthz/startup']) {
+      const { text, body } = await as(app, null)('GET', url)
+      t.match(body.components, { redis: { latency_ms: Number }, etcd: { latency_ms: Number } })
+      t.same(
+        [
+          Object.keys(body.components),
+          Object.keys(body.components.redis),
+          Object.keys(body.components.etcd)
+        ],
+        [
+          ['redis', 'etcd'],
+          ['status', 'latency_ms'],
+          ['status', 'latency_ms']
+        ]
+      )
+      t.notMatch(
+        text.replace(/"latency_ms":\d+(\.\d+)?/g, ''),
+        /\d|\/|localhost/,
+        'no host, port, version or figure but the latency'
+      )
+    }
+  })
+
+  for (const [fault, strike, mend] of [
+    ['killed', async () => await etcd.kill(), async () => await etcd.restart({ keepData: true })],
+    ['frozen', async () => etcd.pause(), async () => etcd.resume()]
+  ] as const) {
+    t.test(`changes its own component and nothing else when it is ${fault}`, async (t) => {
+      const [prober, strictProber] = [new Prober(t, app), new Prober(t, strict)]
+      await strike()
+      await untilReady(
+        app,
+        { code: 200, status: 'degraded', redis: 'up', etcd: 'down' },
+        LOST_WITHIN_MS
+      )
+      await untilReady(
+        strict,
+        { code: 503, status: 'down', redis: 'up', etcd: 'down' },
+        LOST_WITHIN_MS
+      )
+      await limitsWork(t, app)
+      await limitsWork(t, strict)
+      t.match((await as(app, null)('GET', '/healthz/startup')).status, 200)
+      await mend()
+      for (const one of [app, strict]) {
+        await untilReady(one, { code: 200, status: 'ok', redis: 'up', etcd: 'up' }, BACK_WITHIN_MS)
+      }
+      await Promise.all([prober.stop(), strictProber.stop()])
+      probesHold(t, prober)
+      probesHold(t, strictProber)
+      t.equal(prober.changes, 0, 'readiness never changed where etcd is not required')
+      t.equal(strictProber.changes, 2, 'and changed twice where it is')
+    })
+  }
+
+  t.test('may be away when the service starts', async (t) => {
+    etcd.pause()
+    t.teardown(() => etcd.resume())
+    const started = performance.now()
+    const app = await startApp(t, env)
+    t.ok(performance.now() - started < 3_000)
+    t.match(await ready(app), { code: 200, status: 'degraded', redis: 'up', etcd: 'down' })
+    const closing = performance.now()
+    await app.close()
+    t.ok(performance.now() - closing < 2_000, 'and when it ends')
+  })
+})
+
+t.test('etcd with a user, TLS, several endpoints', async (t) => {
+  const auth = { user: 'ferry', password: 'p@ss "word"' }
+  const [locked, both] = await Promise.all([
+    startEtcd(t, { auth }),
+    startEtcd(t, { tls: true, auth })
+  ])
+  const user = { ETCD_USERNAME: auth.user, ETCD_PASSWORD: auth.password }
+  const files = {
+    ETCD_TLS_CA: both.tls?.ca,
+    ETCD_TLS_CERT: both.tls?.cert,
+    ETCD_TLS_KEY: both.tls?.key
+  }
+  const dead = `http://127.0.0.1:${await freePort()}`
+  const cases: Array<[what: string, env: NodeJS.ProcessEnv, status: string]> = [
+    ['user and password', { ETCD_ENDPOINTS: locked.url, ...user }, 'up'],
+    ['a wrong password', { ETCD_ENDPOINTS: locked.url, ...user, ETCD_PASSWORD: 'wrong' }, 'down'],
+    ['an unknown user', { ETCD_ENDPOINTS: locked.url, ...user, ETCD_USERNAME: 'nobody' }, 'down'],
+    ['TLS, user and password', { ETCD_ENDPOINTS: both.url, ...user, ...files }, 'up'],
+    ['TLS without the certificate authority', { ETCD_ENDPOINTS: both.url, ...user }, 'down'],
+    [
+      'TLS spoken to in plain text',
+      { ETCD_ENDPOINTS: both.url.replace('https', 'http'), ...user },
+      'down'
+    ],
+    ['one dead endpoint of two', { ETCD_ENDPOINTS: `${dead}, ${locked.url}`, ...user }, 'up'],
+    [
+      'one dead endpoint of two, the other way round',
+      { ETCD_ENDPOINTS: `${locked.url},${dead}`, ...user },
+      'up'
+    ],
+    ['dead endpoints only', { ETCD_ENDPOINTS: `${dead},${dead}` }, 'down']
+  ]
+  for (const [what, env, status] of cases) {
+    const app = await startApp(t, env)
+    t.equal((await ready(app)).etcd, status, what)
+    t.equal((await ready(app)).code, 200)
+  }
+  const frozen = await startEtcd(t)
+  const app = await startApp(t, { ETCD_ENDPOINTS: `${frozen.url},${locked.url}`, ...user })
+  frozen.pause()
+  await t.rejects(untilReady(app, { etcd: 'down' }, 1_500), 'a frozen endpoint of two is still up')
+})
+
+t.test('the end', async (t) => {
+  t.test('closing takes less than 2 s while Redis and etcd are frozen', async (t) => {
+    const [redis, etcd] = await Promise.all([startRedis(t), startEtcd(t)])
+    const app = await startApp(t, { REDIS_URL: redis.url, ETCD_ENDPOINTS: etcd.url })
+    redis.pause()
+    etcd.pause()
+    const request = as(app, ADMIN)('PUT', '/api/sessions/limits/alice', { limit: 3 })
+    const started = performance.now()
+    await app.close()
+    t.ok(
+      performance.now() - started < 2_000,
+      `it took ${Math.round(performance.now() - started)} ms`
+    )
+    t.equal((await request).status, 503, 'and the request under way was answered')
+  })
+
+  t.test(
+    'the process is ready when it listens, and ends by itself on SIGTERM while Redis is frozen',
+    async (t) => {
+      const redis = await startRedis(t)
+      const child = spawn(
+        process.execPath,
+        [...process.execArgv, fileURLToPath(new URL('../../server.ts', import.meta.url))],
+        {
+          stdio: ['ignore', 'pipe', 'inherit'],
+          env: {
+            ...process.env,
+            HOST: '127.0.0.1',
+            PORT: '0',
+            LOG_LEVEL: 'info',
+            JWT_SECRET: TEST_SECRET,
+            REDIS_URL: redis.url
+          }
+        }
+      )
+      t.teardown(() => child.kill('SIGKILL'))
+      let log = ''
+      child.stdout.on('data', (chunk: Buffer) => {
+        log += chunk.toString()
+      })
+      const ended = once(child, 'exit')
+      const listening = /Server listening at (http:[^"]+)/
+      const base = await waitFor(() => listening.exec(log)?.[1], {
+        what: 'the server to listen',
+        deadlineMs: 20_000
+      })
+      t.match(await (await fetch(`${base}/healthz/ready`)).json(), {
+        status: 'ok',
+        components: { redis: { status: 'up' } }
+      })
+      redis.pause()
+      const started = performance.now()
+      child.kill('SIGTERM')
+      t.same(await ended, [0, null])
+      t.ok(
+        performance.now() - started < 3_000,
+        `it took ${Math.round(performance.now() - started)} ms`
+      )
+    }
+  )
+})
