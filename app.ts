@@ -11,14 +11,14 @@ import type { Settings } from './schemas/settings.ts'
 import type { Clock } from './services/clock.ts'
 import { buildShell } from './shell.ts'
 
-/** What a test may put in place of the real thing. */
+/** What tests may replace. */
 export interface Overrides {
   clock?: Clock
   logger?: FastifyLoggerOptions
 }
 
 /**
- * Builds the service from its settings. Never listens.
+ * Builds the service from its settings. Does not listen.
  * @param jwtSecret - the secret that tokens are signed with, at least 32 bytes
  */
 export async function buildApp (

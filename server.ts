@@ -1,4 +1,4 @@
-/** The process: reads the settings, builds the service, listens, and closes on signals. */
+/** The process: loads the settings, builds the service, listens, and closes on a signal. */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'

@@ -1,8 +1,7 @@
 /**
- * The HTTP shell: every Fastify option, the order of the plugins that all requests pass, and the
- * routes. What answers them is put in from outside: the stores by app.ts, constants by the twin
- * that the benchmark compares the service with. So the two cannot differ in anything else, and the
- * twin does not load what it does not have.
+ * The HTTP shell: the Fastify options, the order of the plugins that all requests pass, and the
+ * routes. The stores come from outside: app.ts registers the real ones, and the benchmark's twin
+ * registers stores that answer with constants. So the two differ in nothing else.
  */
 import Fastify, { LogController, type FastifyInstance, type FastifyLoggerOptions } from 'fastify'
 import { readPublicKeys } from './config.ts'
@@ -33,7 +32,7 @@ import temporaryLimitRoutes from './routes/temporary-limits.ts'
 import type { Settings } from './schemas/settings.ts'
 import { commaList } from './services/util/comma-list.ts'
 
-/** The version that the documentation names: the package's. */
+/** The version in the API description: that of the package. */
 export const VERSION = '0.1.0'
 
 /** What a shell is built from. */
@@ -46,7 +45,7 @@ export interface ShellOptions {
   fill: (app: FastifyInstance) => Promise<void>
 }
 
-/** Builds the shell and fills it. Never listens. */
+/** Builds the shell and fills it. Does not listen. */
 export async function buildShell ({
   settings,
   jwtSecret,

@@ -1,10 +1,7 @@
-/**
- * What a first run prints: a token and requests that work as printed. Never in production, where a
- * secret is set.
- */
+/** Prints a token and first requests on a run without JWT_SECRET, which production never is. */
 import type { FastifyInstance } from 'fastify'
 
-/** Prints a token of the run's own secret, and first requests with it. */
+/** Prints a token, signed with the secret of this run, and commands that use it. */
 export function printWelcome (app: FastifyInstance): void {
   const token = app.jwt.sign({ sub: 'first-run', role: 'admin' }, { expiresIn: '12h' })
   const [address] = app.addresses()
@@ -12,7 +9,7 @@ export function printWelcome (app: FastifyInstance): void {
   const put =
     'curl -X PUT -H "Authorization: Bearer $TOKEN" -H \'Content-Type: application/json\''
   console.log(`
-No JWT_SECRET is set, so this run made one. This administrator's token is valid for 12 hours:
+JWT_SECRET is not set, so this run uses a random secret. An administrator token for 12 hours:
 
   export TOKEN=${token}
 
@@ -22,6 +19,6 @@ A first session:
   ${put} -d '{"limit":25}' ${base}/api/sessions/limits/alice
   curl -H "Authorization: Bearer $TOKEN" ${base}/api/sessions/limits
 
-Everything else: ${base}/docs
+All requests: ${base}/docs
 `)
 }

@@ -1,6 +1,6 @@
 /**
- * Writes the audit log: a line `audit` in the log for each request to change something, once its
- * outcome is known.
+ * Writes the audit log: one log line with the message `audit` for each request that makes a
+ * change.
  */
 import type { onSendHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
@@ -8,16 +8,16 @@ import { AUDITED, auditRecord, isAudited } from '../services/auth/audit.ts'
 
 export default fp(
   async (app) => {
-    // Whatever is else too little to be logged: only `silent` keeps it quiet.
+    // Audit lines are written at every log level except `silent`.
     const log = app.log.child({}, app.log.level === 'silent' ? {} : { level: 'info' })
 
     app.addHook('onRoute', (route) => {
       const action = AUDITED[`${String(route.method)} ${route.url}`]
-      // When the answer is made, not when it has gone out: whoever hangs up early is noted too.
-      if (action !== undefined) route.onSend = [...[route.onSend ?? []].flat(), noteAs(action)]
+      // Logged before the answer is sent, so a client that disconnects early is logged, too.
+      if (action !== undefined) route.onSend = [...[route.onSend ?? []].flat(), logAs(action)]
     })
 
-    function noteAs (action: string): onSendHookHandler {
+    function logAs (action: string): onSendHookHandler {
       return (request, reply, payload, done) => {
         const { caller, ip: address, id: requestId, body } = request
         if (isAudited(action, caller)) {
@@ -44,8 +44,8 @@ export default fp(
     }
 
     /**
-     * Who wants to log in, if there is such an account: another name may be a password in the wrong
-     * field.
+     * The account of a login, if it exists. An unknown name is not logged: it may be a password
+     * that was typed into the wrong field.
      */
     function knownAccount (body: unknown): object {
       const { username } = (body ?? {}) as { username?: unknown }

@@ -1,5 +1,5 @@
 /**
- * Who is calling, and may they: a JWT for every route that the access table does not call public.
+ * Authenticates and authorises each request to a route that the access table does not make public.
  */
 import { fastifyJwt } from '@fastify/jwt'
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
@@ -34,9 +34,9 @@ declare module '@fastify/jwt' {
 }
 
 export interface AuthOptions {
-  /** What tokens of the web console and the switch, and our own, are signed with. */
+  /** The secret that the web console, the switch and our own login sign tokens with. */
   secret: string
-  /** The identity provider's keys that are known beforehand. */
+  /** The keys of the identity provider that are read from a file. */
   publicKeys?: VerificationKey[]
 }
 
@@ -54,7 +54,7 @@ export default fp<AuthOptions>(
     })
     const verifier = new TokenVerifier({
       issuers: issuersOf(app, secret, publicKeys),
-      // Keys and checks are given with each token, for each issuer has its own.
+      // Each issuer has its own keys and checks, so they are passed with each token.
       jwt: {
         decode: (token) =>
           app.jwt.decode(token, { complete: true }) as ReturnType<JwtLibrary['decode']>,
@@ -67,13 +67,13 @@ export default fp<AuthOptions>(
     app.addHook('onRoute', (route) => {
       route.config = { ...route.config, access: accessOf(route) }
     })
-    // Not async: a caller that is remembered waits for nothing.
+    // Not async, so that a token that was verified recently costs no turn of the event loop.
     app.addHook('onRequest', (request, _reply, done) => {
       if (request.is404) return done()
       const { access } = request.routeOptions.config
       if (access === 'public') return done()
       if (access === undefined) {
-        return done(new ServiceError('forbidden', 'This path is open to nobody.'))
+        return done(new ServiceError('forbidden', 'Nobody may use this path.'))
       }
       const authorization = authorizationOf(request)
       const caller = authorization && verifier.remembered(authorization)
@@ -81,17 +81,14 @@ export default fp<AuthOptions>(
       verifier.verify(authorization ?? '').then(
         (verified) => done(refusal(verified, access, request)),
         (cause: unknown) =>
-          done(new ServiceError('unauthorized', 'A valid bearer token is needed.', { cause }))
+          done(new ServiceError('unauthorized', 'A valid bearer token is required.', { cause }))
       )
     })
   },
   { name: 'auth', dependencies: ['config', 'errors'] }
 )
 
-/**
- * Whose tokens are accepted: the web console's and the switch's, and those of the identity provider
- * where there is one.
- */
+/** The issuers whose tokens are accepted: the holders of the secret, and the identity provider. */
 function issuersOf (app: FastifyInstance, secret: string, publicKeys: VerificationKey[]): Issuer[] {
   const { config, log } = app
   const secrets = [secret, config.JWT_SECRET_PREVIOUS]
@@ -100,11 +97,11 @@ function issuersOf (app: FastifyInstance, secret: string, publicKeys: Verificati
   const keys: KeySource[] = [() => publicKeys]
   if (config.JWT_JWKS_URL !== undefined) {
     const jwks = new Jwks(config.JWT_JWKS_URL, (outcome) => {
-      if ('usable' in outcome) log.info(outcome, 'the keys of the identity provider were read')
+      if ('usable' in outcome) log.info(outcome, "the identity provider's keys were read")
       else {
         log.warn(
           { err: outcome.error },
-          'the keys of the identity provider could not be read; those read before hold'
+          "the identity provider's keys could not be read; the last known keys stay in use"
         )
       }
     })
@@ -119,8 +116,8 @@ function issuersOf (app: FastifyInstance, secret: string, publicKeys: Verificati
 }
 
 /**
- * What a route needs. @throws TypeError for a route that the table does not name: denied by
- * default, at the start
+ * What a route requires.
+ * @throws TypeError for a route that is not in the access table: it is denied at the start
  */
 function accessOf (route: RouteOptions): Access {
   const given = (route.config as { access?: Access } | undefined)?.access
@@ -134,10 +131,10 @@ function accessOf (route: RouteOptions): Access {
   return access
 }
 
-/** The one `Authorization` header; undefined where there is none, or more than one. */
+/** The `Authorization` header; undefined if there is none or more than one. */
 function authorizationOf (request: FastifyRequest): string | undefined {
-  // Node takes the first of several, a proxy in front may take the last: no two may disagree on who
-  // calls.
+  // Of several headers Node uses the first and a proxy in front may use the last: they must not
+  // disagree about who is calling.
   const [first, ...others] = headerValues(request.raw.rawHeaders, 'authorization')
   return others.length === 0 ? first : undefined
 }
@@ -153,5 +150,5 @@ function refusal (
     username?: unknown
   }
   if (caller.username !== undefined && caller.username === username) return
-  return new ServiceError('forbidden', `This needs the permission ${access.permission}.`)
+  return new ServiceError('forbidden', `This requires the permission ${access.permission}.`)
 }

@@ -1,4 +1,4 @@
-/** The settings, at hand on the instance as `app.config`. */
+/** The settings, as `app.config`. */
 import fp from 'fastify-plugin'
 import type { Settings } from '../schemas/settings.ts'
 

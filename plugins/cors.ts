@@ -1,17 +1,14 @@
-/**
- * Lets pages of other origins call the API, where the settings name any; without, no answer says a
- * word of it.
- */
+/** Lets pages of the origins in CORS_ORIGINS call the API. Without any, no CORS header is sent. */
 import { fastifyCors } from '@fastify/cors'
 import fp from 'fastify-plugin'
 import { commaList } from '../services/util/comma-list.ts'
 
-/** For how long a browser may remember what a preflight said, in seconds. */
+/** How long a browser may cache the answer to a preflight, in seconds. */
 const PREFLIGHT_SECONDS = 600
 
 /**
- * Registered before everything that refuses: a preflight carries no token, and a page has to be
- * able to read a refusal.
+ * Registered before everything that refuses requests: a preflight carries no token, and a page must
+ * be able to read a refusal.
  */
 export default fp(
   async (app) => {
@@ -23,7 +20,7 @@ export default fp(
     await app.register(fastifyCors, {
       delegator: ({ headers, method }, done) => {
         const { origin, 'access-control-request-method': asked } = headers
-        // An OPTIONS that is no preflight goes its usual way.
+        // An OPTIONS request that is not a preflight is handled as usual.
         const isForPage = origins.has(origin ?? '') && (method !== 'OPTIONS' || asked !== undefined)
         done(null, {
           origin: isForPage,

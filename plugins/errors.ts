@@ -1,14 +1,11 @@
-/**
- * The one error handler: every failure becomes a problem document (RFC 9457), and none of them a
- * stack trace.
- */
+/** The error handler: every failure is answered with a problem document (RFC 9457). */
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ServiceError, type FailureCode } from '../services/errors.ts'
 
-/** The HTTP status of each failure that a service can report. */
+/** The HTTP status of each failure code. */
 const STATUS: Record<FailureCode, number> = {
   invalid_input: 400,
   unauthorized: 401,
@@ -23,7 +20,7 @@ const STATUS: Record<FailureCode, number> = {
   session_ended: 410
 }
 
-/** Stable codes for what the framework itself refuses. */
+/** The stable codes of requests that the framework refuses. */
 const FRAMEWORK_CODES: Record<number, string> = {
   400: 'invalid_input',
   401: 'unauthorized',
@@ -39,13 +36,13 @@ const FRAMEWORK_CODES: Record<number, string> = {
   503: 'service_unavailable'
 }
 
-/** What the HTTP parser refuses, where it is not simply a bad request. */
+/** The statuses of what the HTTP parser refuses, where that is not 400. */
 const CONNECTION_STATUS: Record<string, number> = {
   ERR_HTTP_REQUEST_TIMEOUT: 408,
   HPE_HEADER_OVERFLOW: 431
 }
 
-/** The most places that one answer names, and the longest text that tells what is wrong. */
+/** The most validation errors in one answer, and the longest detail, in characters. */
 const [MOST_ERRORS, LONGEST_DETAIL] = [20, 300]
 
 interface Problem {
@@ -61,7 +58,7 @@ export function sendProblem (reply: FastifyReply, problem: Problem): FastifyRepl
   return reply.serializer(JSON.stringify).send(setProblem(reply, problem))
 }
 
-/** Makes an answer that of a problem; returns the document. */
+/** Sets the status and headers of a problem, and returns its document. */
 export function setProblem (
   reply: FastifyReply,
   { status, code, detail, errors, members }: Problem
@@ -71,7 +68,7 @@ export function setProblem (
   return problemDocument({ status, code, detail, ...(errors && { errors }), ...members })
 }
 
-/** Answers what is not even an HTTP request, and ends the connection. */
+/** Answers bytes that are not an HTTP request, and closes the connection. */
 export function handleClientError (error: ConnectionError, socket: Socket): void {
   if (error.code !== 'ECONNRESET' && socket.writable) {
     const status = CONNECTION_STATUS[error.code] ?? 400
@@ -79,7 +76,7 @@ export function handleClientError (error: ConnectionError, socket: Socket): void
       problemDocument({
         status,
         code: FRAMEWORK_CODES[status] ?? 'invalid_input',
-        detail: 'This is not an HTTP request that can be read.'
+        detail: 'The bytes received are not a valid HTTP request.'
       })
     )
     socket.write(
@@ -100,7 +97,7 @@ function problemDocument ({ status, detail, ...rest }: Problem) {
   }
 }
 
-/** Answers an error: the caller is told what it can act on, the log the rest. */
+/** Answers an error. The caller gets what it can act on; the rest goes to the log. */
 export function handleError (
   error: FastifyError | ServiceError,
   request: FastifyRequest,
@@ -124,7 +121,7 @@ export function handleError (
     return sendProblem(reply, {
       status: 500,
       code: 'internal_error',
-      detail: 'Something went wrong on our side.'
+      detail: 'The service failed to handle this request.'
     })
   }
   return sendProblem(reply, { status, code, detail: error.message })
@@ -155,7 +152,7 @@ export default fp(
       sendProblem(reply, {
         status: 404,
         code: 'not_found',
-        detail: 'There is nothing here; GET /openapi.json says what there is.'
+        detail: 'There is no such path. GET /openapi.json lists all paths.'
       })
     )
   },

@@ -1,4 +1,4 @@
-/** The client of etcd, where one is configured: `app.etcd`. */
+/** The etcd client, as `app.etcd`. */
 import fp from 'fastify-plugin'
 import type { TlsFiles } from '../config.ts'
 import { commaList } from '../services/util/comma-list.ts'
@@ -6,7 +6,7 @@ import { EtcdClient } from '../services/etcd/etcd-client.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Null where no etcd is configured. */
+    /** Null if etcd is not configured. */
     etcd: EtcdClient | null
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A request names one host (RFC 9112, 3.2): a proxy in front and this service must not disagree on
- * whom it is for.
+ * Refuses a request without exactly one Host header (RFC 9112, 3.2): a proxy in front and this
+ * service must not disagree about the host.
  */
 import fp from 'fastify-plugin'
 import { ServiceError } from '../services/errors.ts'
@@ -15,10 +15,7 @@ export default fp(
       done(
         isOne
           ? undefined
-          : new ServiceError(
-            'invalid_input',
-            'One Host header is needed, not none and not several.'
-          )
+          : new ServiceError('invalid_input', 'A request must have exactly one Host header.')
       )
     })
   },

@@ -1,6 +1,6 @@
 /**
- * Bodies are JSON and nothing else; an empty one is none; one that reaches for a prototype or is
- * ambiguous is refused.
+ * Parses JSON bodies, and refuses every other type. An empty body counts as no body. A body that
+ * sets a prototype or repeats a member name is refused.
  */
 import fp from 'fastify-plugin'
 import { ServiceError } from '../services/errors.ts'

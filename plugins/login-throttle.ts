@@ -1,14 +1,13 @@
 /**
- * Slows down guessing of passwords: by address, and by account whatever the address.
- * `app.throttleLogin` is a preHandler.
+ * Slows down password guessing, per address and per account. `app.throttleLogin` is a preHandler.
  */
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ServiceError } from '../services/errors.ts'
 import { secondsOver } from './request-limits.ts'
 
-/** How many tries each address, and each account, has in a window. */
-const TRIES = { address: 10, account: 5 }
+/** How many attempts each address and each account has in a window. */
+const ATTEMPTS = { address: 10, account: 5 }
 const WINDOW_MS = 60_000
 
 declare module 'fastify' {
@@ -20,10 +19,10 @@ declare module 'fastify' {
 export default fp(
   async (app) => {
     const limits = [
-      // An IPv6 address counts with its network of 64 bits: one customer has them all.
-      app.createRateLimit({ max: TRIES.address, timeWindow: WINDOW_MS }),
+      // IPv6 addresses are counted per /64 network, since one customer has all of it.
+      app.createRateLimit({ max: ATTEMPTS.address, timeWindow: WINDOW_MS }),
       app.createRateLimit({
-        max: TRIES.account,
+        max: ATTEMPTS.account,
         timeWindow: WINDOW_MS,
         keyGenerator: (request) => (request.body as { username: string }).username
       })
@@ -34,7 +33,7 @@ export default fp(
         if (retryAfterSeconds !== undefined) {
           throw new ServiceError(
             'too_many_requests',
-            'Too many tries to log in; try again later.',
+            'Too many attempts to log in; try again later.',
             { retryAfterSeconds }
           )
         }

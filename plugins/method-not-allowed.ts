@@ -1,20 +1,18 @@
-/**
- * 405 for a path that exists with a method that it does not have, with `Allow` (RFC 9110, 15.5.6).
- */
+/** Answers 405 with `Allow` when a path exists and its method does not (RFC 9110, 15.5.6). */
 import fp from 'fastify-plugin'
 import { sendProblem } from './errors.ts'
 
 export interface MethodNotAllowedOptions {
-  /** The methods of each route pattern, as they were registered. */
+  /** The registered methods of each route pattern. */
   routes: ReadonlyMap<string, ReadonlySet<string>>
 }
 
-/** Registered after every route: fills in the methods that a path lacks. */
+/** Registered after all routes: adds a route for each method that a path does not have. */
 export default fp<MethodNotAllowedOptions>(
   async (app, { routes }) => {
     const registered = [...routes].map(([url, methods]) => ({ url, methods: new Set(methods) }))
     for (const { url } of registered) {
-      // A path may match several patterns: `limits/bulk` is also the limit of a user named bulk.
+      // One path may match several patterns: `limits/bulk` is also the limit of a user named bulk.
       const methods = new Set(
         registered.filter((other) => covers(other.url, url)).flatMap((other) => [...other.methods])
       )
@@ -28,7 +26,7 @@ export default fp<MethodNotAllowedOptions>(
           sendProblem(reply.header('allow', allow), {
             status: 405,
             code: 'method_not_allowed',
-            detail: `This path has no ${request.method}, but ${allow}.`
+            detail: `This path allows ${allow}, and not ${request.method}.`
           })
       })
     }
@@ -36,7 +34,7 @@ export default fp<MethodNotAllowedOptions>(
   { name: 'method-not-allowed', dependencies: ['errors'] }
 )
 
-/** Whether every path of `url` is also one of `pattern`. */
+/** Whether every path that matches `url` matches `pattern`, too. */
 function covers (pattern: string, url: string): boolean {
   const [parts, others] = [pattern.split('/'), url.split('/')]
   return (

@@ -1,11 +1,11 @@
 /**
- * With BIND_NODES a token with a `node` claim changes sessions of that switch node only. Other
- * tokens cost nothing here.
+ * With BIND_NODES, a token with a `node` claim may change only the sessions of that switch node.
+ * Other tokens are not checked.
  */
 import fp from 'fastify-plugin'
 import { boundTo, requireOwnSessions } from '../services/auth/node-binding.ts'
 
-/** What a request that changes sessions names: nodes and sessions, in its path or its body. */
+/** The nodes and sessions that a request names in its path or its body. */
 interface Named {
   node?: string
   session_id?: string
@@ -24,7 +24,9 @@ export default fp(
         node === '' ||
         access.changes === 'any' ||
         named.some((part) => part.node !== undefined && part.node !== node)
-      ) { throw boundTo(node) }
+      ) {
+        throw boundTo(node)
+      }
       const ids = named.flatMap(({ session_id: id, sessions = [] }) => [
         id,
         ...sessions.map((session) => session.session_id)

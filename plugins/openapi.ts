@@ -1,16 +1,17 @@
-/** The API's own description: OpenAPI 3.1 at /openapi.json, pages at /docs that need no network. */
+/** The API description: OpenAPI 3.1 at /openapi.json, and offline pages at /docs. */
 import { fastifySwagger } from '@fastify/swagger'
 import { fastifySwaggerUi } from '@fastify/swagger-ui'
 import fp from 'fastify-plugin'
 import { completeDocument, type ApiDocument } from './http/openapi-document.ts'
 
 /**
- * The content policy of the pages: all that they need comes from here. Swagger UI sets styles from
- * its scripts.
+ * The content security policy of the pages. They load everything from this service. Swagger UI
+ * needs inline styles.
  */
 const CONTENT_POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
-  "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
+  "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; " +
+  "frame-ancestors 'none'"
 
 export default fp<{ version: string }>(
   async (app, { version }) => {
@@ -20,19 +21,19 @@ export default fp<{ version: string }>(
         info: {
           title: 'Voice Ferry session limits',
           version,
-          description: 'How many sessions each user may have up at once, and who gets one.',
+          description: 'Limits how many sessions each user may have at the same time.',
           license: { name: 'MIT', identifier: 'MIT' }
         },
         servers: [{ url: '/' }],
         tags: [
           {
             name: 'limits',
-            description: 'Limits of users, and the policy for those without their own'
+            description: 'Limits of users, and the policy for users without their own'
           },
-          { name: 'counts', description: 'How many sessions are up' },
-          { name: 'admission', description: 'Slots taken, renewed and given back' },
-          { name: 'nodes', description: 'What switch nodes report' },
-          { name: 'sessions', description: 'Which sessions are up' },
+          { name: 'counts', description: 'The number of sessions that are up' },
+          { name: 'admission', description: 'Acquire, renew and release sessions' },
+          { name: 'nodes', description: 'Reports of switch nodes' },
+          { name: 'sessions', description: 'The sessions that are up' },
           { name: 'auth', description: 'Tokens' },
           { name: 'health', description: 'Probes' }
         ],

@@ -1,7 +1,7 @@
 /**
- * How many requests are taken. Each counts once: one that is let in for its caller, on all replicas
- * together; any other, also one that needs no token, for the address that it came from, on this
- * replica. Probes count for nobody.
+ * The rate limit. Each request counts once: an authorised request against its caller, on all
+ * replicas together; any other request, including one that needs no token, against its address, on
+ * this replica. Probes are not counted.
  */
 import { fastifyRateLimit } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -12,12 +12,12 @@ import { setProblem } from './errors.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Whether this request has been counted, or is not to be. */
+    /** Whether this request has been counted, or need not be. */
     counted: boolean
   }
 }
 
-/** What the library says of a request. */
+/** The library's verdict on a request. */
 type Verdict = Awaited<ReturnType<ReturnType<FastifyInstance['createRateLimit']>>>
 
 const tooMany = {
@@ -28,7 +28,7 @@ const tooMany = {
 
 export default fp(
   async (app) => {
-    // Counts in memory, for the last 5,000 callers and addresses at the most.
+    // The library counts in memory, for the last 5,000 callers and addresses.
     await app.register(fastifyRateLimit, { global: false })
     const {
       RATE_LIMIT_MAX: max,
@@ -44,17 +44,21 @@ export default fp(
 
     app.addHook('onRequest', async (request) => {
       if (request.routeOptions.config.rateLimit === false) request.counted = true
-      else if (request.caller === null) { await count(request, async () => secondsOver(await byAddress(request))) }
+      else if (request.caller === null) {
+        await count(request, async () => secondsOver(await byAddress(request)))
+      }
     })
 
-    // After validation: what is refused asks nothing of Redis.
+    // Runs after validation, so that a refused request sends no command to Redis.
     app.addHook('preHandler', async (request) => {
       const exempted = request.caller?.roles.some((role) => exempt.has(role)) ?? false
       if (exempted) request.counted = true
-      else if (!request.counted) { await count(request, async () => await secondsOverForCaller(request)) }
+      else if (!request.counted) {
+        await count(request, async () => await secondsOverForCaller(request))
+      }
     })
 
-    // What was refused before it was counted: too much of that is refused for being too much.
+    // Requests that were refused before they were counted: too many of them get 429 instead.
     app.addHook('onSend', async (request, reply, payload) => {
       if (request.counted || reply.statusCode < 400) return payload
       request.counted = true
@@ -68,7 +72,7 @@ export default fp(
       )
     })
 
-    /** By what all replicas have counted, or this one alone while Redis is away. */
+    /** Uses the count of all replicas or, while Redis is away, that of this one. */
     async function secondsOverForCaller (request: FastifyRequest): Promise<number | undefined> {
       const shared = await app.requestCount?.add(callerKey(request), timeWindow)
       if (shared === undefined) return secondsOver(await byCaller(request))
@@ -78,10 +82,7 @@ export default fp(
   { name: 'request-limits', dependencies: ['config', 'errors', 'auth'] }
 )
 
-/**
- * After how many seconds a limit that is exceeded lets the next one through; undefined where it is
- * not exceeded.
- */
+/** How many seconds to wait when the limit is exceeded; undefined when it is not. */
 export function secondsOver (verdict: Verdict): number | undefined {
   return !verdict.isAllowed && verdict.isExceeded ? verdict.ttlInSeconds : undefined
 }

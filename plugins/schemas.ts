@@ -1,32 +1,34 @@
 /**
- * Registers the named schemas, and compiles them: bodies strictly, parameters and queries with
- * coercion.
+ * Registers the named schemas, and compiles them: strictly for bodies, with coercion for parameters
+ * and queries.
  */
 import { AjvCompiler } from '@fastify/ajv-compiler'
 import { Type } from '@sinclair/typebox'
 import type { FastifySchema, FastifySchemaCompiler, FastifyServerOptions } from 'fastify'
 import type { FastifyRouteSchemaDef } from 'fastify/types/schema.js'
 import fp from 'fastify-plugin'
+import * as admission from '../schemas/admission.ts'
 import * as auth from '../schemas/auth.ts'
 import * as counts from '../schemas/counts.ts'
 import * as health from '../schemas/health.ts'
 import * as limits from '../schemas/limits.ts'
+import * as nodes from '../schemas/nodes.ts'
 import * as policy from '../schemas/policy.ts'
 import * as problem from '../schemas/problem.ts'
 import * as sessions from '../schemas/sessions.ts'
 
-/** Every schema that has a name of its own. */
-const named = [auth, counts, health, limits, policy, problem, sessions]
+/** Every schema that has an `$id`. */
+const named = [admission, auth, counts, health, limits, nodes, policy, problem, sessions]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(
     (value): value is { $id: string } =>
       typeof value === 'object' && value !== null && '$id' in value
   )
 
-/** OpenAPI's own keywords, which mean nothing to a validator. */
+/** Keywords of OpenAPI that the validator has to ignore. */
 const keywords = ['example']
 
-/** Nothing in a body is coerced or dropped: what is not understood is refused. */
+/** Nothing in a body is coerced or dropped: unknown members are refused. */
 const bodyOptions = {
   coerceTypes: false,
   removeAdditional: false,
@@ -35,12 +37,11 @@ const bodyOptions = {
   keywords,
   allowUnionTypes: true
 }
-/** Parameters and queries are all text on the wire. */
+/** Parameters and queries are text on the wire, so numbers and booleans are coerced. */
 const textOptions = { ...bodyOptions, coerceTypes: true }
 
 /**
- * The compilers for buildApp. Their types are of Ajv, not of Fastify: the two do not agree on what
- * a schema is.
+ * The compilers for buildApp. The cast is needed because Ajv and Fastify type schemas differently.
  */
 export const schemaController = { compilersFactory: { buildValidator } } as unknown as NonNullable<
   FastifyServerOptions['schemaController']
@@ -56,14 +57,14 @@ function buildValidator (externalSchemas: Parameters<ReturnType<typeof AjvCompil
     route.httpPart === 'body' ? forBodies(route) : forText(route)
 }
 
-/** The query of a route that declares none: nothing is dropped silently, in a query neither. */
+/** The query schema of a route that declares none: unknown parameters are refused. */
 const noQuery = Type.Object({}, { additionalProperties: false })
 
 export default fp(
   async (app) => {
     for (const schema of named) app.addSchema(schema)
     app.addHook('onRoute', ({ schema }) => {
-      // Probes may carry what they like, and a path without this method says so first.
+      // Public probes accept any query, and a 405 comes before the check of the query.
       if (schema !== undefined && schema.hide !== true && schema.security === undefined) {
         schema.querystring ??= noQuery
       }

@@ -1,14 +1,8 @@
-/**
- * What every answer says: which request it belongs to, and that a browser is to do nothing with it
- * but read it.
- */
+/** Sets security headers and the request id on every answer. */
 import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 
-/**
- * For an API (OWASP REST Security Cheat Sheet): nothing is guessed, framed, kept or told to the
- * next page.
- */
+/** The headers that the OWASP REST Security Cheat Sheet recommends for an API. */
 const HEADERS = {
   'x-content-type-options': 'nosniff',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
@@ -16,7 +10,7 @@ const HEADERS = {
   'cache-control': 'no-store'
 }
 
-/** Sets what every answer says. */
+/** Sets these headers, and the request id. */
 export function setSecurityHeaders (reply: FastifyReply): FastifyReply {
   return reply.headers(HEADERS).header('x-request-id', reply.request.id)
 }
@@ -25,8 +19,8 @@ export default fp(
   async (app) => {
     app.addHook('onRequest', (request, reply, done) => {
       setSecurityHeaders(reply)
-      // Not for what came in the clear (RFC 6797, 7.2): behind a proxy that ends TLS it has to be a
-      // trusted one to be believed.
+      // Only over TLS (RFC 6797, 7.2). The protocol comes from X-Forwarded-Proto only if the proxy
+      // is a trusted one.
       if (request.protocol === 'https') {
         reply.header('strict-transport-security', 'max-age=31536000')
       }

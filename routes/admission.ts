@@ -1,25 +1,24 @@
-/** Admission: one call takes a slot, one renews it, one gives it back. */
+/** Admission: acquire, renew and release sessions. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import { ref } from '../schemas/components.ts'
-import { SessionIdSchema, UsernameSchema } from '../schemas/names.ts'
-import { problems } from '../schemas/problem.ts'
 import {
   AdmissionRequestSchema,
   AdmissionSchema,
   BatchRenewalRequestSchema,
   BatchRenewalSchema,
-  DEFAULT_TTL_SECONDS,
-  ReasonSchema,
   ReleasedSchema,
   RenewalRequestSchema,
   RenewalSchema
-} from '../schemas/sessions.ts'
+} from '../schemas/admission.ts'
+import { ref } from '../schemas/components.ts'
+import { SessionIdSchema, UsernameSchema } from '../schemas/names.ts'
+import { problems } from '../schemas/problem.ts'
+import { DEFAULT_TTL_SECONDS, ReasonSchema } from '../schemas/sessions.ts'
 import { ServiceError } from '../services/errors.ts'
 
 const tags = ['admission']
 const params = Type.Object({ session_id: SessionIdSchema })
-/** 5,000 pairs of the longest names fit. */
+/** Room for 5,000 pairs of the longest names. */
 const BATCH_BODY_BYTES = 4 * 1024 * 1024
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
@@ -29,7 +28,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'acquireSession',
         tags,
-        summary: 'Takes a slot for a session, or refreshes the one it holds',
+        summary: 'Acquire a slot for a session, or refresh the slot that it holds',
         body: ref(AdmissionRequestSchema),
         response: {
           200: ref(AdmissionSchema),
@@ -62,7 +61,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'renewSession',
         tags,
-        summary: 'Renews a lease; an unknown session is registered again, for the call is up',
+        summary: 'Renew a lease. An unknown session is registered again, because its call is up',
         params,
         body: ref(RenewalRequestSchema),
         response: {
@@ -85,7 +84,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'renewSessions',
         tags,
-        summary: 'Renews many leases; one result per item, in order',
+        summary: 'Renew many leases, with one result per item',
         body: ref(BatchRenewalRequestSchema),
         response: { 200: ref(BatchRenewalSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
       }
@@ -103,7 +102,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'releaseSession',
         tags,
-        summary: 'Gives a slot back',
+        summary: 'Release a session',
         params,
         querystring: Type.Object(
           { username: Type.Optional(UsernameSchema) },
@@ -124,7 +123,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         reason
       )
       if (outcome === 'conflict') {
-        throw new ServiceError('session_id_conflict', 'Another user holds this session id.')
+        throw new ServiceError('session_id_conflict', 'This session id belongs to another user.')
       }
       return { success: true, session_id: sessionId, released: outcome === 'released', degraded }
     }

@@ -1,4 +1,4 @@
-/** Logging in with a name and a password, where the settings name an administrator. */
+/** The login by name and password. It exists only if ADMIN_USERNAME is set. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { LoggedInSchema, LoginSchema } from '../schemas/auth.ts'
 import { ref } from '../schemas/components.ts'
@@ -22,13 +22,13 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'login',
         tags: ['auth'],
         security: [],
-        summary: 'A token for a name and a password',
+        summary: 'Log in with a name and a password to get a token',
         body: ref(LoginSchema),
         response: { 200: ref(LoggedInSchema), ...problems(400, 401, 413, 415, 429) }
       }
     },
     async ({ body: { username, password } }) => {
-      // The password is hashed for an unknown name too, so that the time it takes tells nothing.
+      // An unknown name takes as long as a wrong password, so the time reveals nothing.
       const matches = await verifyPassword(password, passwordHash)
       if (!matches || username !== admin) {
         throw new ServiceError('invalid_credentials', 'The name or the password is wrong.')

@@ -1,4 +1,4 @@
-/** How many sessions are up. */
+/** Counts: how many sessions are up. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { ref } from '../schemas/components.ts'
@@ -10,7 +10,7 @@ import { sendJsonStream } from './json-stream.ts'
 import { namedValues } from './named-values.ts'
 
 const tags = ['counts']
-/** How much of the time a sweep that somebody waits for may take. */
+/** The share of its time that a requested sweep may keep Redis busy, between 0 and 1. */
 const SWEEP_SHARE = 0.5
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
@@ -20,9 +20,10 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'listCounts',
         tags,
-        summary: 'All counts, or a page of them',
+        summary: 'List the counts of all users, or one page of them',
         description:
-          'Without cursor and count the whole list is streamed; should the store fail under way, the connection is cut.',
+          'Without cursor and count, the whole list is streamed. If Redis fails on the way, ' +
+          'the connection is cut.',
         querystring: PageQuerySchema,
         response: { 200: ref(CountListSchema), ...problems(400, 401, 403, 429, 503) }
       }
@@ -53,7 +54,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'getCount',
         tags,
-        summary: 'How many sessions a user has up, and how many more it may have',
+        summary: 'Count the sessions of a user, and how many more the user may have',
         params: Type.Object({ username: UsernameSchema }),
         response: { 200: ref(CountSchema), ...problems(400, 401, 403, 429, 503) }
       }
@@ -67,7 +68,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'sweepGhosts',
         tags,
-        summary: "Sweeps ghosts now: sessions that a user's set still names and that are gone",
+        summary: 'Sweep ghosts now: external sessions whose record is gone',
         response: { 200: ref(SweepResultSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
       }
     },

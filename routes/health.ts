@@ -1,18 +1,18 @@
-/** Probes: is the process alive, has it started, is it ready. None of them reaches a dependency. */
+/** Health probes. None of them asks a dependency: the answers come from the last check. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ref } from '../schemas/components.ts'
 import { HealthSchema, LivenessSchema } from '../schemas/health.ts'
 
 const tags = ['health']
 const security: [] = []
-/** A probe that is refused for being one too many would end the service. */
+/** A probe that the rate limit refused would get the service restarted. */
 const config = { rateLimit: false } as const
-const health = ref(HealthSchema)
+const healthSchema = ref(HealthSchema)
 const down = {
-  description: 'A dependency that the service needs is lost',
+  description: 'A required dependency is down',
   content: {
     'application/json': {
-      schema: health,
+      schema: healthSchema,
       example: {
         status: 'down',
         components: {
@@ -27,7 +27,7 @@ const down = {
 }
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
-  const looked = () => ({
+  const currentHealth = () => ({
     ...app.health.health,
     policy: app.policy.status,
     sessions: app.sessionStore.learning ? ('learning' as const) : ('known' as const)
@@ -47,13 +47,13 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
           operationId,
           tags,
           security,
-          summary: 'Whether the service can do its work now',
-          response: { 200: health, 503: down }
+          summary: 'Check whether the service can handle requests',
+          response: { 200: healthSchema, 503: down }
         }
       },
       async (_request, reply) => {
-        const seen = looked()
-        return reply.code(seen.status === 'down' ? 503 : 200).send(seen)
+        const health = currentHealth()
+        return reply.code(health.status === 'down' ? 503 : 200).send(health)
       }
     )
   }
@@ -66,7 +66,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'getLiveness',
         tags,
         security,
-        summary: 'Whether the process answers at all',
+        summary: 'Check whether the process responds',
         response: { 200: ref(LivenessSchema) }
       }
     },
@@ -81,11 +81,11 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'getStartup',
         tags,
         security,
-        summary: 'Whether the service has started; it starts without its dependencies',
-        response: { 200: health }
+        summary: 'Check whether the service has started, which does not need its dependencies',
+        response: { 200: healthSchema }
       }
     },
-    async () => looked()
+    async () => currentHealth()
   )
 }
 

@@ -1,23 +1,22 @@
-/**
- * Answers with a JSON object that has one long member, written as it is read, in bounded memory.
- */
+/** Streams a JSON object with one long member in bounded memory. */
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 
+/** The long member, and what follows it. */
 export interface LongMember {
-  /** The name of the long member, an object itself. */
+  /** The name of the member, whose value is an object. */
   name: string
   /** Its entries, in batches. */
   batches: AsyncIterable<Array<[string, number]>>
-  /** Entries that come before those. */
+  /** Entries that come before the batches. */
   first?: Record<string, number>
-  /** What the object has after the long member, given the sum of its values. */
+  /** The members that follow, given the sum of all values. */
   tail?: (sum: number) => Record<string, unknown>
 }
 
 /**
  * Sends `{...head, [name]: {...}, ...tail}`. The first batch is read before the status is sent, so
- * that a lost store is a 503.
+ * that Redis being down is answered with 503.
  */
 export async function sendJsonStream (
   reply: FastifyReply,
@@ -36,7 +35,7 @@ async function * prepend (beginning: string, rest: AsyncIterable<string>): Async
   yield * rest
 }
 
-/** The text in pieces; the first one holds the head and what the first batch brought. */
+/** The text in pieces. The first piece has the head and the first batch. */
 async function * jsonText (
   head: Record<string, unknown>,
   { name, batches, first = {}, tail }: LongMember

@@ -1,4 +1,4 @@
-/** Users' limits: create, read, update, delete, one by one, in pages or in bulk. */
+/** The limits of users, one by one, in pages or in bulk. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { ref } from '../schemas/components.ts'
@@ -19,7 +19,7 @@ import { namedValues } from './named-values.ts'
 
 const tags = ['limits']
 const params = Type.Object({ username: UsernameSchema })
-/** 10,000 entries of the longest name fit. */
+/** Room for 10,000 entries with the longest names. */
 const BULK_BODY_BYTES = 2 * 1024 * 1024
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
@@ -29,16 +29,17 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'listLimits',
         tags,
-        summary: 'The policy and all own limits, or a page of them',
+        summary: 'List the policy and the own limits of all users, or one page of them',
         description:
-          'Without cursor and count the whole list is streamed; should the store fail under way, the connection is cut.',
+          'Without cursor and count, the whole list is streamed. If Redis fails on the way, ' +
+          'the connection is cut.',
         querystring: Type.Object(
           {
             ...PageQuerySchema.properties,
             prefix: Type.Optional(
               Type.String({
                 pattern: '^[A-Za-z0-9._~+@-]{0,128}$',
-                description: 'Only users whose name begins so.'
+                description: 'List only users whose name begins with this.'
               })
             )
           },
@@ -75,7 +76,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'getLimit',
         tags,
-        summary: 'The limit in force for a user',
+        summary: 'Get the limit in force for a user',
         params,
         response: { 200: ref(LimitSchema), ...problems(400, 401, 403, 429, 503) }
       }
@@ -89,7 +90,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'setLimit',
         tags,
-        summary: "Sets a user's own limit",
+        summary: "Set a user's own limit",
         params,
         body: ref(LimitChangeSchema),
         response: { 200: ref(LimitSetSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
@@ -112,7 +113,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'removeLimit',
         tags,
-        summary: "Removes a user's own limit",
+        summary: "Remove a user's own limit",
         params,
         response: { 200: ref(LimitRemovedSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
       }
@@ -135,7 +136,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'setLimits',
         tags,
-        summary: 'Sets and removes many own limits, all or nothing',
+        summary: 'Set and remove the own limits of many users, all or nothing',
         body: ref(BulkLimitsSchema),
         response: { 200: ref(BulkResultSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
       }

@@ -1,6 +1,6 @@
-/** Entries as a JSON object whose members may have any name, `__proto__` too. */
+/** Makes objects from entries whose names may be anything, including `__proto__`. */
 
-/** An object without a prototype, so that no name means anything but itself. */
+/** The entries as an object without a prototype, so that no name has a special meaning. */
 export function namedValues (entries: Array<[string, number]>): Record<string, number> {
   const values: Record<string, number> = Object.create(null)
   for (const [name, value] of entries) values[name] = value

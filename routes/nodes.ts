@@ -1,19 +1,15 @@
-/** Switch nodes: each reports all its calls, and is believed. */
+/** Switch nodes: each reports all its calls. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { ref } from '../schemas/components.ts'
 import { NodeNameSchema } from '../schemas/names.ts'
 import { MAX_PAGE, PageQuerySchema } from '../schemas/paging.ts'
+import { NodeListSchema, NodeReportResultSchema, NodeReportSchema } from '../schemas/nodes.ts'
 import { problems } from '../schemas/problem.ts'
-import {
-  DEFAULT_TTL_SECONDS,
-  NodeListSchema,
-  NodeReportResultSchema,
-  NodeReportSchema
-} from '../schemas/sessions.ts'
+import { DEFAULT_TTL_SECONDS } from '../schemas/sessions.ts'
 
 const tags = ['nodes']
-/** 20,000 calls of usual length fit. */
+/** Room for 20,000 calls with details of usual length. */
 const REPORT_BODY_BYTES = 16 * 1024 * 1024
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
@@ -24,10 +20,10 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'reportNode',
         tags,
-        summary: 'The full list of calls up on a switch node',
+        summary: 'Report the full list of calls that are up on a switch node',
         description:
-          'Renews what is known, registers what is missing, releases what this node no longer has. ' +
-          'An epoch that goes backwards is 409 stale_epoch.',
+          'Renews known sessions, registers missing ones, and releases the sessions of this node ' +
+          'that are not in the list. A lower epoch than before is refused with 409 stale_epoch.',
         params: Type.Object({ node: NodeNameSchema }),
         body: ref(NodeReportSchema),
         response: {
@@ -46,7 +42,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'listNodes',
         tags,
-        summary: 'The switch nodes that have reported',
+        summary: 'List the switch nodes that have reported',
         querystring: PageQuerySchema,
         response: { 200: ref(NodeListSchema), ...problems(400, 401, 403, 429, 503) }
       }

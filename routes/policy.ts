@@ -1,7 +1,4 @@
-/**
- * The policy, changed here and in force on every replica within a second. It is read with the
- * limits.
- */
+/** Changes the policy. Every replica applies it within a second. It is read with the limits. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ref } from '../schemas/components.ts'
 import { PolicyChangeSchema, PolicyUpdatedSchema } from '../schemas/policy.ts'
@@ -14,7 +11,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'updatePolicy',
         tags: ['limits'],
-        summary: 'Changes the policy',
+        summary: 'Change the policy',
         body: ref(PolicyChangeSchema),
         response: { 200: ref(PolicyUpdatedSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
       }

@@ -1,6 +1,4 @@
-/**
- * Which sessions are up: one, those of a user or a node, or all; and the end of all of a user's.
- */
+/** The sessions that are up: one, those of a user or node, or all. Terminates those of a user. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { ref } from '../schemas/components.ts'
@@ -27,7 +25,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'listSessions',
         tags,
-        summary: 'The sessions that are up',
+        summary: 'List the sessions that are up',
         querystring: Type.Object(
           {
             username: Type.Optional(UsernameSchema),
@@ -54,14 +52,14 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'getSession',
         tags,
-        summary: 'One session',
+        summary: 'Get one session',
         params: Type.Object({ session_id: SessionIdSchema }),
         response: { 200: ref(SessionSchema), ...problems(400, 401, 403, 404, 429, 503) }
       }
     },
     async ({ params: { session_id: sessionId } }) => {
       const session = await app.sessionStore.getSession(sessionId)
-      if (session === null) throw new ServiceError('not_found', 'No such session is up.')
+      if (session === null) throw new ServiceError('not_found', 'There is no such session.')
       return session
     }
   )
@@ -72,7 +70,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'listUsers',
         tags,
-        summary: 'Users by the number of their sessions',
+        summary: 'List users by the number of their sessions',
         querystring: Type.Object(
           {
             page: Type.Integer({ minimum: 1, default: 1, maximum: MAX_USERS_DEPTH }),
@@ -88,7 +86,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       if (page * limit > MAX_USERS_DEPTH) {
         throw new ServiceError(
           'invalid_input',
-          `page times limit can be ${MAX_USERS_DEPTH} at the most.`
+          `page times limit must not exceed ${MAX_USERS_DEPTH}.`
         )
       }
       return {
@@ -105,7 +103,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'getUserSessions',
         tags,
-        summary: "A user's limit, count and sessions",
+        summary: "Get a user's limit, count and sessions",
         params: Type.Object({ username: UsernameSchema }),
         querystring: PageQuerySchema,
         response: { 200: ref(UserSessionsSchema), ...problems(400, 401, 403, 429, 503) }
@@ -129,7 +127,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'terminateUserSessions',
         tags,
-        summary: 'Ends all sessions of a user',
+        summary: 'Terminate all sessions of a user',
         params: Type.Object({ username: UsernameSchema }),
         body: ref(ReasonSchema),
         response: { 200: ref(TerminatedSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }

@@ -1,4 +1,4 @@
-/** Limits that end by themselves. */
+/** Temporary limits, which expire by themselves. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { ref } from '../schemas/components.ts'
@@ -22,7 +22,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'setTemporaryLimit',
         tags,
-        summary: 'Sets a limit that outranks the own one until it expires',
+        summary: 'Set a temporary limit, which overrides the own limit until it expires',
         params,
         body: ref(TemporaryLimitChangeSchema),
         response: {
@@ -43,7 +43,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'removeTemporaryLimit',
         tags,
-        summary: 'Ends a temporary limit before its time',
+        summary: 'Remove a temporary limit before it expires',
         params,
         response: {
           200: ref(TemporaryLimitRemovedSchema),

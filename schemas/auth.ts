@@ -1,4 +1,4 @@
-/** Logging in with a name and a password, where that is switched on. */
+/** The login on the wire: a name and a password for a token. */
 import { Type } from '@sinclair/typebox'
 
 export const LoginSchema = Type.Object(
@@ -24,7 +24,10 @@ export const LoggedInSchema = Type.Object(
       username: Type.String({ examples: ['admin'] }),
       role: Type.String({ examples: ['admin'] })
     }),
-    expiresIn: Type.Integer({ description: 'Seconds until the token expires.', examples: [3600] })
+    expiresIn: Type.Integer({
+      description: 'How many seconds the token is valid.',
+      examples: [3600]
+    })
   },
   { $id: 'LoggedIn' }
 )

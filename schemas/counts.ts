@@ -1,4 +1,4 @@
-/** How many sessions are up: one user's, a page or all of them. */
+/** Counts on the wire: how many sessions one user has, or a list of users has. */
 import { Type, type Static } from '@sinclair/typebox'
 import { DegradedSchema, StaleSchema } from './names.ts'
 
@@ -8,7 +8,7 @@ export const CountSchema = Type.Object(
     count: Type.Integer({ description: 'Live leases plus external sessions.', examples: [2] }),
     limit: Type.Integer({ examples: [10] }),
     available: Type.Union([Type.Integer(), Type.Null()], {
-      description: 'Null when unlimited; never negative.',
+      description: 'How many more sessions the user may have. Null when unlimited; never negative.',
       examples: [8]
     }),
     leases: Type.Integer({ description: 'Sessions that this service admitted.', examples: [2] }),
@@ -25,10 +25,10 @@ export const CountSchema = Type.Object(
 export const CountListSchema = Type.Object(
   {
     counts: Type.Record(Type.String(), Type.Integer(), {
-      description: 'By username; users with none are left out.',
+      description: 'The count of each user. Users without sessions are left out.',
       examples: [{ alice: 2 }]
     }),
-    total: Type.Integer({ description: 'The sum of what is in this answer.', examples: [2] }),
+    total: Type.Integer({ description: 'The sum of the counts in this answer.', examples: [2] }),
     next_cursor: Type.Optional(Type.Union([Type.String(), Type.Null()]))
   },
   { $id: 'CountList' }
@@ -36,7 +36,7 @@ export const CountListSchema = Type.Object(
 
 export const SweepResultSchema = Type.Object(
   {
-    users: Type.Integer({ description: 'How many users were looked at.', examples: [400] }),
+    users: Type.Integer({ description: 'How many users were checked.', examples: [400] }),
     removed: Type.Integer({ description: 'How many ghosts were removed.', examples: [3] })
   },
   { $id: 'SweepResult' }

@@ -1,4 +1,4 @@
-/** What probes and people are told of the service and of what it depends on. */
+/** Health on the wire: the state of the service and of what it depends on. */
 import { Type, type Static } from '@sinclair/typebox'
 import { stringEnum } from './names.ts'
 
@@ -6,7 +6,7 @@ export const ComponentHealthSchema = Type.Object(
   {
     status: stringEnum(['up', 'down', 'disabled']),
     latency_ms: Type.Union([Type.Number(), Type.Null()], {
-      description: 'Of the last check; null when there is none.',
+      description: 'How long the last check took. Null when there was none.',
       examples: [0.4]
     })
   },
@@ -22,12 +22,14 @@ export const HealthSchema = Type.Object(
     }),
     policy: stringEnum(['current', 'stale', 'invalid'], {
       description:
-        'Whether the policy in force is the stored one, the last one read before its store went away, ' +
-        'or the last one that could be used.'
+        '`current`: the policy in force is the stored one. `stale`: its store is away, and the ' +
+        'last policy read is in force. `invalid`: the stored policy is not valid, and the last ' +
+        'valid one is in force.'
     }),
     sessions: stringEnum(['known', 'learning'], {
       description:
-        'Whether all calls that are up are known, or Redis began anew so short a time ago that some may not have been renewed yet.'
+        '`known`: the counts are complete. `learning`: Redis lost its data a short time ago, and ' +
+        'some calls that are up may not have been renewed yet.'
     })
   },
   { $id: 'Health' }

@@ -1,4 +1,4 @@
-/** Limits on the wire: one user's, a page or all of them, bulk changes and temporary limits. */
+/** Limits on the wire: of one user, lists of them, bulk changes and temporary limits. */
 import { Type, type Static } from '@sinclair/typebox'
 import {
   DegradedSchema,
@@ -14,7 +14,7 @@ import { PolicySchema } from './policy.ts'
 /** The longest temporary limit, in seconds: 30 days. */
 export const MAX_TEMPORARY_LIMIT_SECONDS = 30 * 24 * 3600
 
-/** The most users one bulk request may name. */
+/** The most users that one bulk change may list. */
 export const MAX_BULK_LIMITS = 10_000
 
 export const LimitSchema = Type.Object(
@@ -22,11 +22,13 @@ export const LimitSchema = Type.Object(
     username: Type.String({ examples: ['alice'] }),
     limit: Type.Integer({
       description:
-        'The limit in force; 0, or a negative value that another program stored, means unlimited.',
+        'The limit in force. 0 means unlimited, and so does a negative value, which only another ' +
+        'program can have stored.',
       examples: [25]
     }),
     source: stringEnum(['user', 'temporary', 'default'], {
-      description: 'Where the limit in force comes from.'
+      description:
+        '`user`: the own limit. `temporary`: a temporary limit. `default`: the limit of the policy.'
     }),
     unlimited: Type.Boolean({ examples: [false] }),
     expires_at: Type.Optional(TimestampSchema),
@@ -41,12 +43,12 @@ export const LimitListSchema = Type.Object(
   {
     ...PolicySchema.properties,
     user_limits: Type.Record(Type.String(), Type.Integer(), {
-      description: "Own limits by username; `_default` is the policy's.",
+      description: 'Own limits by username. `_default` is the limit of the policy.',
       examples: [{ _default: 5, alice: 10 }]
     }),
     next_cursor: Type.Optional(
       Type.Union([Type.String(), Type.Null()], {
-        description: 'Present when a page was asked for; null on the last page.'
+        description: 'Present when a page was requested. Null on the last page.'
       })
     )
   },
@@ -73,7 +75,10 @@ export const LimitRemovedSchema = Type.Object(
     success: Type.Boolean({ examples: [true] }),
     username: Type.String({ examples: ['alice'] }),
     message: Type.String({ examples: ['Session limit for user alice removed (will use default)'] }),
-    removed: Type.Boolean({ description: 'False when there was none.', examples: [true] })
+    removed: Type.Boolean({
+      description: 'False when the user had no own limit.',
+      examples: [true]
+    })
   },
   { $id: 'LimitRemoved' }
 )
@@ -82,7 +87,9 @@ export const BulkLimitsSchema = Type.Object(
   {
     limits: Type.Unsafe<Record<string, number | null>>({
       type: 'object',
-      description: `Limits by username, at most ${MAX_BULK_LIMITS}; null removes. Reserved: ${RESERVED_USERNAMES.join(', ')}.`,
+      description:
+        `Limits by username, at most ${MAX_BULK_LIMITS}. Null removes a limit. ` +
+        `Reserved names: ${RESERVED_USERNAMES.join(', ')}.`,
       propertyNames: { pattern: UsernameSchema.pattern },
       maxProperties: MAX_BULK_LIMITS,
       additionalProperties: {
@@ -100,7 +107,8 @@ export const BulkResultSchema = Type.Object(
   {
     set: Type.Integer({ examples: [1] }),
     removed: Type.Integer({
-      description: 'Of the nulls, how many there were to remove.',
+      description:
+        'How many limits were removed. A null for a user without a limit is not counted.',
       examples: [1]
     })
   },
@@ -113,7 +121,7 @@ export const TemporaryLimitChangeSchema = Type.Object(
     duration: Type.Integer({
       minimum: 1,
       maximum: MAX_TEMPORARY_LIMIT_SECONDS,
-      description: 'Seconds, at most 30 days.',
+      description: 'How long the limit lasts, in seconds: at most 30 days.',
       examples: [3600]
     }),
     reason: Type.Optional(Type.String({ maxLength: 256, examples: ['fraud investigation'] }))

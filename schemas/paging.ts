@@ -1,7 +1,7 @@
 /** How lists are paged: an opaque cursor and a count. */
 import { Type } from '@sinclair/typebox'
 
-/** The most entries one page may hold. */
+/** The most entries that one page may have. */
 export const MAX_PAGE = 1000
 
 export const PageQuerySchema = Type.Object(
@@ -10,7 +10,7 @@ export const PageQuerySchema = Type.Object(
       Type.String({
         pattern: '^[A-Za-z0-9_-]*$',
         maxLength: 12_000,
-        description: 'What the page before gave as next_cursor; empty for the first page.'
+        description: 'The next_cursor of the previous page. Empty for the first page.'
       })
     ),
     count: Type.Optional(
@@ -18,20 +18,20 @@ export const PageQuerySchema = Type.Object(
         minimum: 1,
         maximum: MAX_PAGE,
         description:
-          'The most entries wanted; a page may hold fewer, follow next_cursor until it is null.'
+          'The most entries to return. A page may have fewer: follow next_cursor until it is null.'
       })
     )
   },
   { additionalProperties: false }
 )
 
-/** One page of a list; `next_cursor` is null on the last. */
+/** One page of a list. `next_cursor` is null on the last page. */
 export interface Page<T> {
   entries: T[]
   next_cursor: string | null
 }
 
-/** Which part of a list is wanted; an empty cursor begins it. */
+/** Which page of a list is requested. An empty cursor stands for the first. */
 export interface PageRequest {
   cursor: string
   count: number

@@ -1,21 +1,20 @@
-/**
- * The policy: what holds for every user who has no limit of its own, and what happens at the limit.
- */
+/** The policy: the limit of users without their own, and what happens when a user reaches it. */
 import { Type, type Static } from '@sinclair/typebox'
 import { LimitValueSchema, MAX_LIMIT, stringEnum } from './names.ts'
 
-/** What an admission can do when the user is at the limit. */
+/** What can happen when a user who is at the limit asks for another session. */
 export const SESSION_LIMIT_ACTIONS = ['reject', 'terminate_oldest', 'observe'] as const
 
 export const SessionLimitActionSchema = stringEnum(SESSION_LIMIT_ACTIONS, {
   description:
-    'At the limit: refuse the newcomer, end the oldest sessions, or only count and log (a dry run).'
+    'What happens at the limit: `reject` refuses the new session, `terminate_oldest` terminates ' +
+    'the oldest sessions to make room, `observe` admits it and logs a violation (a dry run).'
 })
 
 export const PolicySchema = Type.Object(
   {
     enabled: Type.Boolean({
-      description: 'False refuses nothing and still counts.',
+      description: 'With false, sessions are counted and none is refused.',
       examples: [true]
     }),
     max_sessions_per_user: Type.Integer({ ...LimitValueSchema, examples: [5] }),
@@ -42,7 +41,7 @@ export const PolicyUpdatedSchema = Type.Object(
 export type Policy = Static<typeof PolicySchema>
 export type PolicyChange = Static<typeof PolicyChangeSchema>
 
-/** What each member of a policy may be, for policies that come from elsewhere than the API. */
+/** Checks each member of a policy that did not come through the API: from Redis or etcd. */
 export const POLICY_FIELDS: Record<keyof Policy, (value: unknown) => boolean> = {
   enabled: (value) => typeof value === 'boolean',
   max_sessions_per_user: (value) =>

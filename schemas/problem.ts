@@ -1,7 +1,4 @@
-/**
- * How an error looks on the wire: RFC 9457, with a stable `code` and the places that did not
- * validate.
- */
+/** Errors on the wire: problem documents (RFC 9457) with a stable `code`. */
 import { Type } from '@sinclair/typebox'
 import { ref } from './components.ts'
 
@@ -12,14 +9,14 @@ export const ProblemSchema = Type.Object(
     status: Type.Integer({ examples: [400] }),
     detail: Type.String({ examples: ['body/limit must be integer'] }),
     code: Type.String({
-      description: 'Stable and machine-readable, snake_case.',
+      description: 'A stable code for programs, in snake_case.',
       examples: ['invalid_input']
     }),
     errors: Type.Optional(
       Type.Array(
         Type.Object({
           path: Type.String({
-            description: 'Where in the request, as a JSON pointer behind its part.',
+            description: 'The part of the request, and a JSON pointer to the place in it.',
             examples: ['body/limit']
           }),
           message: Type.String({ examples: ['must be integer'] })
@@ -30,11 +27,11 @@ export const ProblemSchema = Type.Object(
   { $id: 'Problem', additionalProperties: true }
 )
 
-/** Of each status: its title, a code that comes with it, and what it means here. */
+/** The title of each status, one code that comes with it, and what it means here. */
 const meanings = {
   400: ['Bad Request', 'invalid_input', 'Invalid input'],
-  401: ['Unauthorized', 'unauthorized', 'No token, or one that does not verify'],
-  403: ['Forbidden', 'forbidden', 'The token does not carry the permission'],
+  401: ['Unauthorized', 'unauthorized', 'The token is missing or not valid'],
+  403: ['Forbidden', 'forbidden', 'The caller does not have the permission'],
   404: ['Not Found', 'not_found', 'Not found'],
   409: ['Conflict', 'session_limit_reached', 'Conflict'],
   410: ['Gone', 'session_ended', 'The session has ended'],
@@ -44,9 +41,9 @@ const meanings = {
   503: ['Service Unavailable', 'store_unavailable', 'The store cannot be reached']
 } as const
 
-/** When to try again, where the answer says so. */
+/** The header that says when to try again. */
 const retryAfter = {
-  'Retry-After': Type.Integer({ description: 'Seconds after which to try again.' })
+  'Retry-After': Type.Integer({ description: 'How many seconds to wait before trying again.' })
 }
 const headers = {
   401: { 'WWW-Authenticate': Type.String({ description: 'Always `Bearer`.' }) },
@@ -60,7 +57,7 @@ interface ProblemResponse {
   content: { 'application/problem+json': { schema: typeof problem; example: object } }
 }
 
-/** Response declarations for the given error statuses, each a problem document. */
+/** The response declarations of the given error statuses: problem documents. */
 export function problems<S extends keyof typeof meanings> (
   ...statuses: S[]
 ): Record<S, ProblemResponse> {

@@ -1,6 +1,6 @@
 /**
- * Prints the hash of a password for ADMIN_PASSWORD_HASH: `npm run --silent hash-password`, then the
- * password on one line.
+ * Prints the hash of a password for ADMIN_PASSWORD_HASH. Run `npm run --silent hash-password`, then
+ * enter the password on one line.
  */
 import { stdin, stdout } from 'node:process'
 import { createInterface } from 'node:readline/promises'
@@ -16,7 +16,7 @@ const password = await new Promise<string>((resolve) => {
 })
 lines.close()
 if (password.length < SHORTEST) {
-  console.error(`A password has at least ${SHORTEST} characters.`)
+  console.error(`The password must have at least ${SHORTEST} characters.`)
   process.exitCode = 1
 } else {
   console.log(await hashPassword(password))

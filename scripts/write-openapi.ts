@@ -1,9 +1,9 @@
-/** Writes docs/openapi.json: the API's description as a service with every route would give it. */
+/** Writes docs/openapi.json: the API description of a service with all routes. */
 import { buildApp } from '../app.ts'
 import { loadConfig } from '../config.ts'
 import { isProgram, writeOrCheck } from './generated-file.ts'
 
-/** A hash of no password: the login is documented, nobody can use it. */
+/** A hash that no password matches: it is only there so that the login route is documented. */
 const NO_PASSWORD = `$scrypt$ln=17,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
 
 /** The text of docs/openapi.json. */

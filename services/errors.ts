@@ -1,9 +1,9 @@
 /**
- * What a caller is told of when it does not get what it asked for. To the stores a limit that is
- * reached is a result.
+ * Failures that a caller is told about. For the stores, a limit that has been reached is a result
+ * and not a failure.
  */
 
-/** The stable codes of failures; the HTTP layer maps each to one status. */
+/** The stable codes of failures. The HTTP layer maps each code to a status. */
 export type FailureCode =
   | 'invalid_input'
   | 'unauthorized'
@@ -17,12 +17,12 @@ export type FailureCode =
   | 'session_ended'
   | 'stale_epoch'
 
-/** A failure with a stable code and a text that may be shown to the caller. */
+/** A failure with a stable code and a message that is safe to show to the caller. */
 export class ServiceError extends Error {
   readonly code: FailureCode
-  /** Seconds after which a retry makes sense, where that is known. */
+  /** How many seconds to wait before trying again, if that is known. */
   readonly retryAfterSeconds: number | undefined
-  /** Further members of the problem document (RFC 9457, 3.2). */
+  /** Extension members of the problem document (RFC 9457, 3.2). */
   readonly members: Record<string, unknown>
 
   constructor (
@@ -38,12 +38,9 @@ export class ServiceError extends Error {
   }
 }
 
-/**
- * The store did not answer, or said that it cannot serve now. Nothing is known to have been
- * written.
- */
+/** The store did not answer or cannot serve now. Nothing is known to have been written. */
 export function storeUnavailable (cause: unknown): ServiceError {
-  return new ServiceError('store_unavailable', 'The store cannot be reached; try again shortly.', {
+  return new ServiceError('store_unavailable', 'The store is unavailable; try again shortly.', {
     cause,
     retryAfterSeconds: 1
   })

@@ -66,8 +66,8 @@ t.test('a wrong setting is named, with what it takes', async (t) => {
     ],
     [{ REDIS_URL: 'redis://user:hunter2@host:port' }, /^REDIS_URL: must be a URL(?!.*hunter2)/],
     [{ ETCD_ENDPOINTS: 'etcd:2379' }, /^ETCD_ENDPOINTS: must match pattern/],
-    [{ ETCD_USERNAME: 'ferry' }, /^ETCD_PASSWORD: must be set too, as ETCD_USERNAME is/],
-    [{ ADMIN_PASSWORD_HASH: HASH }, /^ADMIN_USERNAME: must be set too, as ADMIN_PASSWORD_HASH is/],
+    [{ ETCD_USERNAME: 'ferry' }, /^ETCD_PASSWORD: must be set because ETCD_USERNAME is set/],
+    [{ ADMIN_PASSWORD_HASH: HASH }, /^ADMIN_USERNAME: must be set because ADMIN_PASSWORD_HASH is set/],
     [
       { ADMIN_USERNAME: 'admin', ADMIN_PASSWORD_HASH: '$scrypt$hunter2' },
       /^ADMIN_PASSWORD_HASH: must be a hash (?!.*hunter2)/
@@ -76,7 +76,7 @@ t.test('a wrong setting is named, with what it takes', async (t) => {
     [{ NODE_ENV: 'production' }, /^JWT_SECRET: must be set in production/],
     [
       { NODE_ENV: 'production', JWT_SECRET: 'changeme'.repeat(4) },
-      /^JWT_SECRET: must not be a default one(?!.*changemechange)/
+      /^JWT_SECRET: must not be a well-known default(?!.*changemechange)/
     ]
   ]
   for (const [env, message] of wrong) {
@@ -147,7 +147,7 @@ t.test('a first start: it listens, and what it prints works as printed', async (
   }
   const service = run(t, { PORT: '0' }, 'REDIS_HOST=\n')
   const shown = await waitFor(
-    () => /Everything else: (\S+)\/docs/.exec(service.output.stdout) && service.output.stdout,
+    () => /All requests: (\S+)\/docs/.exec(service.output.stdout) && service.output.stdout,
     {
       what: 'the welcome',
       deadlineMs: 60_000

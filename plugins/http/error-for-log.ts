@@ -1,9 +1,9 @@
 /**
- * What the log says of an error: a chosen few of its members. Others may hold secrets: a Redis
- * error has the command, `AUTH` too.
+ * Errors for the log: only members that cannot hold a secret. A Redis error, for instance, has its
+ * command, which may be `AUTH`.
  */
 
-/** How deep causes are followed. */
+/** How many levels of causes are logged. */
 const MOST_CAUSES = 5
 
 interface LoggedError {
@@ -13,7 +13,7 @@ interface LoggedError {
   [more: string]: unknown
 }
 
-/** An error as it is logged; a value that is none by its text. */
+/** An error as it is logged. Any other value is logged as text. */
 export function errorForLog (error: unknown, depth = 0): LoggedError {
   if (!(error instanceof Error)) return { type: typeof error, message: String(error), stack: '' }
   const { name: type, message, stack = '', cause } = error

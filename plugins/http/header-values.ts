@@ -1,10 +1,12 @@
 /**
- * Headers as they came: Node keeps the first of several, or joins them, and a proxy in front may do
- * otherwise.
+ * Reads repeated headers. Node keeps only the first of them or joins them, and a proxy in front may
+ * do otherwise.
  */
 
 /**
- * Every value of a header, whatever the case of its name, in a list of names and values by turns.
+ * All values of a header. The case of its name does not matter.
+ * @param rawHeaders - names and values in turn, as Node gives them
+ * @param name - in lower case
  */
 export function headerValues (rawHeaders: string[], name: string): string[] {
   const values: string[] = []

@@ -1,10 +1,10 @@
 /**
- * Completes the API's description: an example for every body, a phrase for every answer, and the
- * answer to anything else.
+ * Completes the API description: adds an example to every body, a phrase to every answer, and a
+ * default answer to every operation.
  */
 import { STATUS_CODES } from 'node:http'
 
-/** A JSON schema, as far as examples are made from it. */
+/** The parts of a JSON schema that examples are made from. */
 export interface ExampleSchema {
   $ref?: string
   type?: string | string[]
@@ -32,13 +32,13 @@ interface Operation {
   responses: Record<string, Answer>
 }
 
-/** An OpenAPI document, as far as it is completed. */
+/** The parts of an OpenAPI document that are completed. */
 export interface ApiDocument {
   components: { schemas: Record<string, ExampleSchema> }
   paths: Record<string, Record<string, Operation>>
 }
 
-/** What a schema without an example of its own stands for. */
+/** The example for each type, when a schema gives none. */
 const PLAIN: Record<string, unknown> = {
   boolean: false,
   integer: 0,
@@ -49,7 +49,7 @@ const PLAIN: Record<string, unknown> = {
   null: null
 }
 
-/** The answer that no operation can rule out: 404, 405, 408, 414, 431 or 500. */
+/** The answer that any operation may give: 404, 405, 408, 414, 431 or 500. */
 const ANYTHING_ELSE: Answer = {
   description: 'Any other problem',
   content: {
@@ -59,17 +59,14 @@ const ANYTHING_ELSE: Answer = {
         type: 'about:blank',
         title: 'Internal Server Error',
         status: 500,
-        detail: 'Something went wrong on our side.',
+        detail: 'The service failed to handle this request.',
         code: 'internal_error'
       }
     }
   }
 }
 
-/**
- * The document with what the framework leaves out filled in; an example that a route gives is left
- * as it is.
- */
+/** Fills in what the framework leaves out of a document. An example that is there stays. */
 export function completeDocument<D extends ApiDocument> (document: D): D {
   const operations = Object.values(document.paths).flatMap((path) => Object.entries(path))
   for (const [method, { parameters = [], requestBody, responses }] of operations) {
@@ -92,10 +89,7 @@ export function completeDocument<D extends ApiDocument> (document: D): D {
   return document
 }
 
-/**
- * A valid value: the schema's own example, or one made of those of its members; optional members
- * are left out.
- */
+/** A valid value: the example of the schema, or one made from its required members. */
 function exampleOf (schema: ExampleSchema, named: Record<string, ExampleSchema>): unknown {
   const { $ref, examples, default: given, enum: values, minimum, anyOf, items, properties } = schema
   if ($ref !== undefined) {

@@ -1,11 +1,11 @@
-/** The one table of what each route needs. A route that is not in it cannot be registered. */
+/** What each route requires. A route that is not in this table cannot be registered. */
 import type { Permission } from './permissions.ts'
 
 /**
- * What a route needs: nothing at all (`public`), a permission, or a permission that a caller can do
- * without where the `username` that the path or the query names is its own. What changes sessions
- * also says which: those that the request names, by `session_id` or `node`, or any at all, which is
- * nothing for a caller that is bound to a switch node.
+ * What a route requires: nothing (`public`) or a permission. With `ownData`, a caller needs no
+ * permission if the `username` in the path or the query is its own. A route that changes sessions
+ * also says which: the `named` ones, by `session_id` or `node`, or `any`, which a caller that is
+ * bound to a switch node may not use.
  */
 export type Access =
   | 'public'
@@ -18,7 +18,7 @@ const sessionsRead: Access = { permission: 'sessions:read' }
 const namedSessions: Access = { permission: 'sessions:write', changes: 'named' }
 const anySessions: Access = { permission: 'sessions:write', changes: 'any' }
 
-/** By method and route pattern. A HEAD needs what its GET needs. */
+/** By method and route pattern. HEAD requires the same as GET. */
 export const ACCESS: Record<string, Access> = {
   'GET /': 'public',
   'GET /health': 'public',

@@ -1,13 +1,13 @@
 /**
- * The audit log: who changed what, for whom, from where, and what came of it. One record for each
- * request to change something.
+ * Audit records: who asked for which change, from where, and with what result. One record for each
+ * request that makes a change.
  */
 import { NodeNameSchema, SessionIdSchema, UsernameSchema } from '../../schemas/names.ts'
 import type { Caller } from './permissions.ts'
 
 /**
- * The changes that are noted, by method and route pattern. Calls that are taken and renewed are no
- * changes.
+ * The actions that are audited, by method and route pattern. Acquiring and renewing sessions is not
+ * audited.
  */
 export const AUDITED: Record<string, string> = {
   'PUT /api/sessions/limits': 'policy.update',
@@ -23,10 +23,12 @@ export const AUDITED: Record<string, string> = {
   'POST /api/auth/login': 'login'
 }
 
-/** Changes that are a switch's daily work: noted when anybody else makes them. */
+/**
+ * Actions that are the routine work of a switch: audited only when another caller asks for them.
+ */
 const SWITCH_WORK = new Set(['session.terminate', 'node.report'])
 
-/** Whom or what a path may name, and the form of such a name: anything else names nothing. */
+/** The targets that a path may name, and their patterns. A name of another form is not logged. */
 const TARGETS = new Map(
   [
     ['username', UsernameSchema],
@@ -37,10 +39,7 @@ const TARGETS = new Map(
       [name, new RegExp((schema as { pattern: string }).pattern)] as [string, RegExp]
   )
 )
-/**
- * The members of a body and of an answer that may be told. Everything else, passwords and tokens
- * too, may not.
- */
+/** The members of a body and of an answer that may be logged; never a password or token. */
 const VALUES = [
   'limit',
   'limits',
@@ -53,27 +52,27 @@ const VALUES = [
 ]
 const RESULT = ['code', 'set', 'removed', 'released', 'registered', 'renewed', 'terminated']
 
-/** A request to change something, and its answer. */
+/** A request that asks for a change, and its answer. */
 export interface AuditedRequest {
   action: string
-  /** Null for one who has not proved who it is. */
+  /** Null if the caller is not authenticated. */
   caller: Caller | null
   address: string
   requestId: string
-  /** Whom or what it is for: the names in the path. */
+  /** The names in the path. */
   target: unknown
   body: unknown
   status: number
-  /** The answer's body. */
+  /** The body of the answer. */
   answer: unknown
 }
 
-/** Whether a change by this caller is noted. */
+/** Whether this action is audited for this caller. */
 export function isAudited (action: string, caller: Caller | null): boolean {
   return !(SWITCH_WORK.has(action) && caller?.roles.length === 1 && caller.roles[0] === 'switch')
 }
 
-/** What is noted of a request. What a body asked for is told only where it was valid. */
+/** The audit record of a request. Values of the body are included only if it was valid. */
 export function auditRecord ({
   action,
   caller,

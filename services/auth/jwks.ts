@@ -1,25 +1,22 @@
 /**
  * The keys that an issuer publishes as a JWK Set (RFC 7517, 5). They are read in the background, so
- * that a token whose key is known waits for nobody; the last ones read hold while the issuer is
- * away.
+ * that a token with a known key never waits. While the issuer is away, the last known keys stay in
+ * use.
  */
 import type { JsonWebKey } from 'node:crypto'
 import type { Header } from './token-verifier.ts'
 import { PUBLIC_KEY_ALGORITHMS, publicKeyOfJwk, type VerificationKey } from './verification-key.ts'
 
 /**
- * In milliseconds: how long one read may take, how often keys are read, and the least time between
- * two reads for unknown keys.
+ * In milliseconds: how long one read may take, how often the keys are read, and the shortest time
+ * between two reads that unknown keys cause.
  */
 const TIMING = { deadlineMs: 2_000, everyMs: 60_000, unknownMs: 5_000 }
 
-/**
- * Told what came of reading the keys, whenever that changes: how many can be used, or why there was
- * no answer.
- */
+/** Receives each change of outcome: how many keys are usable, or why the keys could not be read. */
 export type JwksReport = (outcome: { usable: number } | { error: unknown }) => void
 
-/** Knows an issuer's keys. */
+/** Keeps an issuer's keys up to date. */
 export class Jwks {
   #url: string
   #report: JwksReport
@@ -29,7 +26,7 @@ export class Jwks {
   #nextUnknownMs = 0
   #reported: string | undefined
   #timer: NodeJS.Timeout | undefined
-  #underWay: AbortController | undefined
+  #controller: AbortController | undefined
   #stopped = false
 
   constructor (url: string, report: JwksReport, timing = TIMING) {
@@ -38,7 +35,7 @@ export class Jwks {
     this.#timing = timing
   }
 
-  /** Begins to read; does not wait, for the issuer may be away. */
+  /** Starts reading. Does not wait, since the issuer may be away. */
   start (): void {
     void this.read()
     this.#timer = setInterval(() => {
@@ -49,12 +46,12 @@ export class Jwks {
   stop (): void {
     this.#stopped = true
     clearInterval(this.#timer)
-    this.#underWay?.abort()
+    this.#controller?.abort()
   }
 
   /**
-   * The keys that a token names (`kid`). One that is unknown may be new: the issuer is asked, but
-   * not for each of a flood of them.
+   * The keys with the token's `kid`. An unknown `kid` may be new, so the keys are read again, but
+   * at most once every few seconds.
    */
   async keysFor ({ alg, kid }: Header): Promise<VerificationKey[]> {
     if (typeof kid !== 'string' || !PUBLIC_KEY_ALGORITHMS.some((one) => one === alg)) return []
@@ -64,9 +61,7 @@ export class Jwks {
     return this.#named(kid)
   }
 
-  /**
-   * Reads the keys; never rejects. While one read is under way it is also the answer to another.
-   */
+  /** Reads the keys. Never rejects. A call during a read waits for that read. */
   async read (): Promise<void> {
     this.#reading ??= this.#read().finally(() => {
       this.#reading = undefined
@@ -88,9 +83,9 @@ export class Jwks {
   }
 
   async #read (): Promise<void> {
-    const controller = (this.#underWay = new AbortController())
-    // A timer of our own: nothing keeps an `AbortSignal.timeout` alive that was only given to
-    // `AbortSignal.any`.
+    const controller = (this.#controller = new AbortController())
+    // Our own timer, since a signal from `AbortSignal.timeout` that only `AbortSignal.any` refers
+    // to may be garbage collected.
     const late = setTimeout(
       () => controller.abort(new Error('the issuer did not answer in time')),
       this.#timing.deadlineMs
@@ -105,25 +100,22 @@ export class Jwks {
       const { keys } = (await response.json()) as { keys?: unknown }
       if (!Array.isArray(keys)) throw new Error('the issuer did not answer with a JWK Set')
       this.#keys = keys.flatMap(usable)
-      this.#say('read', { usable: this.#keys.length })
+      this.#reportChange('read', { usable: this.#keys.length })
     } catch (error) {
-      if (!this.#stopped) this.#say('failed', { error })
+      if (!this.#stopped) this.#reportChange('failed', { error })
     } finally {
       clearTimeout(late)
     }
   }
 
-  #say (kind: string, outcome: Parameters<JwksReport>[0]): void {
-    const said = 'usable' in outcome ? `${kind} ${outcome.usable}` : kind
-    if (said !== this.#reported) this.#report(outcome)
-    this.#reported = said
+  #reportChange (kind: string, outcome: Parameters<JwksReport>[0]): void {
+    const outcomeKey = 'usable' in outcome ? `${kind} ${outcome.usable}` : kind
+    if (outcomeKey !== this.#reported) this.#report(outcome)
+    this.#reported = outcomeKey
   }
 }
 
-/**
- * A key with its name; none for what a set may hold besides: keys without a name, of other types,
- * for other uses.
- */
+/** A usable key with its id. Keys without an id, of other types or for other uses are left out. */
 function usable (jwk: JsonWebKey): Array<VerificationKey & { id: string }> {
   try {
     return typeof jwk.kid === 'string' ? [{ id: jwk.kid, ...publicKeyOfJwk(jwk) }] : []

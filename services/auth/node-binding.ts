@@ -1,17 +1,14 @@
-/** What a caller that is bound to a switch node may change: sessions of that node. */
+/** Checks that a caller that is bound to a switch node changes only sessions of that node. */
 import { ServiceError } from '../errors.ts'
 import type { SessionStore } from '../sessions/session-store.ts'
 
-/**
- * How many sessions are looked up at once: a node's report names thousands, and each has to be
- * answered in time.
- */
+/** How many sessions are looked up at the same time: a node report may list thousands. */
 const AT_ONCE = 200
 
 /**
- * Sees to it that no session is held by another node. Sessions that are not up, or that the switch
- * recorded itself and so name no node, are nobody's. While the store is away, what this replica
- * does not know of passes: the calls go on.
+ * Checks that none of the sessions belongs to another node. Sessions that are not up, and external
+ * sessions, belong to no node. While Redis is away, sessions that this replica does not know pass,
+ * so that calls go on.
  * @throws ServiceError `forbidden`
  */
 export async function requireOwnSessions (
@@ -29,11 +26,13 @@ export async function requireOwnSessions (
   }
 }
 
-/** The refusal for a caller that reaches beyond its node. */
+/** The refusal of a request that reaches beyond the caller's node. */
 export function boundTo (node: string): ServiceError {
   return new ServiceError(
     'forbidden',
-    `This token is bound to ${node === '' ? 'a node that it does not name' : `the node ${node}`}.`
+    node === ''
+      ? 'The node claim of this token is not valid, so it may not change any session.'
+      : `This token may change only sessions of the node ${node}.`
   )
 }
 

@@ -9,7 +9,7 @@ const FORM =
   /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})$/
 const COST = { ln: 17, r: 8, p: 1 }
 
-/** Whether a text is a hash that can be checked against. */
+/** Whether a text is a hash that a password can be verified with. */
 export function isPasswordHash (text: string): boolean {
   const [, ln, r, p] = FORM.exec(text)?.map(Number) ?? []
   return (
@@ -25,14 +25,17 @@ export function isPasswordHash (text: string): boolean {
   )
 }
 
-/** A new hash of a password, with a salt of its own. Takes about half a second and 128 MiB. */
+/** Hashes a password with a new salt. Takes about half a second and 128 MiB. */
 export async function hashPassword (password: string): Promise<string> {
   const salt = randomBytes(16)
   const hash = await derive(password, salt, 32, options(COST.ln, COST.r, COST.p))
   return `$scrypt$ln=${COST.ln},r=${COST.r},p=${COST.p}$${text(salt)}$${text(hash)}`
 }
 
-/** Whether a password is the one that was hashed. @throws TypeError when the hash is not one */
+/**
+ * Whether a password matches a hash.
+ * @throws TypeError if the hash is malformed
+ */
 export async function verifyPassword (password: string, passwordHash: string): Promise<boolean> {
   const [, ln, r, p, salt, hash] = FORM.exec(passwordHash) ?? []
   if (salt === undefined || hash === undefined) {

@@ -1,11 +1,9 @@
-/**
- * Who may do what: permissions, the roles that bundle them, and what a token says of its bearer.
- */
+/** Permissions, the roles that group them, and the callers that have them. */
 import { NodeNameSchema } from '../../schemas/names.ts'
 
 const NODE_NAME = new RegExp(NodeNameSchema.pattern ?? '', 'u')
 
-/** Every permission there is. */
+/** All permissions. */
 export const PERMISSIONS = [
   'limits:read',
   'limits:write',
@@ -16,7 +14,7 @@ export const PERMISSIONS = [
 
 export type Permission = (typeof PERMISSIONS)[number]
 
-/** The roles, and what each may do. */
+/** The roles, and the permissions of each. */
 export const ROLES = new Map<string, readonly Permission[]>([
   ['admin', PERMISSIONS],
   ['operator', ['limits:read', 'limits:write', 'sessions:read', 'sessions:write']],
@@ -24,27 +22,24 @@ export const ROLES = new Map<string, readonly Permission[]>([
   ['viewer', ['limits:read', 'sessions:read']]
 ])
 
-/** The bearer of a verified token. */
+/** An authenticated caller. */
 export interface Caller {
-  /** Whose own data the caller may read; undefined when the token names nobody. */
+  /** The user whose data the caller may read without a permission; undefined if none is named. */
   username: string | undefined
-  /** Who says so (`iss`), and in which token (`jti`), where the token tells. */
+  /** The issuer (`iss`) and the id (`jti`) of the token, if it has them. */
   issuer: string | undefined
   tokenId: string | undefined
-  /** The roles that the token names, whether they are known or not. */
+  /** The roles of the caller, including unknown ones. */
   roles: readonly string[]
   permissions: ReadonlySet<Permission>
-  /**
-   * The switch node whose sessions are the only ones that the caller may touch; undefined for any,
-   * '' for none.
-   */
+  /** The only switch node whose sessions the caller may change; undefined for any, '' for none. */
   node: string | undefined
 }
 
 /**
- * Reads a verified token's claims: `sub` or `username`; `role` or `roles`; `permissions`; `scope`
- * (RFC 8693, 4.2). What is unknown or of another type grants nothing.
- * @param bindNodes - whether a `node` claim binds; one that names no node then binds to none
+ * The caller that a verified token stands for. Reads the claims `sub` or `username`, `role` or
+ * `roles`, `permissions`, and `scope` (RFC 8693, 4.2). Unknown values grant nothing.
+ * @param bindNodes - whether a `node` claim binds the caller; an invalid one binds it to no node
  */
 export function callerOf (claims: Record<string, unknown>, bindNodes = false): Caller {
   const roles = [...texts(claims.role), ...texts(claims.roles)]

@@ -1,6 +1,6 @@
 /**
- * Whose a token is: it is checked with the keys of the one issuer that it names, and the verdict is
- * remembered for a while.
+ * Verifies tokens. A token is checked only with the keys of the issuer that it names, and the
+ * result is remembered for a while.
  */
 import { systemClock, type Clock } from '../clock.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
@@ -8,8 +8,8 @@ import { callerOf, type Caller } from './permissions.ts'
 import type { Algorithm, VerificationKey } from './verification-key.ts'
 
 /**
- * How many verdicts are remembered, and for how long at most: a key that its issuer withdraws
- * counts for no longer.
+ * How many results are remembered, and for how long at most. A key that its issuer withdraws stays
+ * valid no longer than that.
  */
 const REMEMBERED = { tokens: 1_000, forMs: 60_000 }
 
@@ -17,8 +17,7 @@ const REMEMBERED = { tokens: 1_000, forMs: 60_000 }
 const BEARER = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i
 
 /**
- * A token's header, as far as it is looked at (RFC 7515, 4.1). A key that it holds or points to is
- * not.
+ * The parts of a token's header that are used (RFC 7515, 4.1); never a key in it or a link to one.
  */
 export interface Header {
   alg?: unknown
@@ -26,22 +25,22 @@ export interface Header {
   crit?: unknown
 }
 
-/** Somebody whose tokens are accepted. */
+/** An issuer whose tokens are accepted. */
 export interface Issuer {
-  /** What its tokens name as `iss`; undefined takes every token that names no other issuer. */
+  /** The `iss` of its tokens; undefined accepts every token that names no other known issuer. */
   name: string | undefined
-  /** What its tokens have to name as `aud`; undefined takes any. */
+  /** The `aud` that its tokens must name; undefined accepts any. */
   audience: string | undefined
-  /** Where its keys are, asked in order until one verifies. */
+  /** The sources of its keys, tried in order until a key verifies the token. */
   keys: KeySource[]
 }
 
-/** Gives the keys that a token with such a header may have been signed with. */
+/** Returns the keys that a token with this header may have been signed with. */
 export type KeySource = (
   header: Header
 ) => readonly VerificationKey[] | Promise<readonly VerificationKey[]>
 
-/** What one token has to satisfy. Times are in milliseconds. */
+/** What one token must satisfy. Times are in milliseconds. */
 export interface Checks {
   key: string
   algorithms: Algorithm[]
@@ -52,7 +51,7 @@ export interface Checks {
   clockTimestamp: number
 }
 
-/** A JWT library. Both functions throw on what they do not accept. */
+/** A JWT library. Both functions throw on a token that they do not accept. */
 export interface JwtLibrary {
   decode: (token: string) => { header: Header; payload: Record<string, unknown> }
   verify: (token: string, checks: Checks) => Record<string, unknown>
@@ -61,14 +60,14 @@ export interface JwtLibrary {
 export interface VerifierOptions {
   issuers: Issuer[]
   jwt: JwtLibrary
-  /** How far an issuer's clock may be off, in milliseconds. */
+  /** How far an issuer's clock may differ from ours, in milliseconds. */
   toleranceMs: number
-  /** Whether a `node` claim binds its bearer. */
+  /** Whether a `node` claim binds the caller. */
   bindNodes: boolean
   clock?: Clock
 }
 
-/** Tells callers by their tokens. */
+/** Verifies tokens and remembers the callers. */
 export class TokenVerifier {
   #options: VerifierOptions
   #clock: Clock
@@ -79,14 +78,15 @@ export class TokenVerifier {
     this.#clock = options.clock ?? systemClock
   }
 
-  /** The caller of an `Authorization` header that was verified a short while ago. */
+  /** The caller of an `Authorization` header that was verified recently. */
   remembered (authorization: string): Caller | undefined {
     const found = this.#remembered.get(authorization)
     return found !== undefined && this.#clock() <= found.untilMs ? found.caller : undefined
   }
 
   /**
-   * The caller of an `Authorization` header. @throws Error when it holds no token that is accepted
+   * The caller of an `Authorization` header.
+   * @throws Error if it has no valid token
    */
   async verify (authorization: string): Promise<Caller> {
     const [, token] = BEARER.exec(authorization) ?? []
@@ -99,9 +99,9 @@ export class TokenVerifier {
 
   async #claims (token: string): Promise<Record<string, unknown>> {
     const { header, payload } = this.#options.jwt.decode(token)
-    // An extension that must be understood (RFC 7515, 4.1.11): none is.
-    if ('crit' in header) throw new Error('an extension that is not understood')
-    let failure: unknown = new Error('no key of its issuer')
+    // `crit` lists extensions that must be understood (RFC 7515, 4.1.11). None is supported.
+    if ('crit' in header) throw new Error('the token requires an extension that is not supported')
+    let failure: unknown = new Error('no key of the issuer fits the token')
     for await (const [issuer, key] of this.#candidates(payload.iss, header)) {
       try {
         return this.#options.jwt.verify(token, this.#checks(issuer, key))
@@ -112,10 +112,7 @@ export class TokenVerifier {
     throw failure
   }
 
-  /**
-   * The keys that a token may have been signed with: those of its issuer that are for its
-   * algorithm.
-   */
+  /** The keys of the token's issuer that are for its algorithm. */
   async * #candidates (name: unknown, header: Header): AsyncGenerator<[Issuer, VerificationKey]> {
     for (const issuer of this.#issuersOf(name)) {
       for (const keysFor of issuer.keys) {
@@ -126,10 +123,7 @@ export class TokenVerifier {
     }
   }
 
-  /**
-   * Those that go by this name, else those without one. Where that is more than one, their
-   * algorithms have none in common.
-   */
+  /** The issuers with this name or, if there are none, those without a name. */
   #issuersOf (name: unknown): Issuer[] {
     const named = this.#options.issuers.filter(
       (issuer) => issuer.name !== undefined && issuer.name === name
@@ -145,7 +139,7 @@ export class TokenVerifier {
       algorithms: [...algorithms],
       ...(name !== undefined && { allowedIss: name }),
       ...(audience !== undefined && { allowedAud: audience }),
-      // A claim that is to be checked has to be there.
+      // A claim that is checked must be present.
       requiredClaims: [
         'exp',
         ...(name === undefined ? [] : ['iss']),

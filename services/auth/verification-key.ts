@@ -1,61 +1,55 @@
-/**
- * Keys that tokens are checked with. What a key may be used for follows from the key, never from a
- * token.
- */
+/** Keys that verify tokens. The algorithm always follows from the key, never from the token. */
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 
-/** The shortest RSA key that is used, in bits (RFC 7518, 3.3). */
+/** The shortest RSA key that is accepted, in bits (RFC 7518, 3.3). */
 const MIN_RSA_BITS = 2048
 
-/** What tokens may be signed with where the key is public. */
+/** The accepted algorithms with public keys. */
 export const PUBLIC_KEY_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const
 
-/** What tokens may be signed with. */
+/** All accepted algorithms. */
 export type Algorithm = 'HS256' | (typeof PUBLIC_KEY_ALGORITHMS)[number]
 
-/**
- * A key, and the algorithms (RFC 7518, 3.1; RFC 8037) that it may be used with: those of its type.
- */
+/** A key, and the algorithms that its type allows (RFC 7518, 3.1; RFC 8037). */
 export interface VerificationKey {
   /** A public key as PEM, or the secret of HS256. */
   key: string
   algorithms: readonly Algorithm[]
 }
 
-/** The key of a secret that both sides know. */
+/** The key of a shared secret. */
 export function secretKey (secret: string): VerificationKey {
   return { key: secret, algorithms: ['HS256'] }
 }
 
 /**
- * Every public key in a PEM file: SPKI, PKCS #1, or the key of a certificate.
- * @throws TypeError saying what is wrong with the first one that cannot be used, or that there is
- * none
+ * The public keys in a PEM file: SPKI, PKCS #1, or those of certificates.
+ * @throws TypeError that says what is wrong with the first unusable key, or that there is no key
  */
 export function publicKeysOf (pem: string): VerificationKey[] {
   const blocks = pem.match(/-----BEGIN ([A-Z0-9 ]+)-----[^-]+-----END \1-----/g) ?? []
-  if (blocks.length === 0) throw new TypeError('holds no key')
+  if (blocks.length === 0) throw new TypeError('has no key')
   return blocks.map((block) => {
     if (block.includes('PRIVATE KEY')) {
-      throw new TypeError('holds a private key, and should hold public ones')
+      throw new TypeError('has a private key; only public keys belong there')
     }
     return publicKey(block)
   })
 }
 
 /**
- * The key of a JWK (RFC 7517). Its `alg` narrows what its type allows.
- * @throws TypeError when it cannot be used for checking tokens
+ * The key of a JWK (RFC 7517). Its `alg` narrows down what its type allows.
+ * @throws TypeError if the key cannot verify tokens
  */
 export function publicKeyOfJwk (jwk: JsonWebKey): VerificationKey {
   const { use = 'sig', key_ops: operations = ['verify'], alg } = jwk
   if (use !== 'sig' || !Array.isArray(operations) || !operations.includes('verify')) {
-    throw new TypeError('is not for checking signatures')
+    throw new TypeError('is not for verifying signatures')
   }
   const { key, algorithms } = publicKey({ key: jwk, format: 'jwk' })
   if (alg === undefined) return { key, algorithms }
   const only = algorithms.filter((one) => one === alg)
-  if (only.length === 0) throw new TypeError('is for an algorithm that is not used')
+  if (only.length === 0) throw new TypeError('is for an algorithm that is not accepted')
   return { key, algorithms: only }
 }
 
@@ -64,7 +58,7 @@ function publicKey (material: Parameters<typeof createPublicKey>[0]): Verificati
   try {
     key = createPublicKey(material)
   } catch {
-    throw new TypeError('holds a key that cannot be read')
+    throw new TypeError('has a key that cannot be read')
   }
   return {
     algorithms: algorithmsOf(key),
@@ -79,10 +73,10 @@ function algorithmsOf ({
   if (type === 'ed25519') return ['EdDSA']
   if (type === 'ec' && details.namedCurve === 'prime256v1') return ['ES256']
   if (type !== 'rsa') {
-    throw new TypeError('holds a key that is neither RSA nor of the curve P-256 or Ed25519')
+    throw new TypeError('has a key that is neither RSA nor P-256 nor Ed25519')
   }
   if ((details.modulusLength ?? 0) < MIN_RSA_BITS) {
-    throw new TypeError(`holds an RSA key of less than ${MIN_RSA_BITS} bits`)
+    throw new TypeError(`has an RSA key of less than ${MIN_RSA_BITS} bits`)
   }
   return ['RS256', 'PS256']
 }

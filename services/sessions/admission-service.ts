@@ -2,7 +2,8 @@
  * Admission as the API answers it: what the store decided, said in the API's terms, and noted where
  * it matters.
  */
-import type { NodeReport, Session } from '../../schemas/sessions.ts'
+import type { NodeReport } from '../../schemas/nodes.ts'
+import type { Session } from '../../schemas/sessions.ts'
 import { toTimestamp } from '../clock.ts'
 import { ServiceError } from '../errors.ts'
 import type { Log } from '../log.ts'

@@ -1,7 +1,8 @@
 /** Sessions and admission: what every store promises, whatever it is made of. */
 import type { Count, SweepResult } from '../../schemas/counts.ts'
 import type { Page, PageRequest } from '../../schemas/paging.ts'
-import type { NodeSummary, Session, SessionDetails, UserSummary } from '../../schemas/sessions.ts'
+import type { NodeSummary } from '../../schemas/nodes.ts'
+import type { Session, SessionDetails, UserSummary } from '../../schemas/sessions.ts'
 
 /** Sessions up by username. */
 export type CountEntry = [username: string, count: number]

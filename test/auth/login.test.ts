@@ -72,10 +72,10 @@ t.test('logging in', async (t) => {
       404
     )
     t.throws(() => loadConfig({ ADMIN_USERNAME: 'root' }), {
-      message: /^ADMIN_PASSWORD_HASH: must be set too/
+      message: /^ADMIN_PASSWORD_HASH: must be set because/
     })
     t.throws(() => loadConfig({ ADMIN_PASSWORD_HASH: hash }), {
-      message: /^ADMIN_USERNAME: must be set too/
+      message: /^ADMIN_USERNAME: must be set because/
     })
     t.throws(() => loadConfig({ ...env, ADMIN_PASSWORD_HASH: '$scrypt$ln=4,r=8,p=1$x$y' }), {
       message: /^ADMIN_PASSWORD_HASH: /

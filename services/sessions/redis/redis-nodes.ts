@@ -1,6 +1,6 @@
 /** Switch nodes on Redis: what each one reports is the truth about its calls. */
 import type { PageRequest } from '../../../schemas/paging.ts'
-import type { NodeSummary } from '../../../schemas/sessions.ts'
+import type { NodeSummary } from '../../../schemas/nodes.ts'
 import { toTimestamp } from '../../clock.ts'
 import { forEachLimit } from '../../util/for-each-limit.ts'
 import type { RedisExecutor } from '../../redis/executor.ts'
