@@ -1,5 +1,7 @@
 /** What a comparison is, and what it is given to work with. */
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Estimate } from './harness/estimate.ts'
 import { startHttpServer, type HttpServer, type HttpServerOptions } from './harness/http-server.ts'
 import type { Started } from './harness/processes.ts'
 import { startRedis, type BenchRedis, type Programs } from './harness/redis.ts'
@@ -7,14 +9,17 @@ import { startRedis, type BenchRedis, type Programs } from './harness/redis.ts'
 /** One figure of a comparison. */
 export interface Figure {
   what: string
-  value: number
+  measured: Estimate
   /** Empty for a ratio. */
   unit?: string
-  /** What the figure should be; without one it is information. */
-  goal?: { atLeast: number } | { atMost: number }
+  /** What the figure should be; without a goal it is information. */
+  goal?: Goal | undefined
   /** Absolute figures behind a ratio, conditions. */
   note?: string
 }
+
+/** What a figure should be. */
+export type Goal = { atLeast: number } | { atMost: number }
 
 /** One comparison: a file of its own in comparisons/. */
 export interface Comparison {
@@ -24,24 +29,28 @@ export interface Comparison {
   run: (bench: Bench) => Promise<Figure[]>
 }
 
-/** How thorough this run is. */
-export interface Thoroughness {
+/** How thorough a run is. */
+export interface Pace {
   rounds: number
   warmupMs: number
   durationMs: number
 }
 
-/**
- * What a run may cost: many short rounds rather than few long ones, for a machine that others use
- * changes from one second to the next.
- */
-export const THOROUGH: Thoroughness = { rounds: 9, warmupMs: 600, durationMs: 2000 }
-export const QUICK: Thoroughness = { rounds: 3, warmupMs: 300, durationMs: 800 }
+/** Many short rounds rather than few long ones: a shared machine changes from second to second. */
+export const THOROUGH: Pace = { rounds: 12, warmupMs: 600, durationMs: 2000 }
+/** As few rounds as an interval can be given for. */
+export const QUICK: Pace = { rounds: 6, warmupMs: 200, durationMs: 500 }
 
-/** Starts what one comparison needs, and ends all of it. */
+/** Which service to start, and how. */
+export interface ServiceOptions extends Pick<HttpServerOptions, 'env' | 'watchLoop'> {
+  /** The `server.js` of another build. Default: this tree's. */
+  script?: string
+}
+
+/** Starts what one comparison needs, and stops all of it. */
 export class Bench {
   readonly quick: boolean
-  readonly pace: Thoroughness
+  readonly pace: Pace
   readonly programs: Programs
   #cwd: string
   #profileTo: string | undefined
@@ -67,28 +76,28 @@ export class Bench {
   /** The service on that Redis; on its in-memory store without one. */
   async service (
     redis: BenchRedis | null,
-    options: Pick<HttpServerOptions, 'env' | 'watchLoop'> = {}
+    { env, script = compiled('server.js'), ...options }: ServiceOptions = {}
   ): Promise<HttpServer> {
-    const env = {
-      ...(redis === null ? { MOCK_SESSION_LIMITS: 'true' } : { REDIS_URL: redis.url }),
-      ...options.env
-    }
-    return await this.#start({ file: 'server.js', ...options, env }, 'service')
+    const store = redis === null ? { MOCK_SESSION_LIMITS: 'true' } : { REDIS_URL: redis.url }
+    const readyPath = '/healthz/ready'
+    const environment = { ...store, ...env }
+    return await this.#start('service', { ...options, script, readyPath, env: environment })
   }
 
-  /** A twin: the bare one, or one of the others in twins/, on that Redis. */
+  /** A twin: the bare one, or another one of twins/, on that Redis. */
   async twin (
     name = 'bare',
     redis?: BenchRedis,
     env: Record<string, string> = {}
   ): Promise<HttpServer> {
-    return await this.#start(
-      { file: `bench/twins/${name}.js`, env: { ...(redis && { REDIS_URL: redis.url }), ...env } },
-      name
-    )
+    return await this.#start(name, {
+      script: compiled(`bench/twins/${name}.js`),
+      readyPath: '/healthz/live',
+      env: { ...(redis && { REDIS_URL: redis.url }), ...env }
+    })
   }
 
-  /** The last that its processes wrote, for a comparison that failed. */
+  /** The last output of its processes, for a comparison that failed. */
   outputs (): string {
     return this.#started
       .map((started) => started.output())
@@ -96,15 +105,15 @@ export class Bench {
       .trim()
   }
 
-  /** Ends everything, the latest first. */
+  /** Stops everything, the latest first. */
   async end (): Promise<void> {
     for (const started of this.#started.reverse()) await started.stop()
     this.#started = []
   }
 
   async #start (
-    options: Omit<HttpServerOptions, 'cwd' | 'profileTo'>,
-    name: string
+    name: string,
+    options: Omit<HttpServerOptions, 'cwd' | 'profileTo'>
   ): Promise<HttpServer> {
     const profileTo = this.#profileTo === undefined ? undefined : join(this.#profileTo, name)
     return this.#own(await startHttpServer({ ...options, cwd: this.#cwd, profileTo }))
@@ -114,4 +123,9 @@ export class Bench {
     this.#started.push(started)
     return started
   }
+}
+
+/** A file of this build. */
+function compiled (file: string): string {
+  return fileURLToPath(new URL(`../${file}`, import.meta.url))
 }

@@ -8,11 +8,14 @@ import { dirname } from 'node:path'
 /** One line each: machine, versions. */
 export function machine (redisServer: string): string[] {
   const [cpu] = cpus()
-  const redis =
-    /v=(\S+)/.exec(execFileSync(redisServer, ['--version'], { encoding: 'utf8' }))?.[1] ?? 'unknown'
+  const printed = execFileSync(redisServer, ['--version'], { encoding: 'utf8' })
+  const redis = /v=(\S+)/.exec(printed)?.[1] ?? 'unknown'
+  const memoryGiB = (totalmem() / 2 ** 30).toFixed(0)
+  const model = cpu?.model.trim() ?? 'an unknown CPU'
   return [
-    `${cpus().length} cores of ${cpu?.model.trim() ?? 'an unknown CPU'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB of memory`,
-    `Node.js ${process.versions.node}, Fastify ${versionOf('fastify')}, ioredis ${versionOf('ioredis')}, Redis ${redis}`
+    `${cpus().length} cores of ${model}, ${memoryGiB} GiB of memory`,
+    `Node.js ${process.versions.node}, Fastify ${versionOf('fastify')}, ` +
+      `ioredis ${versionOf('ioredis')}, Redis ${redis}`
   ]
 }
 
@@ -23,11 +26,11 @@ function versionOf (name: string): string {
 }
 
 /**
- * How busy the machine was before the run: what others do is in the figures, and ratios do not take
- * all of it out.
+ * How busy the machine was before the run: what others do affects the figures, and ratios do not
+ * take all of that out.
  */
 export function loadBefore (): string {
   const [load = 0] = loadavg()
-  const quiet = load < cpus().length / 4
-  return `Load before the first comparison: ${load.toFixed(1)} on ${cpus().length} cores${quiet ? '.' : '; the machine was not quiet.'}`
+  const remark = load < cpus().length / 4 ? '' : '; the machine was not quiet'
+  return `Load before the first comparison: ${load.toFixed(1)} on ${cpus().length} cores${remark}`
 }

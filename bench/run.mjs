@@ -1,7 +1,9 @@
 /**
  * `npm run bench`: builds the service and the bench into .cache/bench/dist (dist/ is left alone),
- * finds Redis, and runs. `--quick` takes four minutes, `--only <name>`, as often as wanted, runs
- * some comparisons, `--list` names them, `--profile` adds CPU profiles.
+ * finds Redis, and runs. `--quick` takes minutes and only prints. `--only <name>`, which may be
+ * given several times, runs some comparisons; `--list` names them. `--before <commit>` also
+ * compares the CPU time of an admission with that of an earlier commit. `--profile` adds CPU
+ * profiles.
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync, readdirSync, rmSync } from 'node:fs'

@@ -1,65 +1,83 @@
 /**
- * How long requests take at half of the rate that the service can do: not at saturation, where all
- * time is waiting. They are sent by the clock, and each counts from when it was due, so that no
- * stall hides the requests that it held up.
+ * The time that an admission adds at a fixed rate, as a switch feels it: that of the service less
+ * that of the bare twin at the same rate. Requests are sent by the clock, and each counts from when
+ * it was due, so that no stall hides the requests that it held up.
  */
-import type { Comparison, Figure } from '../bench.ts'
-import { interleave } from '../harness/interleave.ts'
+import type { Bench, Comparison, Figure } from '../bench.ts'
+import { besideTwin, checkAlike, type Target } from '../harness/against-twin.ts'
+import { difference } from '../harness/estimate.ts'
+import type { HttpServer } from '../harness/http-server.ts'
 import { load, type Load } from '../harness/load.ts'
-import { median, spread } from '../harness/median.ts'
-import { TAKE_AND_RELEASE } from '../harness/sessions.ts'
+import type { BenchRedis } from '../harness/redis.ts'
+import { middle, type Samples } from '../harness/rounds.ts'
+import { ADMISSIONS } from '../harness/sessions.ts'
+
+/** Admissions per second. */
+const RATES = [500, 2000]
+/** At least so many admissions a round: the slowest hundredth is twenty of them. */
+const ADMISSIONS_PER_ROUND = 2000
+/** What a caller does not notice while a call is being set up, in milliseconds. */
+const GOALS_MS = { p50: 1, p99: 10 }
 
 export default {
   name: 'latency',
-  title: 'Take and release at a fixed rate, half of that at saturation',
+  title: 'Time that an admission adds at a fixed rate: the service less the bare twin',
   async run (bench) {
-    const [service, twin] = [await bench.service(await bench.redis()), await bench.twin()]
-    const common = { ...bench.pace, ...TAKE_AND_RELEASE }
-    const atSaturation: Load[] = []
-    for (let round = 0; round < bench.pace.rounds; round++) {
-      atSaturation.push(await load({ ...common, port: service.port }))
-    }
-    const saturation = median(atSaturation.map(({ perSecond }) => perSecond))
-    const perSecond = Math.round(saturation / 2)
-    const pairs = await interleave(
-      bench.pace.rounds,
-      async () => checkPace(await load({ ...common, port: service.port, perSecond }), perSecond),
-      async () => checkPace(await load({ ...common, port: twin.port, perSecond }), perSecond)
-    )
-    return [
-      {
-        ...ratioOf('the service', pairs.a, `${perSecond} of ${saturation.toFixed(0)} requests/s`),
-        goal: { atMost: 5 }
-      },
-      ratioOf('the bare twin at the same rate', pairs.b, 'what the machine makes of it')
-    ]
+    const redis = await bench.redis()
+    const service = await bench.service(redis)
+    const figures: Figure[] = []
+    for (const perSecond of RATES) figures.push(...(await added(bench, service, redis, perSecond)))
+    return figures
   }
 } satisfies Comparison
 
-/** The least share of the rate that is answered while answers are counted. */
+async function added (
+  bench: Bench,
+  service: HttpServer,
+  redis: BenchRedis,
+  perSecond: number
+): Promise<Figure[]> {
+  const durationMs = Math.max(bench.pace.durationMs, (ADMISSIONS_PER_ROUND * 1000) / perSecond)
+  const measure = async (target: Target) =>
+    checkRate(
+      await load({ ...ADMISSIONS, ...bench.pace, durationMs, ...target, perSecond }),
+      perSecond
+    )
+  const samples = await besideTwin(bench, service, redis, measure)
+  checkAlike(samples.service[0] as Load, samples.twin[0])
+  return (['p50', 'p99'] as const).map((name) => figureOf(name, perSecond, samples))
+}
+
+function figureOf (
+  name: 'p50' | 'p99',
+  perSecond: number,
+  { service, twin }: Samples<'service' | 'twin', Load>
+): Figure {
+  const ms = ({ latency }: Load) => latency[name] / 1000
+  const lateMs = ({ late }: Load) => late[name] / 1000
+  const text = (side: Load[], of: (sample: Load) => number) => `${middle(side, of).toFixed(2)} ms`
+  return {
+    what: `at ${perSecond.toLocaleString('en')} /s, ${name}`,
+    measured: difference(service.map(ms), twin.map(ms)),
+    unit: 'ms',
+    goal: { atMost: GOALS_MS[name] },
+    note:
+      `the service ${text(service, ms)}, of which sent late ${text(service, lateMs)}; ` +
+      `the twin ${text(twin, ms)}, of which sent late ${text(twin, lateMs)}`
+  }
+}
+
+/** The least share of the rate that has to be answered while answers are counted. */
 const LEAST_ANSWERED = 0.9
 
 /**
- * @throws Error when less was answered than was due: a rate that cannot be kept up has no latency
+ * @throws Error when fewer requests were answered than were due: where the rate cannot be kept up,
+ * latency means nothing
  */
-function checkPace (sample: Load, perSecond: number): Load {
+function checkRate (sample: Load, perSecond: number): Load {
   const answered = sample.perSecond
   if (answered < perSecond * LEAST_ANSWERED) {
     throw new Error(`${answered.toFixed(0)} /s were answered, not ${perSecond}`)
   }
   return sample
-}
-
-/** The 99th percentile against the median, with all percentiles behind it. */
-function ratioOf (who: string, samples: Load[], note: string): Figure {
-  const ratios = samples.map(({ latency }) => latency.p99 / latency.p50)
-  const ms = (name: 'p50' | 'p99' | 'p999', of: 'latency' | 'late' = 'latency') =>
-    (median(samples.map((sample) => sample[of][name])) / 1000).toFixed(2)
-  return {
-    what: `${who}: p99 : p50`,
-    value: median(ratios),
-    note:
-      `${note}; p50 ${ms('p50')} ms, p99 ${ms('p99')} ms, p99.9 ${ms('p999')} ms, ` +
-      `of which sent late: p50 ${ms('p50', 'late')} ms, p99 ${ms('p99', 'late')} ms; rounds ${spread(ratios)}`
-  }
 }

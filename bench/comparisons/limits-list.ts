@@ -3,19 +3,22 @@
  * requests.
  */
 import type { Bench, Comparison, Figure } from '../bench.ts'
+import { counted, estimate, ratio } from '../harness/estimate.ts'
+import { fillKeyspace, LIMITS } from '../harness/fill.ts'
 import type { HttpServer } from '../harness/http-server.ts'
-import { both, interleave, ratio } from '../harness/interleave.ts'
 import { load, type Load, type LoadRequest } from '../harness/load.ts'
 import { runLoadProcess } from '../harness/load-process.ts'
-import type { BareListResult } from '../load/bare-list.ts'
-import { median } from '../harness/median.ts'
 import { rssBytes, watchPeakRss } from '../harness/proc.ts'
 import type { BenchRedis } from '../harness/redis.ts'
+import { both, inTurn, middle } from '../harness/rounds.ts'
 import { EVER_NEW_USERS, TAKE_AND_RELEASE } from '../harness/sessions.ts'
 import { request } from '../harness/token.ts'
-import { fillKeyspace, LIMITS } from '../harness/fill.ts'
+import type { BareListResult } from '../load/bare-list.ts'
 
 const MIB = 1024 * 1024
+/** A list takes seconds. */
+const ROUNDS_QUICK = 2
+
 /** What is asked meanwhile. */
 type Requests = Omit<LoadRequest, 'port'>
 const LIVENESS: Requests = {
@@ -23,7 +26,8 @@ const LIVENESS: Requests = {
   expect: [200],
   perSecond: 200
 }
-const ADMISSIONS = { ...TAKE_AND_RELEASE, users: EVER_NEW_USERS, perSecond: 1000 }
+/** 500 admissions and as many releases a second. */
+const CALLS: Requests = { ...TAKE_AND_RELEASE, users: EVER_NEW_USERS, perSecond: 1000 }
 
 export default {
   name: 'limits-list',
@@ -32,127 +36,137 @@ export default {
     const redis = await bench.redis()
     await redis.load(fillKeyspace())
     const service = await bench.service(redis, { watchLoop: true })
-    const warmup = [request('GET', '/api/sessions/limits/user-{u}')]
-    await load({
-      port: service.port,
-      templates: warmup,
-      expect: [200],
-      warmupMs: 0,
-      durationMs: 500
-    })
-
-    const before = rssBytes(service.pid)
-    const peak = watchPeakRss(service.pid)
-    const streams = await beside(bench, service, async () => await readStream(service))
-    const grown = (peak() - before) / MIB
-    const pages = await beside(bench, service, async () => await readPages(service))
-    const againstLoop = await interleave(
-      bench.quick ? 2 : bench.pace.rounds,
-      async () => await readStream(service),
-      async () => await bareLoop(redis)
-    )
-    const admissions = await interleave(
-      bench.quick ? 2 : bench.pace.rounds,
-      async () => await beside(bench, service, async () => await readStream(service), ADMISSIONS),
-      async () =>
-        await load({ ...probesOf(service, ADMISSIONS), durationMs: bench.pace.durationMs })
-    )
-    const slower = ratio(
-      againstLoop,
-      (ms) => ms,
-      (ms) => ms
-    )
-    const delayed = ratio(
-      admissions,
-      ({ probes }) => probes.latencies[0]?.p99 ?? NaN,
-      ({ latencies }) => latencies[0]?.p99 ?? NaN
-    )
-
-    const took = (times: number[]) => `${times.length} times, ${median(times).toFixed(0)} ms each`
+    const common = { port: service.port, expect: [200], warmupMs: 0, durationMs: 500 }
+    await load({ ...common, templates: [request('GET', '/api/sessions/limits/user-{u}')] })
+    const growth = await memoryGrowth(service)
     return [
-      {
-        what: 'the whole list : a bare loop of SCAN and MGET',
-        value: slower.value,
-        goal: { atMost: 1.3 },
-        note: `${both(againstLoop, (ms) => ms)} ms; rounds ${slower.spread}`
-      },
-      {
-        what: 'p99 of an admission meanwhile : without',
-        value: delayed.value,
-        goal: { atMost: 2 },
-        note:
-          `${median(admissions.a.map(({ probes }) => p99Ms(probes))).toFixed(1)} : ` +
-          `${median(admissions.b.map(p99Ms)).toFixed(1)} ms; ` +
-          `${ADMISSIONS.perSecond / 2} admissions and as many releases a second; ` +
-          `rounds ${delayed.spread}`
-      },
-      {
-        what: "growth of the service's memory while streaming",
-        value: grown,
-        unit: 'MiB',
-        goal: { atMost: 64 },
-        note: `the whole list ${took(streams.times)}`
-      },
-      delayFigure('while streaming', streams),
-      delayFigure('while paging by 1,000', pages, `all pages ${took(pages.times)}; `)
+      await againstBareLoop(bench, service, redis),
+      growth,
+      ...(await besideAdmissions(bench, service)),
+      await whilePaging(bench, service)
     ]
   }
 } satisfies Comparison
+
+function roundsOf (bench: Bench): number {
+  return bench.quick ? ROUNDS_QUICK : bench.pace.rounds
+}
+
+async function memoryGrowth (service: HttpServer): Promise<Figure> {
+  const before = rssBytes(service.pid)
+  const peak = watchPeakRss(service.pid)
+  await readStream(service)
+  return {
+    what: "growth of the service's memory by a first list",
+    measured: counted((peak() - before) / MIB),
+    unit: 'MiB',
+    goal: { atMost: 64 },
+    note: 'measured once'
+  }
+}
+
+async function againstBareLoop (
+  bench: Bench,
+  service: HttpServer,
+  redis: BenchRedis
+): Promise<Figure> {
+  const ms = await inTurn(roundsOf(bench), {
+    stream: async () => await readStream(service),
+    bare: async () => await bareLoop(redis)
+  })
+  return {
+    what: 'the whole list : a bare loop of SCAN and MGET',
+    measured: ratio(ms.stream, ms.bare),
+    goal: { atMost: 1.3 },
+    note: `${both(ms.stream, ms.bare, (one) => one)} ms`
+  }
+}
+
+async function besideAdmissions (bench: Bench, service: HttpServer): Promise<Figure[]> {
+  const { durationMs } = bench.pace
+  const read = async () => await readStream(service)
+  const streaming: Beside[] = []
+  const { during, without } = await inTurn(roundsOf(bench), {
+    during: async () => {
+      const sample = await beside(bench, service, CALLS, read)
+      streaming.push(sample)
+      return p99Ms(sample.load)
+    },
+    without: async () => p99Ms(await load({ ...requestsTo(service, CALLS), durationMs }))
+  })
+  return [
+    {
+      what: 'p99 of an admission meanwhile : without',
+      measured: ratio(during, without),
+      goal: { atMost: 2 },
+      note: `${both(during, without, (ms) => ms, 1)} ms at 500 admissions and 500 releases a second`
+    },
+    delayFigure('while streaming', streaming)
+  ]
+}
+
+async function whilePaging (bench: Bench, service: HttpServer): Promise<Figure> {
+  const { paging } = await inTurn(roundsOf(bench), {
+    paging: async () => await beside(bench, service, LIVENESS, async () => await readPages(service))
+  })
+  const took = `all pages took ${middle(paging, ({ tookMs }) => tookMs).toFixed(0)} ms`
+  return delayFigure('while paging by 1,000', paging, `${took}; `)
+}
+
+function delayFigure (when: string, samples: Beside[], note = ''): Figure {
+  const worst = Math.max(...samples.map(({ loop }) => loop.maxMs)).toFixed(1)
+  return {
+    what: `event-loop delay ${when}, p99`,
+    measured: estimate(samples.map(({ loop }) => loop.p99Ms)),
+    unit: 'ms',
+    goal: { atMost: 50 },
+    note: `${note}worst ${worst} ms`
+  }
+}
+
+/** What was seen while a list was read again and again beside other requests. */
+interface Beside {
+  /** The median time of a list. */
+  tookMs: number
+  load: Load
+  loop: { p99Ms: number; maxMs: number }
+}
+
+async function beside (
+  bench: Bench,
+  service: HttpServer,
+  requests: Requests,
+  read: () => Promise<number>
+): Promise<Beside> {
+  await service.loopDelay()
+  const { durationMs } = bench.pace
+  const untilMs = performance.now() + durationMs
+  const underway = load({ ...requestsTo(service, requests), durationMs })
+  const repeat = async () => {
+    const times: number[] = []
+    do times.push(await read())
+    while (performance.now() < untilMs)
+    return middle(times, (ms) => ms)
+  }
+  const [loaded, tookMs] = await Promise.all([underway, repeat()])
+  return { tookMs, load: loaded, loop: await service.loopDelay() }
+}
+
+function requestsTo ({ port }: HttpServer, requests: Requests): LoadRequest {
+  return { ...requests, port, connections: 32, warmupMs: 300 }
+}
 
 function p99Ms ({ latencies }: Load): number {
   return (latencies[0]?.p99 ?? NaN) / 1000
 }
 
-function delayFigure (when: string, { loop, probes }: Beside, note = ''): Figure {
-  return {
-    what: `event-loop delay ${when}, p99`,
-    value: loop.p99Ms,
-    unit: 'ms',
-    goal: { atMost: 50 },
-    note:
-      `${note}worst ${loop.maxMs.toFixed(1)} ms; ` +
-      `a probe of /healthz/live took p99 ${p99Ms(probes).toFixed(1)} ms`
-  }
-}
-
-interface Beside {
-  times: number[]
-  probes: Load
-  loop: { p99Ms: number; maxMs: number }
-}
-
-/** Does something again and again while requests come by the clock from another process. */
-async function beside (
-  bench: Bench,
-  service: HttpServer,
-  work: () => Promise<number>,
-  requests = LIVENESS
-): Promise<Beside> {
-  await service.loopDelay()
-  const { durationMs } = bench.pace
-  const until = performance.now() + durationMs
-  const probes = load({ ...probesOf(service, requests), durationMs })
-  const repeat = async () => {
-    const times: number[] = []
-    do times.push(await work())
-    while (performance.now() < until)
-    return times
-  }
-  const [probed, times] = await Promise.all([probes, repeat()])
-  return { times, probes: probed, loop: await service.loopDelay() }
-}
-
-function probesOf ({ port }: HttpServer, requests: Requests): LoadRequest {
-  return { ...requests, port, connections: 32, warmupMs: 300 }
-}
-
 async function readStream (service: HttpServer): Promise<number> {
   const startedMs = performance.now()
   const text = await (await service.fetch('/api/sessions/limits')).text()
-  const took = performance.now() - startedMs
+  const tookMs = performance.now() - startedMs
   const { user_limits: limits } = JSON.parse(text) as { user_limits: object }
   check(Object.keys(limits).length - 1)
-  return took
+  return tookMs
 }
 
 /** The same straight from Redis, in a process of its own. */

@@ -1,4 +1,7 @@
-/** One user's limit, read from Redis, against the bare twin. */
+/**
+ * One user's limit, read from Redis, against the bare twin. There is no goal: the twin asks nobody,
+ * and a question to Redis alone costs more than a goal near 1 would leave for it.
+ */
 import type { Comparison } from '../bench.ts'
 import { againstTwin } from '../harness/against-twin.ts'
 import { resp } from '../harness/redis.ts'
@@ -16,6 +19,6 @@ export default {
     const templates = [request('GET', '/api/sessions/limits/user-{u}')]
     const service = await bench.service(redis)
     const asked = { templates, users: USERS, expect: [200], answers: ['"source":"user"'] }
-    return await againstTwin(bench, service, redis, asked, { rate: 0.97 })
+    return await againstTwin(bench, service, redis, asked)
   }
 } satisfies Comparison

@@ -1,5 +1,6 @@
 /** What a session costs Redis: all keys that a user with one session has. */
 import type { Bench, Comparison } from '../bench.ts'
+import { counted } from '../harness/estimate.ts'
 import { admit, TTL_SECONDS } from '../harness/sessions.ts'
 
 const USERS = 1000
@@ -18,14 +19,14 @@ export default {
     return [
       {
         what: 'a user with one session',
-        value: await bytesPerSession(bench, {}),
+        measured: counted(await bytesPerSession(bench, {})),
         unit: 'bytes',
         goal: { atMost: 320 },
-        note: `MEMORY USAGE of all keys that ${USERS} such users brought, over ${USERS}`
+        note: `MEMORY USAGE of all keys that ${USERS} such users have added, divided by ${USERS}`
       },
       {
         what: 'the same with call_id, from, to and direction',
-        value: await bytesPerSession(bench, details),
+        measured: counted(await bytesPerSession(bench, details)),
         unit: 'bytes'
       }
     ]
@@ -48,7 +49,7 @@ async function bytesPerSession (bench: Bench, given: object): Promise<number> {
     })
   }
   const added = (await keys()).filter((key) => !before.has(key))
-  if (added.length < USERS) throw new Error(`${USERS} sessions have brought ${added.length} keys`)
+  if (added.length < USERS) throw new Error(`${USERS} sessions have added ${added.length} keys`)
   const sizes = (await redis.cli(...added.map((key) => `MEMORY USAGE "${key}" SAMPLES 0`))).split(
     '\n'
   )

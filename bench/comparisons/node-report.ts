@@ -3,16 +3,18 @@
  * several at once.
  */
 import type { Comparison, Figure } from '../bench.ts'
-import { load, type Load } from '../harness/load.ts'
-import { median, spread } from '../harness/median.ts'
+import { httpCpu, redisCpu } from '../harness/against-twin.ts'
+import { counted, estimate } from '../harness/estimate.ts'
+import { load, type Load, type LoadRequest } from '../harness/load.ts'
+import { inTurn, middle } from '../harness/rounds.ts'
 import { TTL_SECONDS } from '../harness/sessions.ts'
 import { request } from '../harness/token.ts'
 
 const CALLS = 5000
-/** So many report at once where several do. */
+/** How many report at once where several do. */
 const NODES = 4
 const REPORT = report('call-{u}', 'pbx-{u}')
-// Of nodes that have not reported yet, or they would release what they had.
+// From nodes that have not reported before: others would release what they had.
 const FIRST_REPORT = report('call-{n}', 'new-{u}')
 const NOTHING_ELSE = '"released":0,"ended":[],"conflicts":[],"degraded":false'
 const ALL_RENEWED = `"renewed":${CALLS},"registered":0,${NOTHING_ELSE}`
@@ -32,22 +34,25 @@ export default {
       countOthers: true,
       durationMs: bench.pace.durationMs
     }
-    const oneNode = { ...common, users: 1, connections: 1, templates: [REPORT] }
-    const nodesAtOnce = { ...common, users: NODES, connections: NODES, templates: [REPORT] }
+    const ofSeveralNodes = { ...common, users: NODES, connections: NODES, templates: [REPORT] }
     await load({
-      ...nodesAtOnce,
+      ...ofSeveralNodes,
       connections: 1,
       numbers: 2 * NODES,
       warmupMs: 0,
       durationMs: 30_000
     })
-    const [one, atOnce]: [Load[], Load[]] = [[], []]
-    await service.loopDelay()
-    for (let round = 0; round < bench.pace.rounds; round++) {
-      one.push(await load({ ...oneNode, warmupMs: 200 }))
-      atOnce.push(await load({ ...nodesAtOnce, warmupMs: 200 }))
+    const loopDelaysMs: number[] = []
+    const measure = (request: LoadRequest) => async () => {
+      await service.loopDelay()
+      const sample = await load({ ...request, warmupMs: 200 })
+      loopDelaysMs.push((await service.loopDelay()).p99Ms)
+      return sample
     }
-    const loop = await service.loopDelay()
+    const { one, several } = await inTurn(bench.pace.rounds, {
+      one: measure({ ...common, users: 1, connections: 1, templates: [REPORT] }),
+      several: measure(ofSeveralNodes)
+    })
     const first = await load({
       ...common,
       users: 1_000_000,
@@ -58,42 +63,39 @@ export default {
     })
     return [
       renewed('by one node, report after report', one),
-      renewed(`by ${NODES} nodes at once`, atOnce),
-      { what: 'sessions registered by a first report', value: wholePerSecond(first), unit: '/s' },
+      renewed(`by ${NODES} nodes at once`, several),
+      {
+        what: 'sessions registered by first reports',
+        measured: counted(wholePerSecond(first)),
+        unit: '/s',
+        note: 'measured once'
+      },
       {
         what: 'event-loop delay meanwhile, p99',
-        value: loop.p99Ms,
+        measured: estimate(loopDelaysMs),
         unit: 'ms',
-        note: `worst ${loop.maxMs.toFixed(1)} ms`
+        note: `worst round ${Math.max(...loopDelaysMs).toFixed(1)} ms`
       }
     ]
   }
 } satisfies Comparison
 
 function renewed (by: string, loads: Load[]): Figure {
-  const rates = loads.map(wholePerSecond)
-  const share = median(loads.map(({ others, requests }) => others / requests))
-  const cpu = (name: string) =>
-    (median(loads.map(({ cpuUs }) => cpuUs[name] ?? NaN)) / CALLS).toFixed(1)
+  const share = middle(loads, ({ others, requests }) => others / requests)
+  const cpu = (of: (sample: Load) => number) => (middle(loads, of) / CALLS).toFixed(1)
+  const percent = (share * 100).toFixed(0)
+  const notWhole =
+    share > 0 ? `; ${percent} % of the reports were not taken whole by Redis and do not count` : ''
   return {
     what: `sessions renewed ${by}`,
-    value: median(rates),
+    measured: estimate(loads.map(wholePerSecond)),
     unit: '/s',
     goal: { atLeast: 100_000 },
-    note:
-      `CPU per session: service ${cpu('http')} µs, Redis ${cpu('redis')} µs; ` +
-      `rounds ${spread(rates, 0)}` +
-      (share > 0
-        ? `; ${(share * 100).toFixed(0)} % of the reports were not taken whole by Redis ` +
-          'and do not count'
-        : '')
+    note: `CPU per session: service ${cpu(httpCpu)} µs, Redis ${cpu(redisCpu)} µs${notWhole}`
   }
 }
 
-/**
- * Sessions a second in reports that Redis took as a whole: a degraded answer is quick, and no
- * measure.
- */
+/** Sessions a second in reports that Redis took whole: degraded answers do not count. */
 function wholePerSecond ({ requests, others, seconds }: Load): number {
   return ((requests - others) * CALLS) / seconds
 }

@@ -4,8 +4,9 @@
  */
 import { availableParallelism } from 'node:os'
 import type { Comparison } from '../bench.ts'
-import { both, interleave, ratio } from '../harness/interleave.ts'
+import { ratio } from '../harness/estimate.ts'
 import { load } from '../harness/load.ts'
+import { both, inTurn } from '../harness/rounds.ts'
 import { TAKE_AND_RELEASE } from '../harness/sessions.ts'
 
 export default {
@@ -28,21 +29,17 @@ export default {
       )
       return loads.reduce((sum, { perSecond }) => sum + perSecond, 0)
     }
-    const pairs = await interleave(
-      bench.pace.rounds,
-      async () => await perSecond(one.port, other.port),
-      async () => await perSecond(one.port, one.port)
-    )
-    const { value, spread } = ratio(
-      pairs,
-      (s) => s,
-      (s) => s
-    )
+    const rates = await inTurn(bench.pace.rounds, {
+      two: async () => await perSecond(one.port, other.port),
+      one: async () => await perSecond(one.port, one.port)
+    })
     return [
       {
         what: 'requests per second',
-        value,
-        note: `${both(pairs, (s) => s)} /s; rounds ${spread}; ${availableParallelism()} cores for services, Redis and load together`
+        measured: ratio(rates.two, rates.one),
+        note:
+          `${both(rates.two, rates.one, (rate) => rate)} /s; services, Redis and load share ` +
+          `${availableParallelism()} cores`
       }
     ]
   }

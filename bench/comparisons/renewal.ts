@@ -28,12 +28,7 @@ export default {
     const templates = [
       request('POST', `/api/sessions/${ID}/renew`, { username: SESSION.username, ttl: TTL_SECONDS })
     ]
-    return await againstTwin(
-      bench,
-      service,
-      redis,
-      { templates, users: USERS, expect: [200], answers: ['"reregistered":false'] },
-      {}
-    )
+    const asked = { templates, users: USERS, expect: [200], answers: ['"reregistered":false'] }
+    return await againstTwin(bench, service, redis, asked)
   }
 } satisfies Comparison

@@ -1,14 +1,16 @@
 /**
- * The scripts against one that does nothing: by themselves as fast as Redis goes, and behind HTTP
- * as the service calls one.
+ * The scripts against one that does nothing: by themselves, as fast as Redis goes, and behind HTTP,
+ * as the service calls them.
  */
 import type { Bench, Comparison, Figure } from '../bench.ts'
+import { redisCpu } from '../harness/against-twin.ts'
+import { ratio } from '../harness/estimate.ts'
 import type { HttpServer } from '../harness/http-server.ts'
-import { both, interleave, ratio, type Pairs } from '../harness/interleave.ts'
 import { load, nextNumbers } from '../harness/load.ts'
 import { redisLoad, type RedisLoad } from '../harness/redis-load.ts'
 import type { BenchRedis } from '../harness/redis.ts'
-import { ADMIT, admitThenRelease, captureScripts, EVER_NEW_USERS } from '../harness/sessions.ts'
+import { both, inTurn, noSamples, takeTurns, type Samples } from '../harness/rounds.ts'
+import { ADMISSIONS, admitThenRelease, captureScripts } from '../harness/sessions.ts'
 
 const [COMMANDS, COMMANDS_QUICK] = [150_000, 50_000]
 
@@ -26,7 +28,7 @@ export default {
   }
 } satisfies Comparison
 
-/** Many calls under way on one connection, from a load process that makes them beforehand. */
+/** Many calls in flight on one connection, from a load process that makes them beforehand. */
 async function pipelined (
   bench: Bench,
   redis: BenchRedis,
@@ -37,63 +39,60 @@ async function pipelined (
   const measured = Object.entries(scripts).map(([name, call]) => ({
     name,
     call,
-    pairs: { a: [], b: [] } as Pairs<RedisLoad>
+    samples: noSamples<'script' | 'empty', RedisLoad>(['script', 'empty'])
   }))
   for (let round = 0; round < bench.pace.rounds; round++) {
     await redis.empty()
     // The same sessions are taken, renewed and released.
     const firstNumber = nextNumbers()
-    for (const { name, call, pairs } of measured) {
-      pairs.a.push(await redisLoad(redis, call, { ...size, firstNumber }))
-      pairs.b.push(await redisLoad(redis, call.with(1, empty), size))
+    for (const { name, call, samples } of measured) {
+      const sides = {
+        script: async () => await redisLoad(redis, call, { ...size, firstNumber }),
+        empty: async () => await redisLoad(redis, call.with(1, empty), size)
+      }
+      await takeTurns(round, sides, samples)
       await checkRecords(redis, name === 'release' ? '-' : '+', firstNumber)
     }
   }
-  return measured.flatMap(({ name, pairs }) => {
-    const rate = ratio(
-      pairs,
-      (s) => s.perSecond,
-      (s) => s.perSecond
-    )
-    // Turned round: calls per second of Redis' own CPU time, which neither the load process nor a
-    // busy machine changes.
-    const cpu = ratio(
-      pairs,
-      (s) => 1 / s.cpuUs,
-      (s) => 1 / s.cpuUs
-    )
-    return [
-      {
-        what: `${name}, pipelined: calls per second`,
-        value: rate.value,
-        ...(name === 'acquire' && { goal: { atLeast: 0.35 } }),
-        note: `${both(pairs, (s) => s.perSecond)} on one connection; rounds ${rate.spread}`
-      },
-      {
-        what: `${name}, pipelined: calls per second of CPU`,
-        value: cpu.value,
-        note: `${both(pairs, (s) => s.cpuUs, 1)} µs each; rounds ${cpu.spread}`
-      }
-    ]
-  })
+  return measured.flatMap(({ name, samples }) => scriptFigures(name, samples))
 }
 
-/**
- * @throws Error unless the script has done what it is measured by, as the record of one session
- * shows
- */
+function scriptFigures (
+  name: string,
+  { script, empty }: Samples<'script' | 'empty', RedisLoad>
+): Figure[] {
+  const rate = ({ perSecond }: RedisLoad) => perSecond
+  const cpu = ({ cpuUs }: RedisLoad) => cpuUs
+  return [
+    {
+      what: `${name}, pipelined: calls per second`,
+      measured: ratio(script.map(rate), empty.map(rate)),
+      goal: name === 'acquire' ? { atLeast: 0.35 } : undefined,
+      note: `${both(script, empty, rate)} on one connection`
+    },
+    {
+      // The other way round, so as to read like a rate: how fast the load process is and how busy
+      // the machine is do not change it.
+      what: `${name}, pipelined: calls per second of CPU`,
+      measured: ratio(empty.map(cpu), script.map(cpu)),
+      note: `${both(script, empty, cpu, 1)} µs each`
+    }
+  ]
+}
+
+/** @throws Error unless the script has done its work, as the record of one session shows */
 async function checkRecords (redis: BenchRedis, begins: '+' | '-', number: number): Promise<void> {
   const record = await redis.cli(
     `GET voice-ferry-c4:session-lease:call-${String(number).padStart(10, '0')}`
   )
   if (!record.startsWith(begins)) {
-    throw new Error(`the script has left ${JSON.stringify(record)}, no record to be measured by`)
+    throw new Error(`the script has left the record ${JSON.stringify(record)}`)
   }
 }
 
 /**
- * What Redis spends on an admission, and on the empty script: HTTP in front of both, the same
- * client, as many connections.
+ * What Redis spends on an admission and on the empty script, with the same HTTP server, client and
+ * number of connections in front of both.
  */
 async function cpuBehindHttp (
   bench: Bench,
@@ -102,39 +101,24 @@ async function cpuBehindHttp (
   nothing: string[]
 ): Promise<Figure> {
   const empty = await bench.twin('empty-script', redis, { SCRIPT_CALL: JSON.stringify(nothing) })
+  const pids = { redis: redis.pid }
   let commands = NaN
-  const pairs = await interleave(
-    bench.pace.rounds,
-    async () => {
+  const samples = await inTurn(bench.pace.rounds, {
+    service: async () => {
       await redis.cli('CONFIG RESETSTAT')
-      const { admission, release } = await admitThenRelease(bench, {
-        port: service.port,
-        pids: { redis: redis.pid }
-      })
-      commands = await callsPerScript(redis, admission.numbers + release.numbers)
-      return admission
+      const loads = await admitThenRelease(bench, { port: service.port, pids })
+      commands = await callsPerScript(redis, loads.admission.numbers + loads.release.numbers)
+      return loads.admission
     },
-    async () =>
-      await load({
-        ...bench.pace,
-        port: empty.port,
-        pids: { redis: redis.pid },
-        templates: [ADMIT],
-        users: EVER_NEW_USERS,
-        expect: [201]
-      })
-  )
-  const cpu = ratio(
-    pairs,
-    (s) => s.cpuUs.redis ?? NaN,
-    (s) => s.cpuUs.redis ?? NaN
-  )
+    twin: async () => await load({ ...ADMISSIONS, ...bench.pace, port: empty.port, pids })
+  })
+  const { service: ours, twin } = samples
   return {
     what: 'acquire, behind HTTP: CPU of Redis per admission',
-    value: cpu.value,
+    measured: ratio(ours.map(redisCpu), twin.map(redisCpu)),
     goal: { atMost: 3 },
     note:
-      `${both(pairs, (s) => s.cpuUs.redis ?? NaN, 1)} µs each at ${both(pairs, (s) => s.perSecond)} /s; rounds ${cpu.spread}; ` +
+      `${both(ours, twin, redisCpu, 1)} µs each at ${both(ours, twin, (s) => s.perSecond)} /s; ` +
       `${commands.toFixed(1)} commands an admission or release, the script call included`
   }
 }

@@ -3,9 +3,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Comparison } from '../bench.ts'
+import { ratio } from '../harness/estimate.ts'
 import type { HttpServer } from '../harness/http-server.ts'
-import { both, interleave, ratio } from '../harness/interleave.ts'
 import { rssBytes } from '../harness/proc.ts'
+import { both, inTurn } from '../harness/rounds.ts'
 
 /** How long a process is left alone before its memory is read. */
 const [IDLE_MS, IDLE_MS_QUICK] = [3000, 1000]
@@ -17,25 +18,23 @@ export default {
   async run (bench) {
     const redis = await bench.redis()
     const idleMs = bench.quick ? IDLE_MS_QUICK : IDLE_MS
-    const pairs = await interleave(
-      bench.pace.rounds,
-      async () => await startOnce(async () => await bench.service(redis), idleMs),
-      async () => await startOnce(async () => await bench.twin(), idleMs)
-    )
+    const { service, twin } = await inTurn(bench.pace.rounds, {
+      service: async () => await startOnce(async () => await bench.service(redis), idleMs),
+      twin: async () => await startOnce(async () => await bench.twin(), idleMs)
+    })
     const [ms, mib] = [(s: Sample) => s.readyMs, (s: Sample) => s.rssMib]
-    const [start, memory] = [ratio(pairs, ms, ms), ratio(pairs, mib, mib)]
     return [
       {
         what: 'start to ready',
-        value: start.value,
+        measured: ratio(service.map(ms), twin.map(ms)),
         goal: { atMost: 1.3 },
-        note: `${both(pairs, ms)} ms; rounds ${start.spread}`
+        note: `${both(service, twin, ms)} ms`
       },
       {
         what: 'idle memory (RSS)',
-        value: memory.value,
+        measured: ratio(service.map(mib), twin.map(mib)),
         goal: { atMost: 1.2 },
-        note: `${both(pairs, mib)} MiB after ${idleMs / 1000} s; rounds ${memory.spread}`
+        note: `${both(service, twin, mib)} MiB after ${idleMs / 1000} s`
       }
     ]
   }

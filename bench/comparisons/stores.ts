@@ -1,9 +1,11 @@
 /**
- * What keeping leases in Redis costs against keeping them in memory, which only one process can.
+ * What it costs to keep leases in Redis rather than in memory, where only one process has them.
  */
 import type { Comparison } from '../bench.ts'
-import { both, interleave, ratio } from '../harness/interleave.ts'
+import { httpCpu } from '../harness/against-twin.ts'
+import { ratio } from '../harness/estimate.ts'
 import { load, type Load } from '../harness/load.ts'
+import { both, inTurn } from '../harness/rounds.ts'
 import { TAKE_AND_RELEASE } from '../harness/sessions.ts'
 
 export default {
@@ -15,23 +17,22 @@ export default {
       await bench.service(null)
     ]
     const common = { ...bench.pace, ...TAKE_AND_RELEASE }
-    const pairs = await interleave(
-      bench.pace.rounds,
-      async () => await load({ ...common, port: onRedis.port, pids: { http: onRedis.pid } }),
-      async () => await load({ ...common, port: inMemory.port, pids: { http: inMemory.pid } })
-    )
-    const [perSecond, cpuUs] = [(s: Load) => s.perSecond, (s: Load) => s.cpuUs.http ?? NaN]
-    const [rate, cpu] = [ratio(pairs, perSecond, perSecond), ratio(pairs, cpuUs, cpuUs)]
+    const { redis, memory } = await inTurn(bench.pace.rounds, {
+      redis: async () => await load({ ...common, port: onRedis.port, pids: { http: onRedis.pid } }),
+      memory: async () =>
+        await load({ ...common, port: inMemory.port, pids: { http: inMemory.pid } })
+    })
+    const rate = ({ perSecond }: Load) => perSecond
     return [
       {
         what: 'requests per second',
-        value: rate.value,
-        note: `${both(pairs, perSecond)} /s; rounds ${rate.spread}`
+        measured: ratio(redis.map(rate), memory.map(rate)),
+        note: `${both(redis, memory, rate)} /s`
       },
       {
         what: "CPU per request, without Redis' own",
-        value: cpu.value,
-        note: `${both(pairs, cpuUs)} µs; rounds ${cpu.spread}`
+        measured: ratio(redis.map(httpCpu), memory.map(httpCpu)),
+        note: `${both(redis, memory, httpCpu)} µs`
       }
     ]
   }

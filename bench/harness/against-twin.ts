@@ -1,31 +1,29 @@
 /** The service under a load, against the bare twin under the same. */
-import type { Bench, Figure } from '../bench.ts'
+import type { Bench, Figure, Goal } from '../bench.ts'
+import { estimate, ratio } from './estimate.ts'
 import type { HttpServer } from './http-server.ts'
-import { both, interleave, loadRemark, middle, ratio, type Pairs } from './interleave.ts'
-import { load, type Load, type LoadRequest } from './load.ts'
+import { load, loadRemark, type Load, type LoadRequest } from './load.ts'
 import type { BenchRedis } from './redis.ts'
+import { both, inTurn, middle, type Samples } from './rounds.ts'
 
-/** What the ratios should be: requests at least, CPU at most. */
+/** What the ratios should be: of requests per second, and of CPU per request. */
 export interface TwinGoals {
-  rate?: number
-  cpu?: number
+  rate?: Goal
+  cpu?: Goal
 }
+
+/** What a load is put on, and which processes' CPU time is read. */
+export type Target = Pick<LoadRequest, 'port' | 'pids'>
 
 /** Measures both in turn under one load. */
 export async function againstTwin (
   bench: Bench,
   service: HttpServer,
   redis: BenchRedis,
-  request: Omit<LoadRequest, 'port'>,
-  goals: TwinGoals
+  request: Omit<LoadRequest, 'port'>
 ): Promise<Figure[]> {
-  const pairs = await besideTwin(
-    bench,
-    service,
-    redis,
-    async (server) => await load({ ...request, ...bench.pace, ...server })
-  )
-  return twinFigures(pairs, goals)
+  const measure = async (target: Target) => await load({ ...request, ...bench.pace, ...target })
+  return twinFigures(await besideTwin(bench, service, redis, measure), {})
 }
 
 /** Measures both in turn, by whatever load; the CPU time of Redis is read apart. */
@@ -33,62 +31,68 @@ export async function besideTwin<S> (
   bench: Bench,
   service: HttpServer,
   redis: BenchRedis,
-  measure: (server: Pick<LoadRequest, 'port' | 'pids'>) => Promise<S>
-): Promise<Pairs<S>> {
+  measure: (target: Target) => Promise<S>
+): Promise<Samples<'service' | 'twin', S>> {
   const twin = await bench.twin()
-  return await interleave(
-    bench.pace.rounds,
-    async () =>
-      await measure({ port: service.port, pids: { http: service.pid, redis: redis.pid } }),
-    async () => await measure({ port: twin.port, pids: { http: twin.pid } })
-  )
+  const targets = {
+    service: { port: service.port, pids: { http: service.pid, redis: redis.pid } },
+    twin: { port: twin.port, pids: { http: twin.pid } }
+  }
+  return await inTurn(bench.pace.rounds, {
+    service: async () => await measure(targets.service),
+    twin: async () => await measure(targets.twin)
+  })
 }
 
-/**
- * Rate and CPU of the service against the twin's, with what Redis and the load took beside them.
- */
-export function twinFigures (pairs: Pairs<Load>, goals: TwinGoals, of = ''): Figure[] {
-  for (const [i, a] of pairs.a.entries()) checkAlike(a, pairs.b[i])
-  const httpCpu = ({ cpuUs }: Load) => cpuUs.http ?? NaN
-  const rate = ratio(
-    pairs,
-    (s) => s.perSecond,
-    (s) => s.perSecond
-  )
-  const cpu = ratio(pairs, httpCpu, httpCpu)
-  const busy = middle([...pairs.a, ...pairs.b], (s) => s.loadCpuMs / s.seconds / 10).toFixed(0)
+/** CPU time of the HTTP server's process per request, in microseconds. */
+export function httpCpu ({ cpuUs }: Load): number {
+  return cpuUs.http ?? NaN
+}
+
+/** CPU time of Redis per request, in microseconds. */
+export function redisCpu ({ cpuUs }: Load): number {
+  return cpuUs.redis ?? NaN
+}
+
+/** Rate and CPU of the service against the twin's, and what Redis and the load process took. */
+export function twinFigures (
+  { service, twin }: Samples<'service' | 'twin', Load>,
+  goals: TwinGoals,
+  of = ''
+): Figure[] {
+  for (const [round, sample] of service.entries()) checkAlike(sample, twin[round])
+  const rate = ({ perSecond }: Load) => perSecond
+  const loads = [...service, ...twin]
+  const busy = middle(loads, (s) => s.loadCpuMs / s.seconds / 10).toFixed(0)
   return [
     {
       what: `${of}requests per second`,
-      value: rate.value,
-      ...(goals.rate !== undefined && { goal: { atLeast: goals.rate } }),
-      note: `${both(pairs, (s) => s.perSecond)} /s; rounds ${rate.spread}; load process at ${busy} %. ${loadRemark(pairs.a, pairs.b)}`
+      measured: ratio(service.map(rate), twin.map(rate)),
+      goal: goals.rate,
+      note: `${both(service, twin, rate)} /s; load process at ${busy} %. ${loadRemark(loads)}`
     },
     {
       what: `${of}CPU per request, without Redis' own`,
-      value: cpu.value,
-      ...(goals.cpu !== undefined && { goal: { atMost: goals.cpu } }),
-      note: `${both(pairs, httpCpu, 1)} µs; rounds ${cpu.spread}`
+      measured: ratio(service.map(httpCpu), twin.map(httpCpu)),
+      goal: goals.cpu,
+      note: `${both(service, twin, httpCpu, 1)} µs`
     },
     {
       what: `${of}CPU of Redis per request`,
-      value: middle(pairs.a, (s) => s.cpuUs.redis ?? NaN),
+      measured: estimate(service.map(redisCpu)),
       unit: 'µs'
     }
   ]
 }
 
-/**
- * How much longer or shorter one answer may be than the other's, in bytes: a count of sessions,
- * say.
- */
+/** How many bytes one answer may be longer than the other: a count of sessions has more digits. */
 const SLACK = 4
 
 /**
  * @throws Error unless both answered alike, in status, headers and length: a twin that says less
  * would be no yardstick
  */
-function checkAlike (service: Load, twin: Load | undefined): void {
+export function checkAlike (service: Load, twin: Load | undefined): void {
   for (const [i, answer] of service.samples.entries()) {
     const other = twin?.samples[i] ?? ''
     if (headOf(answer) !== headOf(other)) {
@@ -103,8 +107,6 @@ function checkAlike (service: Load, twin: Load | undefined): void {
 /** Status line and names of headers. */
 function headOf (answer: string): string {
   const [status, ...headers] = answer.slice(0, answer.indexOf('\r\n\r\n')).split('\r\n')
-  return [
-    status,
-    ...headers.map((line) => line.slice(0, line.indexOf(':')).toLowerCase()).sort()
-  ].join(', ')
+  const names = headers.map((line) => line.slice(0, line.indexOf(':')).toLowerCase())
+  return [status, ...names.sort()].join(', ')
 }

@@ -3,11 +3,12 @@
  * at a time.
  */
 import type { Bench, Figure } from '../bench.ts'
+import { ratio } from './estimate.ts'
 import type { HttpServer } from './http-server.ts'
 import { load, nextNumbers } from './load.ts'
-import { median, spread } from './median.ts'
 import { redisLoad } from './redis-load.ts'
 import type { BenchRedis } from './redis.ts'
+import { both, inTurn, type Sides } from './rounds.ts'
 import { captureScripts, TAKE_AND_RELEASE } from './sessions.ts'
 
 /** One size: a service on a Redis of its own, with what is in there. */
@@ -20,7 +21,7 @@ export interface Size {
   one?: string
 }
 
-/** Rounds are many and short: background work, such as a sweep, hits some and not others. */
+/** Rounds are many and short: background work, such as a sweep, falls into some of them only. */
 const [ROUNDS_PER_ROUND, WARMUP_MS, SHARE] = [2, 300, 0.4]
 
 /**
@@ -28,45 +29,40 @@ const [ROUNDS_PER_ROUND, WARMUP_MS, SHARE] = [2, 300, 0.4]
  * background sweep included.
  */
 export async function growth (bench: Bench, sizes: Size[]): Promise<Figure[]> {
-  const ports: number[] = []
-  for (const { fill } of sizes) {
+  const sides: Sides<string, number> = {}
+  for (const size of sizes) {
     const redis = await bench.redis()
     const service = await bench.service(redis)
-    await fill(redis, service)
-    ports.push(service.port)
+    await size.fill(redis, service)
+    sides[size.what] = async () => await medianUs(bench, service, size)
   }
-  const durationMs = Math.round(bench.pace.durationMs * SHARE)
-  const rounds: number[][] = []
-  for (let round = 0; round < bench.pace.rounds * (bench.quick ? 1 : ROUNDS_PER_ROUND); round++) {
-    const times: number[] = []
-    for (const place of sizes.keys()) {
-      // Each size comes first in some rounds, and last in others.
-      const i = (place + round) % sizes.length
-      const { users, one } = sizes[i] as Size
-      const templates = TAKE_AND_RELEASE.templates.map((text) => forUser(text, one))
-      const { latencies } = await load({
-        ...TAKE_AND_RELEASE,
-        port: ports[i] ?? 0,
-        templates,
-        users,
-        connections: 1,
-        warmupMs: WARMUP_MS,
-        durationMs
-      })
-      times[i] = latencies[0]?.p50 ?? NaN
-    }
-    rounds.push(times)
-  }
-  return sizes.slice(1).map(({ what }, i) => {
-    const ratios = rounds.map((times) => (times[i + 1] ?? NaN) / (times[0] ?? NaN))
-    const of = (size: number) => median(rounds.map((times) => times[size] ?? NaN)).toFixed(0)
-    return {
-      what: `${what} : ${sizes[0]?.what ?? ''}`,
-      value: median(ratios),
-      goal: { atMost: 1.1 },
-      note: `p50 ${of(i + 1)} : ${of(0)} µs; rounds ${spread(ratios)}`
-    }
+  const rounds = bench.pace.rounds * (bench.quick ? 1 : ROUNDS_PER_ROUND)
+  const [first, ...others] = Object.entries(await inTurn(rounds, sides))
+  const [smallest, base] = first ?? ['', []]
+  return others.map(([what, times]) => ({
+    what: `${what} : ${smallest}`,
+    measured: ratio(times, base),
+    goal: { atMost: 1.1 },
+    note: `p50 ${both(times, base, (us) => us)} µs`
+  }))
+}
+
+/** The median time of an admission, in microseconds. */
+async function medianUs (
+  bench: Bench,
+  { port }: HttpServer,
+  { users, one }: Size
+): Promise<number> {
+  const { latencies } = await load({
+    ...TAKE_AND_RELEASE,
+    port,
+    templates: TAKE_AND_RELEASE.templates.map((text) => forUser(text, one)),
+    users,
+    connections: 1,
+    warmupMs: WARMUP_MS,
+    durationMs: Math.round(bench.pace.durationMs * SHARE)
   })
+  return latencies[0]?.p50 ?? NaN
 }
 
 /**

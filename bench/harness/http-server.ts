@@ -2,7 +2,6 @@
  * The service and its twins, each as a process of its own, with the settings it is shipped with.
  */
 import { mkdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { freePort } from './ports.ts'
 import { start, type Started } from './processes.ts'
 import { ADMIN_TOKEN, SECRET } from './token.ts'
@@ -10,7 +9,7 @@ import { ADMIN_TOKEN, SECRET } from './token.ts'
 /** A running HTTP server. */
 export interface HttpServer extends Started {
   port: number
-  /** Answers a request with the token; rejects unless the status is a success. */
+  /** Sends a request with an admin's token; rejects unless the status is a success. */
   fetch: (path: string, init?: RequestInit) => Promise<Response>
   /**
    * How late the event loop ran since the last call, as its 99th percentile and its worst, in
@@ -21,12 +20,14 @@ export interface HttpServer extends Started {
 
 /** How to start one. */
 export interface HttpServerOptions {
-  /** The compiled file, seen from the bench's folder. */
-  file: 'server.js' | `bench/twins/${string}.js`
+  /** The compiled file that is its main module. */
+  script: string
+  /** The path that answers 200 as soon as it is ready. */
+  readyPath: string
   cwd: string
-  /** Settings beside the usual ones. */
+  /** Settings besides the usual ones. */
   env?: Record<string, string>
-  /** Measures the event loop's delay, which costs a little. */
+  /** Measures the event loop's delay, which costs a little CPU. */
   watchLoop?: boolean
   /** Folder for a CPU profile of the process' whole life. */
   profileTo?: string | undefined
@@ -36,7 +37,8 @@ const LOOP_DELAY = new URL('../preload/loop-delay.js', import.meta.url).href
 
 /** Starts one and waits until it is ready. */
 export async function startHttpServer ({
-  file,
+  script,
+  readyPath,
   cwd,
   env,
   watchLoop,
@@ -51,7 +53,7 @@ export async function startHttpServer ({
       ...(profileTo === undefined
         ? []
         : ['--cpu-prof', `--cpu-prof-dir=${profileTo}`, '--cpu-prof-interval=500']),
-      fileURLToPath(new URL(`../../${file}`, import.meta.url))
+      script
     ],
     cwd,
     env: {
@@ -60,13 +62,11 @@ export async function startHttpServer ({
       HOST: '127.0.0.1',
       PORT: String(port),
       JWT_SECRET: SECRET,
-      // The bench waits for nobody to go elsewhere.
+      // There is no load balancer that needs time to send its requests elsewhere.
       SHUTDOWN_DRAIN_SECONDS: '0',
       ...env
     },
-    ready: async () =>
-      (await fetch(`http://127.0.0.1:${port}/healthz/${file === 'server.js' ? 'ready' : 'live'}`))
-        .ok
+    ready: async () => (await fetch(`http://127.0.0.1:${port}${readyPath}`)).ok
   })
   return {
     ...started,

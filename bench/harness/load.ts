@@ -6,14 +6,14 @@ import { runLoadProcess } from './load-process.ts'
 const BUSY_SHARE = 0.9
 
 /**
- * So few answers may differ: a request that was under way when the load before was cut off has had
- * no effect.
+ * The share of answers that may differ: a request that was under way when the load before was cut
+ * off has had no effect.
  */
 const OTHERS_SHARE = 0.01
 
 /**
- * How many numbers a load may use: none to be divided evenly, so that no two begin, and none is cut
- * off, with the same users.
+ * How many numbers a load may use. It is no multiple of any number of users, so that no two loads
+ * begin with the same users.
  */
 const NUMBERS = 10_001_237
 let next = 0
@@ -60,19 +60,7 @@ export async function load ({
   }
   const deadlineMs = options.warmupMs + options.durationMs + 30_000
   const result = await runLoadProcess<LoadResult>('http-load.js', options, deadlineMs)
-  const odd = Object.entries(result.statuses).filter(([status]) => !expect.includes(Number(status)))
-  if (odd.length > 0) {
-    throw new Error(
-      `unexpected answers: ${odd.map(([status, n]) => `${n} × ${status}`).join(', ')}; such as ${result.oddAnswer ?? ''}`
-    )
-  }
-  if (result.requests === 0) throw new Error('no request was answered while answers were counted')
-  if (!countOthers && result.others > result.requests * OTHERS_SHARE) {
-    const wanted = options.answers.join(' or ')
-    throw new Error(
-      `${result.others} of ${result.requests} answers without ${wanted}; such as ${result.oddAnswer ?? ''}`
-    )
-  }
+  check(result, options, expect, countOthers)
   const cpuUs = Object.fromEntries(
     Object.entries(result.cpuMs).map(([name, ms]) => [name, (ms * 1000) / result.requests])
   )
@@ -84,7 +72,32 @@ export async function load ({
   }
 }
 
-/** The first of some numbers that no other load of this run uses: session ids never come twice. */
+/** @throws Error where an answer is not as it should be, or there is none */
+function check (
+  result: LoadResult,
+  { answers }: LoadOptions,
+  expect: number[],
+  countOthers: boolean
+): void {
+  const such = `such as ${result.oddAnswer ?? ''}`
+  const odd = Object.entries(result.statuses).filter(([status]) => !expect.includes(Number(status)))
+  if (odd.length > 0) {
+    const counts = odd.map(([status, n]) => `${n} × ${status}`).join(', ')
+    throw new Error(`unexpected answers: ${counts}; ${such}`)
+  }
+  if (result.requests === 0) throw new Error('no request was answered while answers were counted')
+  if (!countOthers && result.others > result.requests * OTHERS_SHARE) {
+    const share = `${result.others} of ${result.requests} answers`
+    throw new Error(`${share} without ${answers.join(' or ')}; ${such}`)
+  }
+}
+
+/** The first of some numbers that no other load of this run uses: no session id comes twice. */
 export function nextNumbers (): number {
   return (next += NUMBERS)
+}
+
+/** A remark where the load process was as busy as it can be, and so may be what was measured. */
+export function loadRemark (loads: Load[]): string {
+  return loads.some(({ loadBound }) => loadBound) ? 'The load process was at its own limit.' : ''
 }

@@ -1,17 +1,17 @@
 /** What the operating system says of a process. Linux only: reads /proc. */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 /**
- * Linux reports CPU time to user space in hundredths of a second, whatever the kernel was built
- * with.
+ * CPU time that the threads of a process have used so far, user and system together, in
+ * milliseconds. The scheduler counts nanoseconds; /proc/<pid>/stat has hundredths of a second only.
  */
-const MS_PER_TICK = 10
-
-/** CPU time that a process has used so far, user and system together, in milliseconds. */
 export function cpuMs (pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK
+  const threads = readdirSync(`/proc/${pid}/task`)
+  const times = threads.map((thread) => {
+    const [ns] = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')
+    return Number(ns)
+  })
+  return times.reduce((sum, ns) => sum + ns, 0) / 1e6
 }
 
 /** Memory of a process that is resident now, in bytes. */
@@ -21,8 +21,8 @@ export function rssBytes (pid: number): number {
 }
 
 /**
- * Watches a process' resident memory every few milliseconds; the returned function ends that and
- * gives the highest seen.
+ * Reads a process's resident memory every few milliseconds; the returned function stops that and
+ * returns the highest value.
  */
 export function watchPeakRss (pid: number, everyMs = 5): () => number {
   let peak = rssBytes(pid)

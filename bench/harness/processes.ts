@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const START_DEADLINE_MS = 15_000
+const START_DEADLINE_MS = 60_000
 /** How long a process may take to end by itself: the service closes within 10 s. */
 const STOP_DEADLINE_MS = 11_000
 

@@ -99,5 +99,6 @@ export async function startRedis (
 
 /** One command in Redis protocol. */
 export function resp (...words: string[]): string {
-  return `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`
+  const strings = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`)
+  return `*${words.length}\r\n${strings.join('')}`
 }

@@ -1,12 +1,13 @@
 /** Sessions as comparisons ask for them. */
 import type { Bench } from '../bench.ts'
+import type { Target } from './against-twin.ts'
 import { captureScriptCall, SAMPLE } from './captured-script.ts'
 import type { HttpServer } from './http-server.ts'
 import type { BenchRedis } from './redis.ts'
-import { load, nextNumbers, type Load, type LoadRequest } from './load.ts'
+import { load, nextNumbers, type Load } from './load.ts'
 import { request } from './token.ts'
 
-/** Long enough for every comparison. */
+/** Longer than any comparison takes. */
 export const TTL_SECONDS = 3600
 
 /** Releases take less time than the admissions before them. */
@@ -20,19 +21,27 @@ export const SESSION = {
   ttl: TTL_SECONDS
 }
 
-/** So many users that each load, and each session in it, has users of its own. */
+/** So many users that each session of each load has another one. */
 export const EVER_NEW_USERS = 99_999_999
 
 /** An admission, and the release of what it took. */
-export const ADMIT = request('POST', '/api/sessions', SESSION)
+const ADMIT = request('POST', '/api/sessions', SESSION)
 const RELEASE = request('DELETE', '/api/sessions/call-{n}?username=user-{u}')
 const ADMIT_AND_RELEASE = [ADMIT, RELEASE]
 
-/** What answers have in them where Redis has taken a slot, and given it back. */
+/** What answers contain where a slot was taken, and released, in Redis. */
 const [ADMITTED, RELEASED] = [
   '"terminated":[],"degraded":false',
   '"released":true,"degraded":false'
 ]
+
+/** Admissions only, each for another user. */
+export const ADMISSIONS = {
+  templates: [ADMIT],
+  users: EVER_NEW_USERS,
+  expect: [201],
+  answers: [ADMITTED]
+}
 
 /** Admissions and releases in turn, each of a session of one of some users. */
 export const TAKE_AND_RELEASE = {
@@ -48,16 +57,10 @@ export const TAKE_AND_RELEASE = {
  */
 export async function admitThenRelease (
   bench: Bench,
-  server: Pick<LoadRequest, 'port' | 'pids'>
+  target: Target
 ): Promise<{ admission: Load; release: Load }> {
-  const common = { ...server, users: EVER_NEW_USERS, firstNumber: nextNumbers() }
-  const admission = await load({
-    ...common,
-    ...bench.pace,
-    templates: [ADMIT],
-    expect: [201],
-    answers: [ADMITTED]
-  })
+  const common = { ...target, users: EVER_NEW_USERS, firstNumber: nextNumbers() }
+  const admission = await load({ ...ADMISSIONS, ...bench.pace, ...common })
   const release = await load({
     ...common,
     templates: [RELEASE],
@@ -74,8 +77,8 @@ export async function admitThenRelease (
 export async function captureScripts (bench: Bench, redis: BenchRedis, service: HttpServer) {
   const session = { ...SESSION, username: `user-${SAMPLE.u}`, session_id: `call-${SAMPLE.n}` }
   const verbs = [admit, renew, release]
-  // The first call may send the script's text; the second is as all others are. It is for another
-  // id, so as to take a slot.
+  // The first call may send the script's text; all later ones are alike. It has an id of its own,
+  // so that the captured call takes a slot.
   for (const verb of verbs) {
     await verb(service, { ...session, session_id: 'call-to-make-the-script-known' })
   }

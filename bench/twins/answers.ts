@@ -1,4 +1,5 @@
 /** What twins answer: constants of the very shape that the service answers with. */
+import type { Handlers } from './build-twin.ts'
 
 const session = {
   session_id: 'call-0000000001',
@@ -34,3 +35,14 @@ export const ANSWERS: Record<string, { status: number; body: unknown }> = {
     body: { success: true, session_id: 'call-0000000001', released: true, degraded: false }
   }
 }
+
+/** Handlers that answer these constants at once. */
+export const CONSTANT_HANDLERS: Handlers = Object.fromEntries(
+  Object.entries(ANSWERS).map(([route, { status, body }]): [string, Handlers[string]] => [
+    route,
+    async (_request, reply) => {
+      reply.code(status)
+      return body
+    }
+  ])
+)
