@@ -4,9 +4,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { delimiter, dirname } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { ADMIN, listen, startApp, tokenFor } from './helpers/app.ts'
+import { ADMIN, listen, startApp, tokenFor } from '../helpers/app.ts'
 
-const root = new URL('..', import.meta.url)
+const root = new URL('../../', import.meta.url)
 const folders = ['docs', 'integrations'].filter((folder) => existsSync(new URL(folder, root)))
 const documents = [
   ...readdirSync(root),
