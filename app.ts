@@ -6,14 +6,12 @@ import ghostSweep from './plugins/ghost-sweep.ts'
 import health from './plugins/health.ts'
 import nodeBinding from './plugins/node-binding.ts'
 import redis from './plugins/redis.ts'
-import stores from './plugins/stores.ts'
+import stores, { type StoresOptions } from './plugins/stores.ts'
 import type { Settings } from './schemas/settings.ts'
-import type { Clock } from './services/clock.ts'
 import { buildShell } from './shell.ts'
 
 /** What tests may replace. */
-export interface Overrides {
-  clock?: Clock
+export interface Overrides extends StoresOptions {
   logger?: FastifyLoggerOptions
 }
 
@@ -24,7 +22,7 @@ export interface Overrides {
 export async function buildApp (
   settings: Settings,
   jwtSecret: string,
-  { clock, logger }: Overrides = {}
+  { logger, ...replaced }: Overrides = {}
 ): Promise<FastifyInstance> {
   return await buildShell({
     settings,
@@ -33,7 +31,7 @@ export async function buildApp (
     fill: async (app) => {
       await app.register(redis, { tls: readTlsFiles(settings, 'REDIS') })
       await app.register(etcd, { tls: readTlsFiles(settings, 'ETCD') })
-      await app.register(stores, clock === undefined ? {} : { clock })
+      await app.register(stores, replaced)
       await app.register(nodeBinding)
       await app.register(ghostSweep)
       await app.register(health)

@@ -16,13 +16,11 @@ declare module 'fastify' {
 
 export default fp(
   async (app) => {
-    const { config, checkRedis, etcd } = app
+    const { config, redisLatencyMs, etcd } = app
     const monitor = new HealthMonitor(
       {
-        redis: checkRedis && {
-          check: async () => {
-            await checkRedis()
-          },
+        redis: redisLatencyMs && {
+          check: async () => redisLatencyMs(),
           required: config.OUTAGE_MODE === 'deny'
         },
         etcd: etcd && {

@@ -32,7 +32,7 @@ export default fp(
         ...sessions.map((session) => session.session_id)
       ])
       await requireOwnSessions(
-        app.sessionStore,
+        app.sessions,
         node,
         ids.filter((id) => id !== undefined)
       )

@@ -1,12 +1,19 @@
-/**
- * The Redis client, as `app.redis`, where a Redis is configured. The service starts without it,
- * too.
- */
-import { fastifyRedis } from '@fastify/redis'
+/** The Redis client, as `app.redis`, where a Redis is configured. The service starts without one. */
 import fp from 'fastify-plugin'
+import type { Redis } from 'ioredis'
 import type { TlsFiles } from '../config.ts'
 import { connectRedis } from '../services/redis/client.ts'
 import type { Settings } from '../schemas/settings.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /**
+     * Not by @fastify/redis: that makes the start wait for a connection, and ends the client when
+     * the first answer is an error, such as that of a Redis that is still loading its data.
+     */
+    redis: Redis
+  }
+}
 
 /** How long a close waits for Redis to say goodbye, in milliseconds. */
 const QUIT_DEADLINE_MS = 500
@@ -33,13 +40,7 @@ export default fp<{ tls: TlsFiles }>(
     const client = connectRedis(app.config, tls)
     client.on('error', (error: Error) => app.log.debug({ err: error }, 'redis connection'))
 
-    // @fastify/redis decorates at once, but then waits for `ready` and quits the client on a first
-    // error reply (a Redis that is still loading, say). A client that is not connected yet is shown
-    // to it as ready, so that it only decorates.
-    const { status } = client
-    client.status = 'ready'
-    fastifyRedis(app, { client, closeClient: false }, () => {})
-    client.status = status
+    app.decorate('redis', client)
 
     // Not before everything else is set up, which keeps the process too busy to shake hands in
     // time. A client that finds no Redis goes on trying by itself; health and every request say so

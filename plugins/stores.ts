@@ -1,108 +1,112 @@
 /**
- * The policy and the stores: `app.policy`, `app.limitsStore`, `app.sessionStore`, and
- * `app.admission` on top of the last.
+ * The policy, the stores and admission: picks a backend, and gives its parts to the application.
  */
 import fp from 'fastify-plugin'
+import { memoryBackend } from '../services/backends/memory-backend.ts'
+import type { Backend, BackendOptions } from '../services/backends/backend.ts'
+import { redisBackend } from '../services/backends/redis-backend.ts'
 import { systemClock, type Clock } from '../services/clock.ts'
-import { MemoryLimitsStore } from '../services/limits/memory-limits-store.ts'
-import type { LimitsStore } from '../services/limits/limits-store.ts'
-import { MalformedValues } from '../services/util/malformed-values.ts'
-import { redisStores } from '../services/backends/redis-backend.ts'
+import type { LimitLists, LimitsStore } from '../services/limits/limits-store.ts'
 import { etcdPolicySource } from '../services/policy/etcd-policy-source.ts'
-import { memoryPolicySource } from '../services/policy/memory-policy-source.ts'
 import { PolicyCache, type PolicySource } from '../services/policy/policy.ts'
-import { redisPolicySource } from '../services/policy/redis-policy-source.ts'
-import type { RedisRequestCount } from '../services/rate-limit/redis-request-count.ts'
 import { RedisExecutor } from '../services/redis/executor.ts'
 import { RedisKeys } from '../services/redis/keys.ts'
 import { AdmissionService } from '../services/sessions/admission-service.ts'
-import { MemorySessionStore } from '../services/sessions/memory/memory-session-store.ts'
-import type { SessionStore } from '../services/sessions/session-store.ts'
+import { logOutcome } from '../services/sessions/outcome-log.ts'
+import { Outcomes } from '../services/sessions/outcomes.ts'
+import type {
+  SessionLists,
+  SessionReader,
+  SessionVerbs,
+  Sweeper
+} from '../services/sessions/session-store.ts'
+import { MalformedValues } from '../services/util/malformed-values.ts'
 import { usesRedis } from './redis.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     policy: PolicyCache
     limitsStore: LimitsStore
-    sessionStore: SessionStore
+    limitLists: LimitLists
+    /** Takes, renews and ends sessions, and tells observers. */
     admission: AdmissionService
+    /** Reads one session or one count. Sessions are changed through `admission` only. */
+    sessions: SessionReader & Pick<SessionVerbs, 'learning'>
+    sessionLists: SessionLists
+    sweeper: Sweeper
     malformed: MalformedValues
-    /** Looks whether Redis serves, writes included; null on the in-memory store. */
-    checkRedis: (() => Promise<unknown>) | null
-    /** Counts requests for all replicas; null on the in-memory store. */
-    requestCount: RedisRequestCount | null
+    /** The latency of Redis as last seen; throws while it does not serve. Null without Redis. */
+    redisLatencyMs: Backend['latencyMs']
+    /** Counts requests for all replicas; null where each counts for itself. */
+    requestCount: Backend['requestCount']
   }
 }
 
-export default fp<{ clock?: Clock }>(
-  async (app, { clock = systemClock }) => {
-    const { config } = app
+/** What a test may put in place of the real thing. */
+export interface StoresOptions {
+  clock?: Clock
+  backend?: (options: BackendOptions) => Backend
+}
+
+export default fp<StoresOptions>(
+  async (app, { clock = systemClock, backend: given }) => {
+    const { config, log } = app
+    const malformed = new MalformedValues((kind, key, count) =>
+      log.warn({ kind, key, count }, 'a value without meaning was passed over')
+    )
+    const outcomes = new Outcomes(log)
+    outcomes.observe(logOutcome)
     const defaults = {
       enabled: config.ENABLE_SESSION_LIMITS,
       max_sessions_per_user: config.MAX_SESSIONS_PER_USER,
       session_limit_action: config.SESSION_LIMIT_ACTION
     }
-    const malformed = new MalformedValues((kind, key, count) =>
-      app.log.warn({ kind, key, count }, 'a value without meaning was passed over')
-    )
+    const options = { clock, defaults, policyFrom, malformed, outcomes, log }
+    const backend = given?.(options) ?? (usesRedis(config) ? onRedis() : inMemory())
+
     app.decorate('malformed', malformed)
-    const executor = usesRedis(config)
-      ? new RedisExecutor(app.redis, config.REDIS_TIMEOUT_MS)
-      : null
-    const keys = new RedisKeys(config.REDIS_KEY_PREFIX, executor?.isCluster)
+    app.decorate('policy', backend.policy)
+    app.decorate('limitsStore', backend.limits)
+    app.decorate('limitLists', backend.limitLists)
+    app.decorate('sessions', backend.sessions)
+    app.decorate('sessionLists', backend.sessionLists)
+    app.decorate('sweeper', backend.sweeper)
+    app.decorate('redisLatencyMs', backend.latencyMs)
+    app.decorate('requestCount', backend.requestCount)
+    const sip = { status: config.SIP_REJECT_STATUS, reason: config.SIP_REJECT_REASON }
+    app.decorate('admission', new AdmissionService(backend.sessions, outcomes, sip))
 
-    const policy = new PolicyCache(policySource(), defaults, (policy) =>
-      app.log.info({ policy }, 'policy in force')
-    )
-    app.decorate('policy', policy)
-    app.addHook(
-      'onReady',
-      async () =>
-        await policy.start((error) =>
-          app.log.debug({ err: error }, 'the policy could not be read; the last known one holds')
-        )
-    )
-    app.addHook('onClose', () => policy.stop())
+    app.addHook('onReady', async () => {
+      await backend.policy.start((error) =>
+        log.debug({ err: error }, 'the policy could not be read; the last known one holds')
+      )
+      await backend.start()
+    })
+    app.addHook('onClose', () => {
+      backend.policy.stop()
+      backend.stop()
+    })
 
-    if (executor === null) {
-      app.log.warn(
+    function policyFrom (own: PolicySource): PolicyCache {
+      const { ETCD_POLICY_KEY: key } = config
+      const source =
+        key === undefined || app.etcd === null
+          ? own
+          : etcdPolicySource(app.etcd, key, defaults, malformed)
+      return new PolicyCache(source, defaults, (policy) => log.info({ policy }, 'policy in force'))
+    }
+
+    function onRedis (): Backend {
+      const executor = new RedisExecutor(app.redis, config.REDIS_TIMEOUT_MS)
+      const keys = new RedisKeys(config.REDIS_KEY_PREFIX, executor.isCluster)
+      return redisBackend({ executor, keys, mode: config.OUTAGE_MODE }, options)
+    }
+
+    function inMemory (): Backend {
+      log.warn(
         'Limits are kept in memory: nothing outlives this process. Set REDIS_URL to keep them.'
       )
-      const limits = new MemoryLimitsStore(policy, clock)
-      decorate(limits, new MemorySessionStore(limits, policy, clock), null)
-      app.decorate('requestCount', null)
-    } else {
-      const stores = redisStores(executor, keys, policy, malformed, config.OUTAGE_MODE, app.log)
-      decorate(stores.limits, stores.sessions, stores.check)
-      app.decorate('requestCount', stores.requestCount)
-      app.addHook('onReady', stores.start)
-      app.addHook('onClose', stores.stop)
-    }
-
-    function policySource (): PolicySource {
-      if (config.ETCD_POLICY_KEY !== undefined && app.etcd !== null) {
-        return etcdPolicySource(app.etcd, config.ETCD_POLICY_KEY, defaults, malformed)
-      }
-      return executor === null
-        ? memoryPolicySource(defaults)
-        : redisPolicySource(executor, keys, defaults, malformed)
-    }
-
-    function decorate (
-      limits: LimitsStore,
-      sessions: SessionStore,
-      check: (() => Promise<unknown>) | null
-    ): void {
-      app.decorate('limitsStore', limits)
-      app.decorate('sessionStore', sessions)
-      app.decorate('checkRedis', check)
-      app.decorate(
-        'admission',
-        new AdmissionService(sessions, {
-          status: config.SIP_REJECT_STATUS,
-          reason: config.SIP_REJECT_REASON
-        })
-      )
+      return memoryBackend(options)
     }
   },
   { name: 'stores', dependencies: ['config', 'redis', 'etcd'] }

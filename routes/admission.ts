@@ -14,7 +14,7 @@ import { ref } from '../schemas/components.ts'
 import { SessionIdSchema, UsernameSchema } from '../schemas/names.ts'
 import { problems } from '../schemas/problem.ts'
 import { DEFAULT_TTL_SECONDS, ReasonSchema } from '../schemas/sessions.ts'
-import { ServiceError } from '../services/errors.ts'
+import { detailsOf } from '../services/sessions/session-view.ts'
 
 const tags = ['admission']
 const params = Type.Object({ session_id: SessionIdSchema })
@@ -38,16 +38,11 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       }
     },
     async ({ body, caller, log }, reply) => {
-      const {
-        username,
-        session_id: sessionId,
-        ttl = DEFAULT_TTL_SECONDS,
-        node = caller?.node,
-        dry_run: dryRun = false,
-        ...details
-      } = body
+      const { username, session_id: sessionId, ttl = DEFAULT_TTL_SECONDS } = body
+      const { node = caller?.node, dry_run: dryRun = false } = body
       const result = await app.admission.acquire(
-        { username, sessionId, ttlMs: ttl * 1000, node, details, dryRun },
+        { username, sessionId, ttlMs: ttl * 1000, node, details: detailsOf(body), dryRun },
+        caller ?? {},
         log
       )
       reply.code(result.created ? 201 : 200)
@@ -73,8 +68,15 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     async ({
       params: { session_id: sessionId },
       body: { username, ttl = DEFAULT_TTL_SECONDS },
-      caller
-    }) => await app.admission.renew({ sessionId, username, node: caller?.node }, ttl * 1000)
+      caller,
+      log
+    }) =>
+      await app.admission.renew(
+        { sessionId, username, node: caller?.node },
+        ttl * 1000,
+        caller ?? {},
+        log
+      )
   )
 
   app.post(
@@ -89,8 +91,8 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(BatchRenewalSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
       }
     },
-    async ({ body: { sessions, ttl = DEFAULT_TTL_SECONDS }, caller }) =>
-      await app.admission.renewMany(sessions, ttl * 1000, caller?.node)
+    async ({ body: { sessions, ttl = DEFAULT_TTL_SECONDS }, caller, log }) =>
+      await app.admission.renewMany(sessions, ttl * 1000, caller ?? {}, log)
   )
 
   app.delete(
@@ -115,18 +117,10 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     async ({
       params: { session_id: sessionId },
       query: { username },
-      body: { reason = 'released' }
-    }) => {
-      const { outcome, degraded = false } = await app.sessionStore.release(
-        sessionId,
-        username,
-        reason
-      )
-      if (outcome === 'conflict') {
-        throw new ServiceError('session_id_conflict', 'This session id belongs to another user.')
-      }
-      return { success: true, session_id: sessionId, released: outcome === 'released', degraded }
-    }
+      body: { reason = 'released' },
+      caller,
+      log
+    }) => await app.admission.release(sessionId, { username, reason }, caller ?? {}, log)
   )
 }
 

@@ -33,10 +33,10 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         return await sendJsonStream(
           reply,
           {},
-          { name: 'counts', batches: app.sessionStore.allCounts(), tail: (total) => ({ total }) }
+          { name: 'counts', batches: app.sessionLists.allCounts(), tail: (total) => ({ total }) }
         )
       }
-      const { entries, next_cursor } = await app.sessionStore.listCounts({
+      const { entries, next_cursor } = await app.sessionLists.listCounts({
         cursor: cursor ?? '',
         count: count ?? MAX_PAGE
       })
@@ -59,7 +59,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(CountSchema), ...problems(400, 401, 403, 429, 503) }
       }
     },
-    async ({ params: { username } }) => await app.sessionStore.getCount(username)
+    async ({ params: { username } }) => await app.sessions.getCount(username)
   )
 
   app.post(
@@ -72,7 +72,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(SweepResultSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
       }
     },
-    async () => await app.sessionStore.sweep(SWEEP_SHARE)
+    async () => await app.sweeper.sweep(SWEEP_SHARE)
   )
 }
 

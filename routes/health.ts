@@ -30,7 +30,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
   const currentHealth = () => ({
     ...app.health.health,
     policy: app.policy.status,
-    sessions: app.sessionStore.learning ? ('learning' as const) : ('known' as const)
+    sessions: app.sessions.learning ? ('learning' as const) : ('known' as const)
   })
 
   const ready = {

@@ -55,10 +55,10 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         return await sendJsonStream(reply, policy, {
           name: 'user_limits',
           first,
-          batches: app.limitsStore.allLimits(prefix)
+          batches: app.limitLists.allLimits(prefix)
         })
       }
-      const { entries, next_cursor } = await app.limitsStore.listLimits(prefix, {
+      const { entries, next_cursor } = await app.limitLists.listLimits(prefix, {
         cursor: cursor ?? '',
         count: count ?? MAX_PAGE
       })

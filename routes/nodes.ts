@@ -7,6 +7,7 @@ import { MAX_PAGE, PageQuerySchema } from '../schemas/paging.ts'
 import { NodeListSchema, NodeReportResultSchema, NodeReportSchema } from '../schemas/nodes.ts'
 import { problems } from '../schemas/problem.ts'
 import { DEFAULT_TTL_SECONDS } from '../schemas/sessions.ts'
+import { nodeView } from '../services/sessions/session-view.ts'
 
 const tags = ['nodes']
 /** Room for 20,000 calls with details of usual length. */
@@ -32,8 +33,8 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         }
       }
     },
-    async ({ params: { node }, body: { ttl = DEFAULT_TTL_SECONDS, ...report } }) =>
-      await app.admission.reconcileNode(node, report, ttl * 1000)
+    async ({ params: { node }, body: { ttl = DEFAULT_TTL_SECONDS, ...report }, caller, log }) =>
+      await app.admission.reconcileNode(node, report, ttl * 1000, caller ?? {}, log)
   )
 
   app.get(
@@ -48,8 +49,8 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       }
     },
     async ({ query: { cursor = '', count = MAX_PAGE } }) => {
-      const { entries: nodes, next_cursor } = await app.sessionStore.listNodes({ cursor, count })
-      return { nodes, next_cursor }
+      const { entries, next_cursor } = await app.sessionLists.listNodes({ cursor, count })
+      return { nodes: entries.map(nodeView), next_cursor }
     }
   )
 }

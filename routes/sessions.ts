@@ -15,6 +15,7 @@ import {
   UserSessionsSchema
 } from '../schemas/sessions.ts'
 import { ServiceError } from '../services/errors.ts'
+import { sessionView } from '../services/sessions/session-view.ts'
 
 const tags = ['sessions']
 
@@ -38,11 +39,11 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       }
     },
     async ({ query: { username, node, cursor = '', count = MAX_PAGE } }) => {
-      const { entries: sessions, next_cursor } = await app.sessionStore.listSessions(
+      const { entries, next_cursor } = await app.sessionLists.listSessions(
         { username, node },
         { cursor, count }
       )
-      return { sessions, next_cursor }
+      return { sessions: entries.map(sessionView), next_cursor }
     }
   )
 
@@ -58,9 +59,9 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       }
     },
     async ({ params: { session_id: sessionId } }) => {
-      const session = await app.sessionStore.getSession(sessionId)
+      const session = await app.sessions.getSession(sessionId)
       if (session === null) throw new ServiceError('not_found', 'There is no such session.')
-      return session
+      return sessionView(session)
     }
   )
 
@@ -90,7 +91,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         )
       }
       return {
-        ...(await app.sessionStore.listUsers({ offset: (page - 1) * limit, limit, sort })),
+        ...(await app.sessionLists.listUsers({ offset: (page - 1) * limit, limit, sort })),
         page,
         limit
       }
@@ -110,11 +111,11 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       }
     },
     async ({ params: { username }, query: { cursor = '', count: most = MAX_PAGE } }) => {
-      const [{ limit, count }, { entries: sessions, next_cursor }] = await Promise.all([
-        app.sessionStore.getCount(username),
-        app.sessionStore.listSessions({ username }, { cursor, count: most })
+      const [{ limit, count }, { entries, next_cursor }] = await Promise.all([
+        app.sessions.getCount(username),
+        app.sessionLists.listSessions({ username }, { cursor, count: most })
       ])
-      return { username, limit, count, sessions, next_cursor }
+      return { username, limit, count, sessions: entries.map(sessionView), next_cursor }
     }
   )
 
@@ -133,13 +134,8 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(TerminatedSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
       }
     },
-    async ({ params: { username }, body: { reason = 'terminated' } }) => {
-      const { terminated, degraded = false } = await app.sessionStore.terminateUser(
-        username,
-        reason
-      )
-      return { success: true, terminated, degraded }
-    }
+    async ({ params: { username }, body: { reason = 'terminated' }, caller, log }) =>
+      await app.admission.terminateUser(username, reason, caller ?? {}, log)
   )
 }
 

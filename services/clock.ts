@@ -1,10 +1,13 @@
 /** Where the time comes from, so that tests can hold it in their hands. */
 
-/** Milliseconds since the Unix epoch. */
+/** Whole milliseconds since the Unix epoch. */
 export type Clock = () => number
 
 /** The machine's own clock. */
 export const systemClock: Clock = Date.now
+
+/** A clock that only goes forward, whatever happens to the machine's. */
+export const steadyClock: Clock = () => Math.floor(performance.timeOrigin + performance.now())
 
 const [SECOND, MINUTE, HOUR, DAY] = [1_000, 60_000, 3_600_000, 86_400_000]
 const digits = (count: number, upTo: number) =>

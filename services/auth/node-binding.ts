@@ -1,6 +1,7 @@
 /** Checks that a caller that is bound to a switch node changes only sessions of that node. */
 import { ServiceError } from '../errors.ts'
-import type { SessionStore } from '../sessions/session-store.ts'
+import { isLease } from '../sessions/lease.ts'
+import type { SessionReader } from '../sessions/session-store.ts'
 
 /** How many sessions are looked up at the same time: a node report may list thousands. */
 const AT_ONCE = 200
@@ -12,7 +13,7 @@ const AT_ONCE = 200
  * @throws ServiceError `forbidden`
  */
 export async function requireOwnSessions (
-  store: Pick<SessionStore, 'getSession'>,
+  store: Pick<SessionReader, 'getSession'>,
   node: string,
   sessionIds: string[]
 ): Promise<void> {
@@ -20,7 +21,7 @@ export async function requireOwnSessions (
     await Promise.all(
       sessionIds.slice(i, i + AT_ONCE).map(async (id) => {
         const session = await store.getSession(id).catch(unknownWhileAway)
-        if (session?.source === 'lease' && session.node !== node) throw boundTo(node)
+        if (session != null && isLease(session) && session.node !== node) throw boundTo(node)
       })
     )
   }

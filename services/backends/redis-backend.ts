@@ -1,23 +1,27 @@
-/** Puts the stores on Redis together with what keeps them going while Redis is away. */
+/** Everything on Redis, and what keeps admission going while Redis is away. */
 import { randomUUID } from 'node:crypto'
-import { RedisLimitsStore } from '../limits/redis-limits-store.ts'
+import { steadyClock } from '../clock.ts'
 import { MemoryLimitsStore } from '../limits/memory-limits-store.ts'
-import type { MalformedValues } from '../util/malformed-values.ts'
-import type { PolicyCache } from '../policy/policy.ts'
-import { RedisRequestCount } from '../rate-limit/redis-request-count.ts'
-import type { RedisExecutor } from '../redis/executor.ts'
-import type { RedisKeys } from '../redis/keys.ts'
 import type { Log } from '../log.ts'
-import { MemorySessionStore } from '../sessions/memory/memory-session-store.ts'
-import { RedisClusterSessionStore } from '../sessions/redis/redis-cluster-session-store.ts'
-import { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
-import { LEARNING_MS } from '../sessions/timing.ts'
-import { Breaker } from '../outage/breaker.ts'
+import { Breaker, type Seen } from '../outage/breaker.ts'
+import { GuardedExecutor } from '../outage/guarded-executor.ts'
+import { LeaseMirror } from '../outage/lease-mirror.ts'
 import { LimitCache } from '../outage/limit-cache.ts'
 import { Outbox } from '../outage/outbox.ts'
+import { Prober } from '../outage/prober.ts'
 import { Replay } from '../outage/replay.ts'
 import { ResilientLimitsStore } from '../outage/resilient-limits-store.ts'
 import { ResilientSessionStore, type OutageMode } from '../outage/resilient-session-store.ts'
+import { RetryOnce } from '../outage/retry-once.ts'
+import { redisPolicySource } from '../policy/redis-policy-source.ts'
+import { RedisRequestCount } from '../rate-limit/redis-request-count.ts'
+import type { RedisExecutor } from '../redis/executor.ts'
+import type { RedisKeys } from '../redis/keys.ts'
+import { LeaseTable } from '../sessions/memory/lease-table.ts'
+import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
+import { LEARNING_MS } from '../sessions/timing.ts'
+import { expiredTo, type Backend, type BackendOptions } from './backend.ts'
+import { redisStores } from './redis-stores.ts'
 
 /**
  * How long the mirror remembers an id that has ended, in milliseconds: long enough for a late
@@ -26,95 +30,117 @@ import { ResilientSessionStore, type OutageMode } from '../outage/resilient-sess
 const MIRROR_ENDED_MEMORY_MS = 120_000
 /** How long a question waits for a connection that was cut, in milliseconds. */
 const RECONNECT_WAIT_MS = 100
-
 /** How far a replica that takes over may have been behind its master, in milliseconds. */
 const REPLICATION_LAG_MS = 10_000
 
-/** The mirror's clock: one that only goes forward, whatever happens to the machine's. */
-const steadyClock = () => performance.timeOrigin + performance.now()
+/** The Redis, and what is done while it is away. */
+export interface RedisOptions {
+  executor: RedisExecutor
+  keys: RedisKeys
+  mode: OutageMode
+}
 
-/** The stores on Redis, and what starts and stops them. */
-export function redisStores (
-  executor: RedisExecutor,
-  keys: RedisKeys,
-  policy: PolicyCache,
-  malformed: MalformedValues,
-  mode: OutageMode,
-  log: Log
-) {
-  const limits = new RedisLimitsStore(executor, keys, policy, malformed)
-  const store = new (executor.isCluster ? RedisClusterSessionStore : RedisSessionStore)(
-    executor,
-    keys,
-    policy,
-    limits,
-    malformed
-  )
-  const known = new LimitCache(new MemoryLimitsStore(policy, steadyClock), steadyClock)
-  const mirror = new MemorySessionStore(known.mirror, policy, steadyClock, MIRROR_ENDED_MEMORY_MS)
-  const outbox = new Outbox()
-  const replay = new Replay(executor, keys, store, mirror, outbox)
-  const check = async () => {
-    // A new one each time: the generation that this process began may be lost, too.
-    const begun = randomUUID()
-    const probes = keys.generations.map(
-      async (key) => (await executor.scripts.probe([key], [begun])) as [string, number, string]
-    )
-    const seen = await executor.run(Promise.all(probes))
-    learn(Math.min(...seen.map(([, ageMs]) => ageMs)) < LEARNING_MS)
-    return {
-      generation: seen.map(([generation]) => generation).join(' '),
-      servers: [...new Set(seen.map(([, , server]) => server))].sort().join(' ')
-    }
-  }
-  const learn = (learning: boolean) => {
-    if (learning && !store.learning) {
-      log.warn(
-        { at_most_seconds: LEARNING_MS / 1000 },
-        'Redis began anew: calls that are up may not be known until they are renewed'
-      )
-    } else if (!learning && store.learning) {
-      log.info({}, 'every call that is up has had time to be renewed: Redis knows them again')
-    }
-    store.learning = learning
-  }
+/** Builds the stores on Redis, with breaker, mirror, outbox and replay around them. */
+export function redisBackend (redis: RedisOptions, options: BackendOptions): Backend {
+  const { executor, keys, mode } = redis
+  const { defaults, policyFrom, malformed, outcomes, log } = options
   const breaker: Breaker = new Breaker({
-    probe: check,
     recover: async (lostItsData) => {
       const told = await replay.run(lostItsData ? Infinity : breaker.openForMs + REPLICATION_LAG_MS)
       if (told.ended + told.restored > 0) log.info(told, 'Redis was told what it missed')
     },
     settle: async () => await replay.settle(),
     onGeneration: (generation) => {
-      store.generation = generation
+      stores.sessions.generation = generation
     },
     onChange: (open, cause) =>
       open
         ? log.warn({ err: cause, outage_mode: mode }, 'Redis is away: going on without it')
         : log.info({}, 'Redis is back')
   })
+  const guarded = new GuardedExecutor(executor, breaker)
+  const policy = policyFrom(redisPolicySource(guarded, keys, defaults, malformed))
+  const onExpired = expiredTo(outcomes)
+  const stores = redisStores({ executor, guarded, keys, policy, malformed, onExpired })
+  const mirrorOfLimits = new MemoryLimitsStore(
+    () => policy.current.max_sessions_per_user,
+    steadyClock
+  )
+  const table = new LeaseTable(steadyClock, MIRROR_ENDED_MEMORY_MS)
+  const mirror = new LeaseMirror(mirrorOfLimits, policy, table)
+  const known = new LimitCache(mirrorOfLimits, steadyClock)
+  const outbox = new Outbox()
+  const replay = new Replay({ executor, keys, store: stores.sessions, mirror, outbox, outcomes })
+  const retry = new RetryOnce(breaker, async () => await executor.connected(RECONNECT_WAIT_MS))
+  const prober = new Prober({
+    probe: async () => await probe(executor, keys, stores.sessions, log),
+    onServed: (seen) => {
+      void breaker.served(seen)
+    },
+    onFailed: (error) => breaker.trip(error)
+  })
   return {
-    limits: new ResilientLimitsStore(limits, known, breaker),
+    policy,
+    limits: new ResilientLimitsStore(stores.limits, known, retry),
+    limitLists: stores.limitLists,
     sessions: new ResilientSessionStore({
-      store,
+      store: stores.sessions,
       mirror,
       known,
       outbox,
       breaker,
-      mode,
-      reconnected: async () => await executor.connected(RECONNECT_WAIT_MS)
+      retry,
+      mode
     }),
-    check,
-    requestCount: new RedisRequestCount(executor, keys, () => breaker.open),
+    sessionLists: stores.sessionLists,
+    sweeper: stores.sweeper,
+    requestCount: new RedisRequestCount(guarded, keys),
+    latencyMs: () => prober.latencyMs(),
     start: async () => {
-      await breaker.start()
-      known.start(limits, (error) =>
+      await prober.start()
+      known.start(stores.limitLists, (error) =>
         log.info({ err: error }, 'the limits could not be read ahead; the next try comes by itself')
       )
     },
     stop: () => {
-      breaker.stop()
+      prober.stop()
       known.stop()
     }
   }
+}
+
+/** Asks every master for what the service needs, a write included. */
+async function probe (
+  executor: RedisExecutor,
+  keys: RedisKeys,
+  store: RedisSessionStore,
+  log: Log
+): Promise<Seen> {
+  // A new one each time: the generation that this process began may be lost, too.
+  const begun = randomUUID()
+  const seen = await executor.run(
+    Promise.all(
+      keys.generations.map(
+        async (key) => (await executor.scripts.probe([key], [begun])) as [string, number, string]
+      )
+    )
+  )
+  learn(store, Math.min(...seen.map(([, ageMs]) => ageMs)) < LEARNING_MS, log)
+  return {
+    generation: seen.map(([generation]) => generation).join(' '),
+    servers: [...new Set(seen.map(([, , server]) => server))].sort().join(' ')
+  }
+}
+
+/** Notes whether Redis began so short a time ago that it may not know of every call. */
+function learn (store: RedisSessionStore, learning: boolean, log: Log): void {
+  if (learning && !store.learning) {
+    log.warn(
+      { at_most_seconds: LEARNING_MS / 1000 },
+      'Redis began anew: calls that are up may not be known until they are renewed'
+    )
+  } else if (!learning && store.learning) {
+    log.info({}, 'every call that is up has had time to be renewed: Redis knows them again')
+  }
+  store.learning = learning
 }

@@ -3,6 +3,7 @@
  * known.
  */
 import type { ComponentHealth, Health } from '../../schemas/health.ts'
+import { repeatLater, type Repeated } from '../util/repeat.ts'
 import type { Check } from './check.ts'
 
 /** How often each dependency is looked at, in milliseconds. */
@@ -93,8 +94,7 @@ class Watch {
   #check: Check
   #onChange: (status: ComponentHealth['status']) => void
   #sameSince = 0
-  #timer: NodeJS.Timeout | undefined
-  #stopped = false
+  #looking: Repeated | undefined
 
   constructor (
     { check, required }: Dependency,
@@ -109,21 +109,18 @@ class Watch {
     await this.#look()
     this.lost = this.component.status === 'down'
     if (this.lost) this.#onChange('down')
-    this.#again()
+    this.#looking = repeatLater({
+      work: async () => {
+        await this.#look()
+        this.#decide()
+      },
+      onError: () => {},
+      everyMs: CHECK_INTERVAL_MS
+    })
   }
 
   stop (): void {
-    this.#stopped = true
-    clearTimeout(this.#timer)
-  }
-
-  #again (): void {
-    if (this.#stopped) return
-    this.#timer = setTimeout(() => {
-      void this.#look()
-        .then(() => this.#decide())
-        .finally(() => this.#again())
-    }, CHECK_INTERVAL_MS).unref()
+    this.#looking?.stop()
   }
 
   async #look (): Promise<void> {
@@ -132,19 +129,21 @@ class Watch {
     const late = new Promise<never>((_resolve, reject) =>
       signal.addEventListener('abort', () => reject(signal.reason), { once: true })
     )
-    const up = await Promise.race([this.#asked(signal), late]).then(
-      () => true,
-      () => false
+    const latencyMs = await Promise.race([this.#asked(signal), late]).then(
+      (known) => known ?? performance.now() - started,
+      () => null
     )
-    const now = performance.now()
-    const status = up ? 'up' : 'down'
-    if (status !== this.component.status) this.#sameSince = up ? now : started
-    this.component = { status, latency_ms: up ? Math.round((now - started) * 100) / 100 : null }
+    const status = latencyMs === null ? 'down' : 'up'
+    if (status !== this.component.status) {
+      this.#sameSince = status === 'up' ? performance.now() : started
+    }
+    const rounded = latencyMs === null ? null : Math.round(latencyMs * 100) / 100
+    this.component = { status, latency_ms: rounded }
   }
 
   /** The check's verdict; one that throws at once rejects like any other. */
-  async #asked (signal: AbortSignal): Promise<void> {
-    await this.#check(signal)
+  async #asked (signal: AbortSignal): Promise<number | void> {
+    return await this.#check(signal)
   }
 
   #decide (): void {

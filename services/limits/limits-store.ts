@@ -2,8 +2,11 @@
 import type { Limit, TemporaryLimitChange } from '../../schemas/limits.ts'
 import type { Page, PageRequest } from '../../schemas/paging.ts'
 
-/** Own limits by username. */
+/** A username and its own limit. */
 export type LimitEntry = [username: string, limit: number]
+
+/** The limit of whoever has none of its own: the policy's, which may change at any time. */
+export type DefaultLimit = () => number
 
 /**
  * Keeps users' limits. Usernames and limits are valid when they get here. Every method rejects with
@@ -26,6 +29,10 @@ export interface LimitsStore {
   setTemporaryLimit(username: string, change: TemporaryLimitChange): Promise<number>
   /** Ends a temporary limit before its time; false when there was none. */
   removeTemporaryLimit(username: string): Promise<boolean>
+}
+
+/** Lists of own limits; @throws ServiceError `store_unavailable` while the store is away. */
+export interface LimitLists {
   /**
    * One page of own limits, of users whose name begins with `prefix`. @throws ServiceError
    * `invalid_input` for a cursor of no list

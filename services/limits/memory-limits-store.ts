@@ -3,20 +3,19 @@
  * Redis store in tests.
  */
 import type { Clock } from '../clock.ts'
-import type { PolicyCache } from '../policy/policy.ts'
 import { sortedPage } from '../util/sorted-page.ts'
 import { limitInForce, type TemporaryLimit } from './limit-value.ts'
-import type { LimitsStore } from './limits-store.ts'
+import type { DefaultLimit, LimitLists, LimitsStore } from './limits-store.ts'
 
 /** Keeps limits in memory; temporary ones end by the given clock. */
-export class MemoryLimitsStore implements LimitsStore {
-  #policy: PolicyCache
+export class MemoryLimitsStore implements LimitsStore, LimitLists {
+  #defaultLimit: DefaultLimit
   #clock: Clock
   #own = new Map<string, number>()
   #temporary = new Map<string, TemporaryLimit>()
 
-  constructor (policy: PolicyCache, clock: Clock) {
-    this.#policy = policy
+  constructor (defaultLimit: DefaultLimit, clock: Clock) {
+    this.#defaultLimit = defaultLimit
     this.#clock = clock
   }
 
@@ -26,12 +25,11 @@ export class MemoryLimitsStore implements LimitsStore {
 
   /** The limit in force, at once. */
   limitNow (username: string) {
-    const { max_sessions_per_user: policyLimit } = this.#policy.current
     return limitInForce(
       username,
       this.#own.get(username),
       this.#liveTemporary(username),
-      policyLimit
+      this.#defaultLimit()
     )
   }
 

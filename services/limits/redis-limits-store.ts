@@ -1,47 +1,32 @@
 /** Limits in Redis, under the very keys that the switch reads. */
 import type { TemporaryLimitChange } from '../../schemas/limits.ts'
-import type { PageRequest } from '../../schemas/paging.ts'
-import type { MalformedValues } from '../util/malformed-values.ts'
-import type { PolicyCache } from '../policy/policy.ts'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
-import { keyspaces, scanAll, scanPage, type ScanList } from '../redis/scan.ts'
-import { limitInForce, parseLimit, parseTemporaryLimit } from './limit-value.ts'
-import type { LimitEntry, LimitsStore } from './limits-store.ts'
+import type { LimitsStore } from './limits-store.ts'
+import type { StoredLimits } from './stored-limits.ts'
 
-/**
- * Keeps limits in Redis. Values that others wrote without meaning are noted and read as "no own
- * limit".
- */
+/** Keeps limits in Redis. */
 export class RedisLimitsStore implements LimitsStore {
   #executor: RedisExecutor
   #keys: RedisKeys
-  #policy: PolicyCache
-  #malformed: MalformedValues
+  #stored: StoredLimits
 
-  constructor (
-    executor: RedisExecutor,
-    keys: RedisKeys,
-    policy: PolicyCache,
-    malformed: MalformedValues
-  ) {
+  constructor (executor: RedisExecutor, keys: RedisKeys, stored: StoredLimits) {
     this.#executor = executor
     this.#keys = keys
-    this.#policy = policy
-    this.#malformed = malformed
+    this.#stored = stored
   }
 
   async getLimit (username: string) {
     const [own, temporary] = await this.#executor.run(
       Promise.all([
-        this.#text(this.#keys.user('user-limit', username), 'limit_without_meaning'),
-        this.#text(
-          this.#keys.user('user-temporary-limit', username),
-          'temporary_limit_without_meaning'
+        this.#text(this.#keys.user('user-limit', username), () => this.#stored.noteOwn(username)),
+        this.#text(this.#keys.user('user-temporary-limit', username), () =>
+          this.#stored.noteTemporary(username)
         )
       ])
     )
-    return this.inForce(username, own, temporary)
+    return this.#stored.inForce(username, own, temporary)
   }
 
   async setLimit (username: string, limit: number) {
@@ -105,69 +90,8 @@ export class RedisLimitsStore implements LimitsStore {
     )
   }
 
-  async listLimits (prefix: string, { cursor, count }: PageRequest) {
-    return await scanPage(this.#list(prefix), cursor, count)
-  }
-
-  allLimits (prefix: string) {
-    return scanAll(this.#list(prefix))
-  }
-
-  #list (prefix: string): ScanList<LimitEntry> {
-    return {
-      sources: keyspaces(this.#executor, this.#keys.pattern('user-limit', prefix), (key) =>
-        this.#keys.usernameOf('user-limit', key)
-      ),
-      load: async (names) => {
-        const values = await this.#executor.getMany(
-          names.map((name) => this.#keys.user('user-limit', name))
-        )
-        return names.flatMap((name, i) => {
-          const limit = this.#own(name, values[i])
-          return limit === undefined ? [] : [[name, limit] satisfies LimitEntry]
-        })
-      }
-    }
-  }
-
-  /** The limit in force, given what is stored for the user. */
-  inForce (username: string, own: string | null | undefined, temporary: string | null | undefined) {
-    const { max_sessions_per_user: policyLimit } = this.#policy.current
-    const ownLimit = typeof own === 'string' ? this.#own(username, own) : undefined
-    return limitInForce(
-      username,
-      ownLimit,
-      typeof temporary === 'string' ? this.#temporary(username, temporary) : undefined,
-      policyLimit
-    )
-  }
-
-  /**
-   * The text at a key. A key of another type, which somebody else wrote, is noted and read as none.
-   */
-  async #text (key: string, kind: string): Promise<string | null> {
-    return await this.#executor.or(null, this.#executor.get(key), () =>
-      this.#malformed.note(kind, key)
-    )
-  }
-
-  /** A listed key without a string in it is of another type, or went meanwhile. */
-  #own (username: string, text: string | null | undefined): number | undefined {
-    const limit = typeof text === 'string' ? parseLimit(text) : undefined
-    if (limit === undefined) {
-      this.#malformed.note('limit_without_meaning', this.#keys.user('user-limit', username))
-    }
-    return limit
-  }
-
-  #temporary (username: string, text: string) {
-    const temporary = parseTemporaryLimit(text)
-    if (temporary === undefined) {
-      this.#malformed.note(
-        'temporary_limit_without_meaning',
-        this.#keys.user('user-temporary-limit', username)
-      )
-    }
-    return temporary
+  /** The text at a key. A key of another type, which somebody else wrote, is read as none. */
+  async #text (key: string, onWrongType: () => void): Promise<string | null> {
+    return await this.#executor.or(null, this.#executor.get(key), onWrongType)
   }
 }

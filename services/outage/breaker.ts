@@ -1,11 +1,9 @@
 /**
- * Decides whether Redis is asked at all: lost at the first failure, back only after it has served
- * for a while.
+ * Decides whether Redis is asked at all: it is lost at the first failure, and back only after it
+ * has served for a while.
  */
 
-/** How often Redis is probed, in milliseconds. */
-const PROBE_INTERVAL_MS = 200
-/** For how long it must have served before it is trusted again, in milliseconds. */
+/** For how long Redis must have served before it is trusted again, in milliseconds. */
 const BACK_AFTER_MS = 400
 /** How much a return is spread out, so that replicas do not all replay at once, in milliseconds. */
 const JITTER_MS = 200
@@ -17,8 +15,6 @@ export interface Seen {
 }
 
 export interface BreakerOptions {
-  /** Asks Redis for what the service needs of it, a write included. */
-  probe: () => Promise<Seen>
   /**
    * Puts things right in a Redis that is back, or that has lost its data. A failure keeps the
    * breaker open.
@@ -33,20 +29,27 @@ export interface BreakerOptions {
   onGeneration: (generation: string) => void
   /** Told of each change. */
   onChange?: (open: boolean, cause?: unknown) => void
+  /** Milliseconds on a clock that only goes forward. */
+  now?: () => number
+  /** From 0 up to 1: where in the spread a return lies. */
+  random?: () => number
 }
 
-/** Open while Redis is not to be asked. It closes by itself; nothing latches. */
+/** Open while Redis is not to be asked. It closes by itself once probes are answered. */
 export class Breaker {
   #options: BreakerOptions
+  #now: () => number
+  #random: () => number
   #openSinceMs: number | undefined
   #servesSinceMs: number | undefined
   #known: Seen | undefined
+  #returning = false
   #closing: Promise<void> | undefined
-  #timer: NodeJS.Timeout | undefined
-  #stopped = false
 
   constructor (options: BreakerOptions) {
     this.#options = options
+    this.#now = options.now ?? (() => performance.now())
+    this.#random = options.random ?? Math.random
   }
 
   get open (): boolean {
@@ -55,7 +58,7 @@ export class Breaker {
 
   /** For how long Redis has not been asked, in milliseconds; 0 while it is. */
   get openForMs (): number {
-    return this.#openSinceMs === undefined ? 0 : performance.now() - this.#openSinceMs
+    return this.#openSinceMs === undefined ? 0 : Math.round(this.#now() - this.#openSinceMs)
   }
 
   /**
@@ -66,39 +69,20 @@ export class Breaker {
     return this.#closing?.catch(() => {})
   }
 
-  /** Opens: a question to Redis failed. */
+  /** Opens: a question to Redis, or a probe, failed. */
   trip (cause: unknown): void {
     this.#servesSinceMs = undefined
     if (this.open) return
-    this.#openSinceMs = performance.now()
+    this.#openSinceMs = this.#now()
     this.#options.onChange?.(true, cause)
   }
 
-  /** Probes now and from then on. Resolves after the first probe, whatever came of it. */
-  async start (): Promise<void> {
-    await this.#tick()
-  }
-
-  stop (): void {
-    this.#stopped = true
-    clearTimeout(this.#timer)
-  }
-
-  async #tick (): Promise<void> {
-    try {
-      await this.#look()
-    } catch (error) {
-      this.trip(error)
-    }
-    if (!this.#stopped) {
-      this.#timer = setTimeout(() => {
-        void this.#tick()
-      }, PROBE_INTERVAL_MS).unref()
-    }
-  }
-
-  async #look (): Promise<void> {
-    const seen = await this.#options.probe()
+  /**
+   * Takes what a probe saw. Resolves when nothing is left to do about it; never rejects. What
+   * arrives while Redis is being told what it missed changes nothing.
+   */
+  async served (seen: Seen): Promise<void> {
+    if (this.#returning) return
     const lostItsData = this.#known !== undefined && this.#known.generation !== seen.generation
     // A restart may be over before anybody misses an answer; what comes back may lack the last that
     // its predecessor was told.
@@ -107,16 +91,25 @@ export class Breaker {
     if (restarted && !this.open) {
       this.trip(new Error('Redis was restarted, or another one took over'))
     }
-    if (this.open) {
-      this.#servesSinceMs ??= performance.now() + Math.random() * JITTER_MS
-      if (performance.now() - this.#servesSinceMs < BACK_AFTER_MS) return
+    if (!this.open) return this.#known === undefined ? this.#note(seen) : undefined
+    this.#servesSinceMs ??= this.#now() + this.#random() * JITTER_MS
+    if (this.#now() - this.#servesSinceMs < BACK_AFTER_MS) return
+    this.#returning = true
+    await this.#return(seen, lostItsData)
+    this.#returning = false
+  }
+
+  async #return (seen: Seen, lostItsData: boolean): Promise<void> {
+    try {
       await this.#options.recover(lostItsData)
+      // It was lost again meanwhile.
+      if (this.#servesSinceMs === undefined) return
       this.#closing = this.#options.settle().then(() => this.#close(seen))
-      await this.#closing.finally(() => {
-        this.#closing = undefined
-      })
-    } else if (this.#known === undefined) {
-      this.#note(seen)
+      await this.#closing
+    } catch (error) {
+      this.trip(error)
+    } finally {
+      this.#closing = undefined
     }
   }
 

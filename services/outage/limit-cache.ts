@@ -2,9 +2,10 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Limit } from '../../schemas/limits.ts'
 import type { Clock } from '../clock.ts'
-import type { LimitsStore } from '../limits/limits-store.ts'
+import type { LimitLists } from '../limits/limits-store.ts'
 import type { MemoryLimitsStore } from '../limits/memory-limits-store.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
+import { repeat, type Repeated } from '../util/repeat.ts'
 import { throttled } from '../util/throttled.ts'
 
 /** The most users whose limits are remembered. */
@@ -27,7 +28,7 @@ export class LimitCache {
   #clock: Clock
   #seenMs = new BoundedMap<string, number>(MOST_USERS)
   #allSeenMs: number | undefined
-  #timer: NodeJS.Timeout | undefined
+  #rereading: Repeated | undefined
   #stopped = false
 
   constructor (mirror: MemoryLimitsStore, clock: Clock) {
@@ -40,7 +41,7 @@ export class LimitCache {
    */
   ageMs (username: string): number | undefined {
     const seenMs = this.#seenMs.get(username) ?? this.#allSeenMs
-    return seenMs === undefined ? undefined : Math.max(0, Math.round(this.#clock() - seenMs))
+    return seenMs === undefined ? undefined : Math.max(0, this.#clock() - seenMs)
   }
 
   /** Notes a limit in force, as it was read. */
@@ -75,28 +76,24 @@ export class LimitCache {
    * Reads all own limits now and from time to time, so that a user who has not called yet is known
    * too.
    */
-  start (store: LimitsStore, onError: (error: unknown) => void): void {
-    const reread = async () => {
-      const done = await this.#reread(store).then(() => true, onError)
-      if (!this.#stopped) {
-        this.#timer = setTimeout(
-          reread,
-          done === true ? REREAD_INTERVAL_MS : RETRY_INTERVAL_MS
-        ).unref()
-      }
-    }
-    void reread()
+  start (lists: LimitLists, onError: (error: unknown) => void): void {
+    this.#rereading = repeat({
+      work: async () => await this.#reread(lists),
+      onError,
+      everyMs: REREAD_INTERVAL_MS,
+      retryMs: RETRY_INTERVAL_MS
+    })
   }
 
   stop (): void {
     this.#stopped = true
-    clearTimeout(this.#timer)
+    this.#rereading?.stop()
   }
 
-  async #reread (store: LimitsStore): Promise<void> {
+  async #reread (lists: LimitLists): Promise<void> {
     const startedMs = this.#clock()
     const found = new Map<string, number>()
-    for await (const batch of throttled(store.allLimits(''), REREAD_SHARE)) {
+    for await (const batch of throttled(lists.allLimits(''), REREAD_SHARE)) {
       if (this.#stopped || found.size > MOST_USERS) return
       for (const [username, limit] of batch) found.set(username, limit)
     }

@@ -2,11 +2,15 @@
 import { setImmediate } from 'node:timers/promises'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
+import type { Script } from '../redis/scripts.ts'
+import type { HeldLease } from '../sessions/lease.ts'
+import type { Outcome, Outcomes } from '../sessions/outcomes.ts'
 import { encodeDetails } from '../sessions/redis/lease-record.ts'
-import type { MemorySessionStore, Mirrored } from '../sessions/memory/memory-session-store.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
 import { RECORD_GRACE_MS } from '../sessions/timing.ts'
-import type { Outbox } from './outbox.ts'
+import { forEachLimit } from '../util/for-each-limit.ts'
+import type { LeaseMirror } from './lease-mirror.ts'
+import type { Message, Outbox } from './outbox.ts'
 
 /** How many sessions one batch holds. */
 const BATCH = 200
@@ -18,32 +22,35 @@ const CLUSTER_CONCURRENCY = 16
 /** How often what was decided meanwhile is caught up with before everybody has to wait for it. */
 const CATCH_UP_ROUNDS = 20
 
+/** Why a slot is given back that may have been taken for a caller who was refused. */
+const UNANSWERED = 'acquire without an answer'
+
+/** What restore.lua answers for each session. */
+const RESTORED: Record<number, Replayed> = { 1: 'restored', 4: 'conflict', 5: 'ended' }
+type Replayed = Extract<Outcome['what'], 'restored' | 'conflict' | 'ended' | 'released'>
+
 /** How many sessions Redis was told of. */
 interface Told {
   ended: number
   restored: number
 }
 
+/** What a replay is made of. */
+export interface ReplayParts {
+  executor: RedisExecutor
+  keys: RedisKeys
+  store: RedisSessionStore
+  mirror: LeaseMirror
+  outbox: Outbox
+  outcomes: Outcomes
+}
+
 /** Puts the mirror's leases and the outbox into Redis. */
 export class Replay {
-  #executor: RedisExecutor
-  #keys: RedisKeys
-  #store: RedisSessionStore
-  #mirror: MemorySessionStore
-  #outbox: Outbox
+  #parts: ReplayParts
 
-  constructor (
-    executor: RedisExecutor,
-    keys: RedisKeys,
-    store: RedisSessionStore,
-    mirror: MemorySessionStore,
-    outbox: Outbox
-  ) {
-    this.#executor = executor
-    this.#keys = keys
-    this.#store = store
-    this.#mirror = mirror
-    this.#outbox = outbox
+  constructor (parts: ReplayParts) {
+    this.#parts = parts
   }
 
   /**
@@ -55,23 +62,18 @@ export class Replay {
    * @throws ServiceError `store_unavailable`: what was not told yet is kept
    */
   async run (endedWithinMs: number): Promise<Told> {
+    const { keys, mirror, outbox } = this.#parts
     const told = { ended: 0, restored: 0 }
-    this.#outbox.trackUp()
+    outbox.trackUp()
     await this.#end(told)
-    for (const [id, username] of this.#mirror.endedIds(endedWithinMs)) {
-      this.#outbox.put(id, { kind: 'ended', username, reason: 'ended before' })
+    for (const [id, username] of mirror.endedIds(endedWithinMs)) {
+      outbox.put(id, { kind: 'ended', username, reason: 'ended before' })
     }
-    const { cluster } = this.#keys
-    const batches = cluster
-      ? batchesByUser(this.#mirror.mirrored())
-      : inBatches(this.#mirror.mirrored())
-    const worker = async () => {
-      for (const batch of batches) {
-        await this.#restore(batch)
-        told.restored += batch.length
-      }
-    }
-    await Promise.all(Array.from({ length: cluster ? CLUSTER_CONCURRENCY : CONCURRENCY }, worker))
+    const atOnce = keys.cluster ? CLUSTER_CONCURRENCY : CONCURRENCY
+    await forEachLimit(this.#batches(mirror.mirrored()), atOnce, async (batch) => {
+      await this.#restore(batch)
+      told.restored += batch.length
+    })
     for (let round = 0; round < CATCH_UP_ROUNDS; round++) {
       if ((await this.#catchUp(told)) < BATCH) break
     }
@@ -84,14 +86,15 @@ export class Replay {
     await setImmediate()
     const told = { ended: 0, restored: 0 }
     while ((await this.#catchUp(told)) > 0);
-    this.#outbox.forgetUp()
+    this.#parts.outbox.forgetUp()
   }
 
   async #catchUp (told: Told): Promise<number> {
+    const { mirror, outbox } = this.#parts
     const before = told.ended + told.restored
     await this.#end(told)
-    const up = this.#outbox.takeUp().flatMap((id) => this.#mirror.mirroredOf(id) ?? [])
-    for (const batch of this.#keys.cluster ? batchesByUser(up) : inBatches(up)) {
+    const up = outbox.takeUp().flatMap((id) => mirror.mirroredOf(id) ?? [])
+    for (const batch of this.#batches(up)) {
       await this.#restore(batch)
       told.restored += batch.length
     }
@@ -99,47 +102,76 @@ export class Replay {
   }
 
   async #end (told: Told): Promise<void> {
-    while (this.#outbox.size > 0) {
-      const messages = this.#outbox.take(BATCH)
+    const { outbox } = this.#parts
+    while (outbox.size > 0) {
       await Promise.all(
-        messages.map(async ([sessionId, message]) => {
-          await (message.kind === 'ended'
-            ? this.#store.endUnknown(sessionId, message.username, message.reason)
-            : this.#store.undoAcquire(sessionId, message.username, message.ttlMs))
-          this.#outbox.settle(sessionId, message)
+        outbox.take(BATCH).map(async ([sessionId, message]) => {
+          await this.#tellEnd(sessionId, message)
+          outbox.settle(sessionId, message)
           told.ended++
         })
       )
     }
   }
 
-  async #restore (batch: Mirrored[]): Promise<void> {
-    const keys: string[] = []
-    const args: Array<string | number> = [RECORD_GRACE_MS, this.#keys.nodeLeasesPrefix]
-    for (const { sessionId, lease, remainingMs } of batch) {
-      keys.push(
-        this.#keys.lease(lease.username, sessionId),
-        this.#keys.user('user-leases', lease.username)
-      )
-      args.push(
-        lease.username,
+  async #tellEnd (sessionId: string, message: Message): Promise<void> {
+    const { store } = this.#parts
+    if (message.kind === 'ended') {
+      const { outcome, username } = await store.endUnknown(
         sessionId,
-        Math.ceil(remainingMs),
-        lease.startedMs,
-        lease.node,
-        encodeDetails(lease.details)
+        message.username,
+        message.reason
       )
+      if (outcome === 'released') this.#observe('released', sessionId, username, message.reason)
+      return
     }
-    const codes = (await this.#executor.run(this.#executor.scripts.restore(keys, args))) as number[]
-    codes.forEach((code, i) => {
-      if (code !== 1) this.#mirror.forget(batch[i]?.sessionId ?? '')
+    const { username, ttlMs } = message
+    const { outcome } = await store.releaseFrom(username, sessionId, UNANSWERED, {
+      untouchedTtlMs: ttlMs
     })
-    await this.#store.noteRestored(batch.filter((_one, i) => codes[i] === 1))
+    if (outcome === 'released') this.#observe('released', sessionId, username, UNANSWERED)
+  }
+
+  async #restore (batch: HeldLease[]): Promise<void> {
+    const { executor, store, mirror } = this.#parts
+    const codes = (await executor.run(
+      executor.scripts.restore(...restoreArguments(this.#parts.keys, batch))
+    )) as number[]
+    batch.forEach(({ lease: { sessionId, username } }, i) => {
+      const what = RESTORED[codes[i] ?? 0] ?? 'conflict'
+      if (what !== 'restored') mirror.forget(sessionId)
+      this.#observe(what, sessionId, username, 'replay after an outage')
+    })
+    await store.noteRestored(batch.filter((_one, i) => codes[i] === 1))
+  }
+
+  #observe (what: Replayed, sessionId: string, username = '', reason = ''): void {
+    const { outcomes } = this.#parts
+    if (!outcomes.observed) return
+    const about = { sessionId, username, node: undefined, by: 'replay' as const, reason }
+    outcomes.tell({ what, ...about, degraded: false })
+  }
+
+  /** In a cluster each batch is of one user, whose keys share a slot. */
+  #batches (sessions: Iterable<HeldLease>): Generator<HeldLease[]> {
+    return this.#parts.keys.cluster ? batchesByUser(sessions) : inBatches(sessions)
   }
 }
 
-function * inBatches (sessions: Iterable<Mirrored>): Generator<Mirrored[]> {
-  let batch: Mirrored[] = []
+/** Keys and arguments of restore.lua. */
+function restoreArguments (keys: RedisKeys, batch: HeldLease[]): Parameters<Script> {
+  const list: string[] = []
+  const args: Array<string | number> = [RECORD_GRACE_MS, keys.nodeLeasesPrefix]
+  for (const { lease, remainingMs } of batch) {
+    const { sessionId, username, startedMs, node, details } = lease
+    list.push(keys.lease(username, sessionId), keys.user('user-leases', username))
+    args.push(username, sessionId, remainingMs, startedMs, node, encodeDetails(details))
+  }
+  return [list, args]
+}
+
+function * inBatches (sessions: Iterable<HeldLease>): Generator<HeldLease[]> {
+  let batch: HeldLease[] = []
   for (const session of sessions) {
     if (batch.push(session) < BATCH) continue
     yield batch
@@ -148,9 +180,9 @@ function * inBatches (sessions: Iterable<Mirrored>): Generator<Mirrored[]> {
   if (batch.length > 0) yield batch
 }
 
-/** Batches of one user each, whose keys share a slot in a cluster. */
-function * batchesByUser (sessions: Iterable<Mirrored>): Generator<Mirrored[]> {
-  const byUser = new Map<string, Mirrored[]>()
+/** Batches of one user each. */
+function * batchesByUser (sessions: Iterable<HeldLease>): Generator<HeldLease[]> {
+  const byUser = new Map<string, HeldLease[]>()
   for (const session of sessions) {
     const { username } = session.lease
     const others = byUser.get(username)

@@ -4,9 +4,6 @@
  * told.
  */
 import type { Count } from '../../schemas/counts.ts'
-import type { PageRequest } from '../../schemas/paging.ts'
-import { storeUnavailable } from '../errors.ts'
-import type { MemorySessionStore } from '../sessions/memory/memory-session-store.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
 import type {
   AcquireRequest,
@@ -17,12 +14,15 @@ import type {
   ReleaseResult,
   RenewRequest,
   RenewResult,
-  SessionStore,
+  SessionReader,
+  SessionVerbs,
   TerminateResult
 } from '../sessions/session-store.ts'
 import type { Breaker } from './breaker.ts'
+import type { LeaseMirror } from './lease-mirror.ts'
 import type { LimitCache } from './limit-cache.ts'
 import type { Outbox } from './outbox.ts'
+import { redisAway, type RetryOnce } from './retry-once.ts'
 import { isUnavailable } from './unavailable.ts'
 
 /**
@@ -33,17 +33,16 @@ export type OutageMode = 'local' | 'deny' | 'allow'
 /** What the resilient store is made of. */
 export interface Parts {
   store: RedisSessionStore
-  mirror: MemorySessionStore
+  mirror: LeaseMirror
   known: LimitCache
   outbox: Outbox
   breaker: Breaker
+  retry: RetryOnce
   mode: OutageMode
-  /** Waits a little for a connection that was cut to come back; false when it did not. */
-  reconnected: () => Promise<boolean>
 }
 
 /** Asks Redis, and does without it while it is away. */
-export class ResilientSessionStore implements SessionStore {
+export class ResilientSessionStore implements SessionVerbs, SessionReader {
   #parts: Parts
 
   constructor (parts: Parts) {
@@ -55,30 +54,48 @@ export class ResilientSessionStore implements SessionStore {
   }
 
   async acquire (request: AcquireRequest): Promise<AcquireResult> {
-    const { store, breaker, mode } = this.#parts
+    const { store, breaker } = this.#parts
     await breaker.decided()
-    const asked = !breaker.open
+    if (breaker.open) return await this.#acquireLocally(request, false, redisAway())
+    let result: AcquireResult
+    // Not by `ask`: every admission comes this way, and is spared two promises.
     try {
-      const result = await this.#ask((again) =>
-        store.acquire(again ? { ...request, again } : request)
-      )
-      // An answer from before the outage: the mirror has decided without it meanwhile, and has to
-      // have room for it.
-      if (breaker.open && mode === 'local' && isFresh(result, request.ttlMs)) {
-        return await this.#acquireLate(request, result)
-      }
-      if (!request.dryRun) this.#noteAcquired(request, result)
-      return result
+      result = await store.acquire(request)
+    } catch (error) {
+      result = await this.#acquireAgain(request, error)
+    }
+    if (request.dryRun || result.degraded === true) return result
+    return this.#taken(request, result)
+  }
+
+  /** The second try, and what is decided without Redis where that fails, too. */
+  async #acquireAgain (request: AcquireRequest, cause: unknown): Promise<AcquireResult> {
+    const { store, retry } = this.#parts
+    try {
+      return await retry.again(cause, () => store.acquire({ ...request, again: true }))
     } catch (error) {
       if (!isUnavailable(error)) throw error
-      return await this.#acquireLocally(request, asked, error)
+      return await this.#acquireLocally(request, true, error)
     }
+  }
+
+  /**
+   * What Redis has decided. An answer from before an outage may come when the mirror has decided
+   * without it already, and then the mirror has to have room for it.
+   */
+  #taken (request: AcquireRequest, result: AcquireResult): AcquireResult | Promise<AcquireResult> {
+    const { breaker, mode } = this.#parts
+    if (breaker.open && mode === 'local' && isFresh(result, request.ttlMs)) {
+      return this.#acquireLate(request, result)
+    }
+    this.#noteAcquired(request, result)
+    return result
   }
 
   async renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
     const { store, mirror, outbox } = this.#parts
     try {
-      const results = await this.#ask(() => store.renew(requests, ttlMs))
+      const results = await this.#parts.retry.ask(() => store.renew(requests, ttlMs))
       requests.forEach((request, i) => {
         if (results[i] !== undefined) this.#noteRenewed(request, results[i], ttlMs)
       })
@@ -88,7 +105,7 @@ export class ResilientSessionStore implements SessionStore {
       const results = await mirror.renew(requests, ttlMs)
       results.forEach((result, i) => {
         result.degraded = true
-        if ('session' in result) outbox.up(requests[i]?.sessionId ?? '')
+        if ('lease' in result) outbox.up(requests[i]?.sessionId ?? '')
       })
       return results
     }
@@ -101,7 +118,9 @@ export class ResilientSessionStore implements SessionStore {
   ): Promise<ReleaseResult> {
     const { store, mirror, outbox } = this.#parts
     try {
-      const result = await this.#ask(() => store.release(sessionId, username, reason))
+      const result = await this.#parts.retry.ask(
+        async () => await store.release(sessionId, username, reason)
+      )
       if (result.outcome !== 'conflict') mirror.forget(sessionId, username)
       return result
     } catch (error) {
@@ -115,7 +134,7 @@ export class ResilientSessionStore implements SessionStore {
   async reconcileNode (report: NodeReconciliation): Promise<ReconcileResult> {
     const { store, mirror, outbox } = this.#parts
     try {
-      const result = await this.#ask(async () => await store.reconcileNode(report))
+      const result = await this.#parts.retry.ask(async () => await store.reconcileNode(report))
       if (result.outcome === 'reconciled') {
         await mirror.reconcileNode(report)
         for (const id of result.ended) mirror.forget(id)
@@ -126,8 +145,8 @@ export class ResilientSessionStore implements SessionStore {
       const result = await mirror.reconcileNode(report)
       if (result.outcome !== 'reconciled') return result
       for (const { sessionId } of report.sessions) outbox.up(sessionId)
-      for (const id of result.releasedIds ?? []) {
-        outbox.put(id, { kind: 'ended', username: undefined, reason: 'missing on its node' })
+      for (const { sessionId, username } of result.missing) {
+        outbox.put(sessionId, { kind: 'ended', username, reason: 'missing on its node' })
       }
       return { ...result, degraded: true }
     }
@@ -136,7 +155,9 @@ export class ResilientSessionStore implements SessionStore {
   async terminateUser (username: string, reason: string): Promise<TerminateResult> {
     const { store, mirror, outbox } = this.#parts
     try {
-      const result = await this.#ask(async () => await store.terminateUser(username, reason))
+      const result = await this.#parts.retry.ask(
+        async () => await store.terminateUser(username, reason)
+      )
       for (const id of result.terminated) mirror.forget(id, username)
       return result
     } catch (error) {
@@ -151,82 +172,25 @@ export class ResilientSessionStore implements SessionStore {
   async getCount (username: string): Promise<Count> {
     const { store, mirror, known, breaker } = this.#parts
     try {
-      return await this.#ask(async () => await store.getCount(username))
+      return await this.#parts.retry.ask(async () => await store.getCount(username))
     } catch (error) {
       const ageMs = known.ageMs(username)
       if (!isUnavailable(error) || ageMs === undefined) throw error
       return {
         ...(await mirror.getCount(username)),
         degraded: true,
-        stale_ms: Math.max(ageMs, Math.round(breaker.openForMs))
+        stale_ms: Math.max(ageMs, breaker.openForMs)
       }
     }
   }
 
   async getSession (sessionId: string) {
     try {
-      return await this.#ask(async () => await this.#parts.store.getSession(sessionId))
+      return await this.#parts.retry.ask(async () => await this.#parts.store.getSession(sessionId))
     } catch (error) {
       const known = isUnavailable(error) ? await this.#parts.mirror.getSession(sessionId) : null
       if (known === null) throw error
       return { ...known, degraded: true }
-    }
-  }
-
-  async listSessions (
-    filter: { username?: string | undefined; node?: string | undefined },
-    page: PageRequest
-  ) {
-    return await this.#ask(async () => await this.#parts.store.listSessions(filter, page))
-  }
-
-  async listUsers (query: Parameters<SessionStore['listUsers']>[0]) {
-    return await this.#ask(async () => await this.#parts.store.listUsers(query))
-  }
-
-  async listNodes (page: PageRequest) {
-    return await this.#ask(async () => await this.#parts.store.listNodes(page))
-  }
-
-  async listCounts (page: PageRequest) {
-    return await this.#ask(async () => await this.#parts.store.listCounts(page))
-  }
-
-  allCounts () {
-    return this.#parts.store.allCounts()
-  }
-
-  async sweep (share: number) {
-    return await this.#ask(async () => await this.#parts.store.sweep(share))
-  }
-
-  async claimSweep (forMs: number) {
-    return await this.#ask(async () => await this.#parts.store.claimSweep(forMs))
-  }
-
-  async keepSweep (forMs: number) {
-    await this.#ask(async () => await this.#parts.store.keepSweep(forMs))
-  }
-
-  /**
-   * Asks Redis; once more if the first try was lost, for every verb can be repeated by its session
-   * id.
-   */
-  async #ask<T>(question: (again: boolean) => Promise<T>): Promise<T> {
-    const { breaker, reconnected } = this.#parts
-    await breaker.decided()
-    if (breaker.open) throw storeUnavailable(new Error('Redis is known to be away'))
-    try {
-      return await question(false)
-    } catch (error) {
-      if (!isUnavailable(error)) throw error
-      try {
-        if (!breaker.open && (await reconnected())) return await question(true)
-      } catch (again) {
-        if (!isUnavailable(again)) throw again
-      }
-      breaker.trip(error)
-      throw error
     }
   }
 
@@ -271,7 +235,7 @@ export class ResilientSessionStore implements SessionStore {
   }
 
   #noteAcquired (
-    { username, sessionId, ttlMs, node = '', details }: AcquireRequest,
+    { username, sessionId, ttlMs }: AcquireRequest,
     result: AcquireResult
   ): void {
     const { mirror, known } = this.#parts
@@ -280,14 +244,8 @@ export class ResilientSessionStore implements SessionStore {
     if (result.outcome !== 'admitted' && result.outcome !== 'refreshed') return
     known.seeInForce(username, result.limit)
     for (const id of result.terminated) mirror.forget(id, username)
-    if (result.outcome === 'admitted') {
-      mirror.take(
-        sessionId,
-        { username, node, details, startedMs: Date.parse(result.session.started_at ?? '') },
-        ttlMs
-      )
-    } else if (!mirror.prolong(sessionId, username, ttlMs)) {
-      mirror.remember(result.session, ttlMs)
+    if (result.outcome === 'admitted' || !mirror.prolong(sessionId, username, ttlMs)) {
+      mirror.take(result.lease, ttlMs)
     }
   }
 
@@ -295,7 +253,7 @@ export class ResilientSessionStore implements SessionStore {
     const { mirror } = this.#parts
     if (result.outcome === 'ended') mirror.forget(sessionId, username)
     if (result.outcome !== 'renewed' && result.outcome !== 'reregistered') return
-    if (!mirror.prolong(sessionId, username, ttlMs)) mirror.remember(result.session, ttlMs)
+    if (!mirror.prolong(sessionId, username, ttlMs)) mirror.take(result.lease(), ttlMs)
   }
 }
 
@@ -303,6 +261,5 @@ export class ResilientSessionStore implements SessionStore {
 function isFresh (result: AcquireResult, ttlMs: number): result is AcquireResult & Admitted {
   if (result.outcome === 'admitted') return true
   if (result.outcome !== 'refreshed') return false
-  const { started_at: startedAt, expires_at: expiresAt } = result.session
-  return Date.parse(expiresAt ?? '') - Date.parse(startedAt ?? '') === ttlMs
+  return result.lease.expiresMs - result.lease.startedMs === ttlMs
 }

@@ -3,6 +3,7 @@
  * replica within a second.
  */
 import type { Policy, PolicyChange } from '../../schemas/policy.ts'
+import { repeat, type Repeated } from '../util/repeat.ts'
 
 /** Where a policy is kept. */
 export interface PolicySource {
@@ -29,8 +30,7 @@ export class PolicyCache {
   #source: PolicySource
   #current: Policy
   #writes = 0
-  #timer: NodeJS.Timeout | undefined
-  #stopped = false
+  #refreshing: Repeated | undefined
   #status: PolicyStatus = 'current'
   #onChange: (policy: Policy) => void
 
@@ -86,17 +86,14 @@ export class PolicyCache {
    * holds. Resolves after the first reading, whatever came of it.
    */
   async start (onError: (error: unknown) => void): Promise<void> {
-    const tick = async () => {
-      await this.refresh().catch(onError)
-      if (!this.#stopped) this.#timer = setTimeout(tick, POLICY_REFRESH_MS).unref()
-    }
-    await tick()
+    const work = async () => await this.refresh()
+    this.#refreshing = repeat({ work, onError, everyMs: POLICY_REFRESH_MS })
+    await this.#refreshing.first
   }
 
   /** Ends the reading. */
   stop (): void {
-    this.#stopped = true
-    clearTimeout(this.#timer)
+    this.#refreshing?.stop()
   }
 
   #take (policy: Policy): void {

@@ -13,18 +13,14 @@ export interface RequestCount {
 export class RedisRequestCount {
   #executor: RedisExecutor
   #keys: RedisKeys
-  #isAway: () => boolean
 
-  /** @param isAway - whether Redis is known to be away and not to be asked */
-  constructor (executor: RedisExecutor, keys: RedisKeys, isAway: () => boolean) {
+  constructor (executor: RedisExecutor, keys: RedisKeys) {
     this.#executor = executor
     this.#keys = keys
-    this.#isAway = isAway
   }
 
   /** Counts one request; undefined when Redis cannot tell. */
   async add (caller: string, windowMs: number): Promise<RequestCount | undefined> {
-    if (this.#isAway()) return undefined
     // A subject may be any text of any length: its hash is neither a hash tag nor a long key.
     const key = this.#keys.requestCount(createHash('sha256').update(caller).digest('base64url'))
     try {

@@ -19,19 +19,27 @@ const CANNOT_SERVE =
 
 /** A Redis client with deadlines, and the scripts loaded into it. */
 export class RedisExecutor {
-  readonly client: Redis
-  readonly scripts: Scripts
   readonly deadlineMs: number
   readonly isCluster: boolean
+  #client: Redis
+  #scripts: Scripts
   #deadlines: Deadlines
   #connecting: Promise<boolean> | undefined
 
   constructor (client: Redis, deadlineMs = DEFAULT_DEADLINE_MS) {
-    this.client = client
+    this.#client = client
     this.isCluster = (client as unknown) instanceof Cluster
-    this.scripts = loadScripts(client)
+    this.#scripts = loadScripts(client)
     this.deadlineMs = deadlineMs
     this.#deadlines = new Deadlines(deadlineMs)
+  }
+
+  get client (): Redis {
+    return this.#client
+  }
+
+  get scripts (): Scripts {
+    return this.#scripts
   }
 
   /**

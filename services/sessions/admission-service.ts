@@ -1,13 +1,26 @@
 /**
- * Admission as the API answers it: what the store decided, said in the API's terms, and noted where
- * it matters.
+ * The one door to every verb: asks the store, answers in the API's terms, and tells observers what
+ * happened to which session.
  */
 import type { NodeReport } from '../../schemas/nodes.ts'
 import type { Session } from '../../schemas/sessions.ts'
-import { toTimestamp } from '../clock.ts'
 import { ServiceError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import type { AcquireRequest, RenewRequest, RenewResult, SessionStore } from './session-store.ts'
+import {
+  tellAcquired,
+  tellReleased,
+  tellRenewed,
+  tellReported,
+  tellTerminated
+} from './admission-outcomes.ts'
+import type { Actor, Outcomes } from './outcomes.ts'
+import type {
+  AcquireRequest,
+  NodeReconciliation,
+  RenewRequest,
+  SessionVerbs
+} from './session-store.ts'
+import { detailsOf, leaseView, renewalView } from './session-view.ts'
 
 /** What a switch answers to an INVITE that is refused (RFC 3261, 21.4.24). */
 export interface SipAnswer {
@@ -15,14 +28,17 @@ export interface SipAnswer {
   reason: string
 }
 
-/** Takes and renews leases for the API. */
+/** Takes, renews and ends sessions for the API. */
 export class AdmissionService {
-  #store: SessionStore
+  /** Where to observe what happens to sessions. */
+  readonly outcomes: Outcomes
+  #store: SessionVerbs
   #sip: SipAnswer
 
   /** @param sip - the answer that a switch is told to give when the limit is reached */
-  constructor (store: SessionStore, sip: SipAnswer) {
+  constructor (store: SessionVerbs, outcomes: Outcomes, sip: SipAnswer) {
     this.#store = store
+    this.outcomes = outcomes
     this.#sip = sip
   }
 
@@ -31,50 +47,24 @@ export class AdmissionService {
    * @throws ServiceError `session_limit_reached`, `session_id_conflict`, `session_ended`,
    * `store_unavailable`
    */
-  async acquire (request: AcquireRequest, log: Log) {
+  async acquire (request: AcquireRequest, by: Actor, log: Log) {
     const result = await this.#store.acquire(request)
-    const { degraded = false } = result
-    const { username, sessionId, dryRun } = request
+    const { dryRun } = request
+    if (!dryRun) tellAcquired(this.outcomes, request, result, by, log)
     if (result.outcome === 'conflict') throw idConflict()
     if (result.outcome === 'ended') throw ended()
+    const { count, limit, degraded = false } = result
     if (result.outcome === 'limit_reached') {
-      const { count, limit } = result
-      if (dryRun) {
-        return {
-          created: false,
-          answer: { allowed: false, session: null, count, limit, terminated: [], degraded }
-        }
+      if (!dryRun) throw this.#limitReached(request.username, count, limit, degraded)
+      return {
+        created: false,
+        answer: { allowed: false, session: null, count, limit, terminated: [], degraded }
       }
-      log.info(
-        { violation: { username, session_id: sessionId, count, limit, observed: false } },
-        'session limit reached'
-      )
-      throw new ServiceError(
-        'session_limit_reached',
-        `${username} has ${count} sessions up, of ${limit}.`,
-        {
-          members: { username, count, limit, sip: this.#sip, degraded }
-        }
-      )
     }
-    const { outcome, session, count, limit, terminated, observed } = result
-    const particulars = { username, session_id: sessionId, count, limit }
-    if (observed && !dryRun) {
-      log.warn({ violation: { ...particulars, observed } }, 'session limit passed, only observed')
-    }
-    if (session.emergency && !dryRun) {
-      log.warn({ emergency: particulars }, 'emergency session admitted')
-    }
+    const session = dryRun ? null : leaseView(result.lease)
     return {
-      created: outcome === 'admitted' && !dryRun,
-      answer: {
-        allowed: true,
-        session: dryRun ? null : session,
-        count,
-        limit,
-        terminated,
-        degraded
-      }
+      created: result.outcome === 'admitted' && !dryRun,
+      answer: { allowed: true, session, count, limit, terminated: result.terminated, degraded }
     }
   }
 
@@ -84,13 +74,16 @@ export class AdmissionService {
    */
   async renew (
     request: RenewRequest,
-    ttlMs: number
+    ttlMs: number,
+    by: Actor,
+    log: Log
   ): Promise<{ session: Session; reregistered: boolean; degraded: boolean }> {
     const [result] = await this.#store.renew([request], ttlMs)
+    if (result !== undefined) tellRenewed(this.outcomes, [request], [result], by, log)
     if (result?.outcome === 'conflict') throw idConflict()
     if (result === undefined || result.outcome === 'ended') throw ended()
     return {
-      session: result.session,
+      session: leaseView(result.lease()),
       reregistered: result.outcome === 'reregistered',
       degraded: result.degraded ?? false
     }
@@ -98,22 +91,54 @@ export class AdmissionService {
 
   /**
    * Renews many leases; none of them can make the others fail.
-   * @param node - where all of them are, if that is known
    * @throws ServiceError `store_unavailable`
    */
   async renewMany (
     sessions: Array<{ session_id: string; username: string }>,
     ttlMs: number,
-    node?: string
+    by: Actor,
+    log: Log
   ) {
-    const results = await this.#store.renew(
-      sessions.map(({ session_id: sessionId, username }) => ({ sessionId, username, node })),
-      ttlMs
-    )
+    const requests = sessions.map(({ session_id: sessionId, username }) => ({
+      sessionId,
+      username,
+      node: by.node
+    }))
+    const results = await this.#store.renew(requests, ttlMs)
+    tellRenewed(this.outcomes, requests, results, by, log)
     return {
-      results: sessions.map((session, i) => ({ ...session, ...renewalOutcome(results[i]) })),
+      results: sessions.map((session, i) => ({ ...session, ...renewalView(results[i]) })),
       degraded: results[0]?.degraded ?? false
     }
+  }
+
+  /**
+   * Gives a slot back.
+   * @throws ServiceError `session_id_conflict`, `store_unavailable`
+   */
+  async release (
+    sessionId: string,
+    { username, reason }: { username: string | undefined; reason: string },
+    by: Actor,
+    log: Log
+  ) {
+    const result = await this.#store.release(sessionId, username, reason)
+    const { outcome, degraded = false } = result
+    if (outcome !== 'unknown') {
+      tellReleased(this.outcomes, { sessionId, username, reason }, result, by, log)
+    }
+    if (outcome === 'conflict') throw idConflict()
+    return { success: true, session_id: sessionId, released: outcome === 'released', degraded }
+  }
+
+  /**
+   * Ends all sessions of a user.
+   * @throws ServiceError `store_unavailable`
+   */
+  async terminateUser (username: string, reason: string, by: Actor, log: Log) {
+    const { terminated, degraded = false } = await this.#store.terminateUser(username, reason)
+    tellTerminated(this.outcomes, terminated, { username, reason, degraded }, by, log)
+    return { success: true, terminated, degraded }
   }
 
   /**
@@ -123,46 +148,43 @@ export class AdmissionService {
   async reconcileNode (
     node: string,
     { epoch, sessions, as_of: asOf }: Omit<NodeReport, 'ttl'>,
-    ttlMs: number
+    ttlMs: number,
+    by: Actor,
+    log: Log
   ) {
-    const result = await this.#store.reconcileNode({
+    const report: NodeReconciliation = {
       node,
       epoch,
       ttlMs,
       asOfMs: asOf === undefined ? Number.MAX_SAFE_INTEGER : Date.parse(asOf),
-      // The item stands for its details, whose names it has: taking them out would copy each of
-      // thousands.
       sessions: sessions.map((item) => ({
         sessionId: item.session_id,
         username: item.username,
-        details: item
+        details: detailsOf(item)
       }))
-    })
-    if (result.outcome === 'stale_epoch') {
-      throw new ServiceError(
-        'stale_epoch',
-        `Node ${node} has reported epoch ${result.epoch}, which is later than ${epoch}.`,
-        {
-          members: { node, epoch: result.epoch }
-        }
-      )
     }
+    const result = await this.#store.reconcileNode(report)
+    if (result.outcome === 'stale_epoch') throw staleEpoch(node, epoch, result.epoch)
+    tellReported(this.outcomes, report, result, by, log)
     const { renewed, registered, released, ended, conflicts, degraded = false } = result
     return { renewed, registered, released, ended, conflicts, degraded }
   }
+
+  #limitReached (username: string, count: number, limit: number, degraded: boolean): ServiceError {
+    return new ServiceError(
+      'session_limit_reached',
+      `${username} has ${count} sessions up, of ${limit}.`,
+      { members: { username, count, limit, sip: this.#sip, degraded } }
+    )
+  }
 }
 
-function renewalOutcome (result: RenewResult | undefined) {
-  if (result?.outcome === 'renewed' || result?.outcome === 'reregistered') {
-    return { result: result.outcome, expires_at: toTimestamp(result.expiresMs) }
-  }
-  return {
-    result:
-      result?.outcome === 'conflict'
-        ? ('session_id_conflict' as const)
-        : ('session_ended' as const),
-    expires_at: null
-  }
+function staleEpoch (node: string, epoch: number, known: number): ServiceError {
+  return new ServiceError(
+    'stale_epoch',
+    `Node ${node} has reported epoch ${known}, which is later than ${epoch}.`,
+    { members: { node, epoch: known } }
+  )
 }
 
 function idConflict (): ServiceError {

@@ -1,38 +1,29 @@
-/**
- * Sessions that the switch recorded itself, read from its JSON; nothing in it is taken on trust.
- */
-import type { Session } from '../../schemas/sessions.ts'
-import { toTimestamp } from '../clock.ts'
+/** Sessions that the switch recorded itself, read from its JSON; nothing in it is trusted. */
+import type { ExternalSession } from './lease.ts'
 
 /**
- * One of the switch's sessions as the API shows it. Its user is who holds it, not who its JSON
- * says; what the JSON lacks or holds in another form is null.
+ * One of the switch's sessions. Its user is the one whose set names it, whatever its JSON says;
+ * what the JSON lacks, or holds in another form, is undefined.
  */
 export function externalSession (
   sessionId: string,
   username: string,
   json: string | null | undefined
-): Session {
+): ExternalSession {
   const record = parse(json)
   return {
-    session_id: sessionId,
+    sessionId,
     username,
-    node: null,
-    call_id: textOf(record.call_id),
+    callId: textOf(record.call_id),
     from: textOf(record.from_uri),
     to: textOf(record.to_uri),
-    direction: null,
-    emergency: false,
-    started_at: secondsToTimestamp(record.created_at),
-    expires_at: null,
-    metadata: {},
-    source: 'external'
+    startedMs: secondsToMs(record.created_at)
   }
 }
 
-/** Whom the switch's JSON names as the user, if anybody. */
+/** The user that the switch's JSON names, if it names one. */
 export function externalUsername (json: string): string | undefined {
-  return textOf(parse(json).username) ?? undefined
+  return textOf(parse(json).username)
 }
 
 function parse (json: string | null | undefined): Record<string, unknown> {
@@ -44,11 +35,13 @@ function parse (json: string | null | undefined): Record<string, unknown> {
   }
 }
 
-function textOf (value: unknown): string | null {
-  return typeof value === 'string' ? value : null
+function textOf (value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
 }
 
 /** The switch writes seconds since the epoch. */
-function secondsToTimestamp (value: unknown): string | null {
-  return typeof value === 'number' && value >= 0 && value < 1e11 ? toTimestamp(value * 1000) : null
+function secondsToMs (value: unknown): number | undefined {
+  return typeof value === 'number' && value >= 0 && value < 1e11
+    ? Math.floor(value * 1000)
+    : undefined
 }

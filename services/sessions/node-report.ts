@@ -4,16 +4,17 @@ import type { Reconciled, RenewRequest, RenewResult } from './session-store.ts'
 /** Sums up a report, given what became of each of its sessions, in their order. */
 export function tallyReport (
   sessions: RenewRequest[],
-  outcomes: Array<RenewResult['outcome']>,
-  released = 0
+  outcomes: Array<RenewResult['outcome']>
 ): Reconciled {
-  const tally = {
-    outcome: 'reconciled' as const,
+  const tally: Reconciled = {
+    outcome: 'reconciled',
+    outcomes,
     renewed: 0,
     registered: 0,
-    released,
-    ended: [] as string[],
-    conflicts: [] as string[]
+    released: 0,
+    ended: [],
+    conflicts: [],
+    missing: []
   }
   sessions.forEach(({ sessionId }, i) => {
     const outcome = outcomes[i]

@@ -1,10 +1,12 @@
-/** Sessions and admission: what every store promises, whatever it is made of. */
+/**
+ * What every store of sessions promises, whatever it is made of: verbs, reads, lists and the sweep.
+ */
 import type { Count, SweepResult } from '../../schemas/counts.ts'
 import type { Page, PageRequest } from '../../schemas/paging.ts'
-import type { NodeSummary } from '../../schemas/nodes.ts'
-import type { Session, SessionDetails, UserSummary } from '../../schemas/sessions.ts'
+import type { UserSummary } from '../../schemas/sessions.ts'
+import type { Details, KnownSession, Lease } from './lease.ts'
 
-/** Sessions up by username. */
+/** A username and the number of its sessions that are up. */
 export type CountEntry = [username: string, count: number]
 
 /** Asks for a slot. */
@@ -14,14 +16,14 @@ export interface AcquireRequest {
   /** How long the lease lasts without a renewal. */
   ttlMs: number
   node: string | undefined
-  details: SessionDetails
+  details: Details
   /** Says what would happen and takes nothing. */
   dryRun: boolean
   /** The same request was sent before and not answered. */
   again?: boolean
 }
 
-/** Says that a result was found without the store, because it is away. */
+/** Tells that a result was found without the store, because it is away. */
 export interface Degradable {
   degraded?: boolean
 }
@@ -29,17 +31,17 @@ export interface Degradable {
 /** A slot was taken, or was held already (`refreshed`). */
 export interface Admitted {
   outcome: 'admitted' | 'refreshed'
-  session: Session
-  /** Sessions up, this one included. */
+  lease: Lease
+  /** Sessions that are up, this one included. */
   count: number
   limit: number
-  /** Sessions that were ended to make room, oldest first. */
+  /** Ids of the sessions that were ended to make room, oldest first. */
   terminated: string[]
-  /** True when only a dry run of the policy (`observe`) let it in. */
+  /** Whether the limit was reached and only the policy's action `observe` let the session in. */
   observed: boolean
 }
 
-/** What became of a request for a slot. That there is none is a result, not a failure. */
+/** What became of a request for a slot. A refusal is a result, not a failure. */
 export type AcquireResult = Degradable &
   (
     | Admitted
@@ -53,18 +55,26 @@ export interface RenewRequest {
   sessionId: string
   username: string
   node?: string | undefined
-  details?: SessionDetails
+  details?: Details
 }
 
-/** What became of a renewal; `session` and its end only where there is a lease now. */
-export type RenewResult = Degradable &
-  (
-    | { outcome: 'renewed' | 'reregistered'; session: Session; expiresMs: number }
-    | { outcome: 'conflict' }
-    | { outcome: 'ended' }
-  )
+/** A lease that was prolonged, or registered again. */
+export interface Renewed {
+  outcome: 'renewed' | 'reregistered'
+  /** The end of the lease, in milliseconds since the epoch. */
+  expiresMs: number
+  /** Reads the lease. Most callers renew thousands and look at none. */
+  lease: () => Lease
+}
 
-export type ReleaseResult = Degradable & { outcome: 'released' | 'unknown' | 'conflict' }
+/** What became of a renewal. */
+export type RenewResult = Degradable & (Renewed | { outcome: 'conflict' } | { outcome: 'ended' })
+
+export type ReleaseResult = Degradable & {
+  outcome: 'released' | 'unknown' | 'conflict'
+  /** Whose session it is, where that is known. */
+  username?: string | undefined
+}
 
 /** Which sessions were ended; without the store, those that are known here. */
 export type TerminateResult = Degradable & { terminated: string[] }
@@ -76,29 +86,55 @@ export interface NodeReconciliation {
   sessions: RenewRequest[]
   ttlMs: number
   /**
-   * When the list was taken, in milliseconds since the epoch: what started later is not released
-   * for missing in it.
+   * When the list was taken, in milliseconds since the epoch: a session that started later is not
+   * released for missing in it.
    */
   asOfMs: number
 }
 
-/** What came of a node's report: how many, and by id what the node has to hang up or look into. */
+/** What came of a node's report. */
 export interface Reconciled {
   outcome: 'reconciled'
+  /** What became of each reported session, in their order. */
+  outcomes: Array<RenewResult['outcome']>
   renewed: number
   registered: number
   released: number
+  /** Reported ids that have ended: the node has to hang these up. */
   ended: string[]
+  /** Reported ids that another user holds. */
   conflicts: string[]
-  /** Which were released, where the store knows. */
-  releasedIds?: string[]
+  /** The sessions that were released because the node no longer has them. */
+  missing: Array<{ sessionId: string; username: string }>
 }
 
 export type ReconcileResult = Degradable & (Reconciled | { outcome: 'stale_epoch'; epoch: number })
 
+/** A switch node that has reported. */
+export interface NodeState {
+  node: string
+  epoch: number
+  lastSeenMs: number
+  /** Its live leases. */
+  sessions: number
+}
+
+/** Which sessions are listed: those of one user, of one node, or all. */
+export interface SessionFilter {
+  username?: string | undefined
+  node?: string | undefined
+}
+
+/** Which part of the ranking of users is wanted; `offset + limit` is at most 10,000. */
+export interface UserQuery {
+  offset: number
+  limit: number
+  sort: 'sessions_desc' | 'sessions_asc'
+}
+
 /**
- * Knows the sessions of every user: leases, and external ones, which the switch recorded itself. A
- * user's count is its live leases and its external sessions, an id that is both counted once. Ids
+ * Changes sessions. A store knows leases, and external sessions, which the switch recorded itself.
+ * A user's count is its live leases and its external sessions; an id that is both counts once. Ids
  * and names are valid when they get here.
  *
  * A lease is held from a successful `acquire` or `renew` until its time to live has passed without
@@ -106,7 +142,7 @@ export type ReconcileResult = Degradable & (Reconciled | { outcome: 'stale_epoch
  * Every method rejects with a ServiceError `store_unavailable` when the store cannot be reached:
  * the outcome is then unknown, and asking again with the same session id is safe.
  */
-export interface SessionStore {
+export interface SessionVerbs {
   /**
    * Whether the store's data began so short a time ago that calls may be up which it was not told
    * of yet. They are taken as they are when a caller renews them or a node reports them; newcomers
@@ -126,23 +162,22 @@ export interface SessionStore {
   reconcileNode(report: NodeReconciliation): Promise<ReconcileResult>
   /** Ends all sessions of a user. */
   terminateUser(username: string, reason: string): Promise<TerminateResult>
+}
 
-  getSession(sessionId: string): Promise<Session | null>
-  /** One page of sessions that are up, of one user, one node, or all. */
-  listSessions(
-    filter: { username?: string | undefined; node?: string | undefined },
-    page: PageRequest
-  ): Promise<Page<Session>>
-  /** Users by the number of their sessions; `offset + limit` is at most 10,000. */
-  listUsers(query: {
-    offset: number
-    limit: number
-    sort: 'sessions_desc' | 'sessions_asc'
-  }): Promise<{ users: UserSummary[]; total: number }>
-  listNodes(page: PageRequest): Promise<Page<NodeSummary>>
-
+/** Reads about one session or one user; goes on while the store is away, as far as it is known. */
+export interface SessionReader {
+  getSession(sessionId: string): Promise<(KnownSession & Degradable) | null>
   /** How many sessions a user has up, and how many more it may have. */
   getCount(username: string): Promise<Count>
+}
+
+/** Lists; @throws ServiceError `store_unavailable` while the store is away. */
+export interface SessionLists {
+  /** One page of sessions that are up. */
+  listSessions(filter: SessionFilter, page: PageRequest): Promise<Page<KnownSession>>
+  /** Users by the number of their sessions. */
+  listUsers(query: UserQuery): Promise<{ users: UserSummary[]; total: number }>
+  listNodes(page: PageRequest): Promise<Page<NodeState>>
   /**
    * One page of counts; users with none are left out. @throws ServiceError `invalid_input` for a
    * cursor of no list
@@ -150,7 +185,10 @@ export interface SessionStore {
   listCounts(page: PageRequest): Promise<Page<CountEntry>>
   /** All counts, in batches, in bounded memory. */
   allCounts(): AsyncIterable<CountEntry[]>
+}
 
+/** Removes what others would trip over, one replica at a time. */
+export interface Sweeper {
   /**
    * Removes ghosts, sessions that a user's set still names and that are gone, and what is left of
    * expired leases.
@@ -168,3 +206,6 @@ export interface SessionStore {
    */
   keepSweep(forMs: number): Promise<void>
 }
+
+/** Told of leases that ended because nobody renewed them. */
+export type OnExpired = (username: string, sessionIds: string[]) => void

@@ -3,18 +3,21 @@
  * remember is forgotten by itself.
  */
 import type { Clock } from '../../clock.ts'
-import { ExpiryQueue } from './expiry-queue.ts'
-import type { Lease } from '../redis/lease-record.ts'
+import type { Lease } from '../lease.ts'
+import type { OnExpired } from '../session-store.ts'
 import { RECORD_GRACE_MS } from '../timing.ts'
+import { ExpiryQueue } from './expiry-queue.ts'
 
-/**
- * A lease, held until `expiresMs` and remembered a little longer; or an id that has ended,
- * remembered until `expiresMs`, and whose it was, where that is known.
- */
-export type Entry =
-  | (Lease & { ended: false; expiresMs: number })
-  | { ended: true; endedMs: number; expiresMs: number; username: string | undefined }
-export type Live = Extract<Entry, { ended: false }>
+/** A lease, held until `expiresMs` and remembered a little longer. */
+export type Live = Lease & { ended: false }
+/** An id that has ended, remembered until `expiresMs`, and whose it was, where that is known. */
+interface Ended {
+  ended: true
+  endedMs: number
+  expiresMs: number
+  username: string | undefined
+}
+export type Entry = Live | Ended
 
 /**
  * The most entries that one look at the time forgets: after a long silence a call is not held up by
@@ -24,17 +27,24 @@ const MOST_DUE = 1_000
 
 /** Holds entries; decides nothing. */
 export class LeaseTable {
+  /** What each switch node has last reported, and when. */
+  readonly reports = new Map<string, { epoch: number; lastSeenMs: number }>()
   #clock: Clock
   #endedMemoryMs: number
+  #onExpired: OnExpired
   #entries = new Map<string, Entry>()
   #users = new Index()
   #nodes = new Index()
   #expiry = new ExpiryQueue<string>()
 
-  /** @param endedMemoryMs - how long an id that has ended is remembered */
-  constructor (clock: Clock, endedMemoryMs: number) {
+  /**
+   * @param endedMemoryMs - how long an id that has ended is remembered
+   * @param onExpired - told of each lease that nobody renewed, when it is forgotten
+   */
+  constructor (clock: Clock, endedMemoryMs: number, onExpired: OnExpired = () => {}) {
     this.#clock = clock
     this.#endedMemoryMs = endedMemoryMs
+    this.#onExpired = onExpired
   }
 
   /** The time; some of what nobody needs to remember any more by then is forgotten first. */
@@ -46,8 +56,12 @@ export class LeaseTable {
       const entry = this.#entries.get(id)
       if (entry === undefined) continue
       const forgetMs = forgetAt(entry)
-      if (forgetMs > now) this.#expiry.push(forgetMs, id)
-      else this.#drop(id, entry)
+      if (forgetMs > now) {
+        this.#expiry.push(forgetMs, id)
+        continue
+      }
+      this.#drop(id, entry)
+      if (!entry.ended) this.#onExpired(entry.username, [id])
     }
     return now
   }
@@ -64,12 +78,21 @@ export class LeaseTable {
     return entry === undefined || entry.ended || entry.expiresMs <= now ? undefined : entry
   }
 
-  put (id: string, { username, startedMs, node, details }: Lease, expiresMs: number): void {
+  /** Notes a lease that ends at `expiresMs`, whatever it says itself. */
+  put ({ sessionId: id, username, startedMs, node, details }: Lease, expiresMs: number): void {
     const before = this.#entries.get(id)
     if (before !== undefined) this.#unlist(id, before)
     // Each by its name: to spread a lease takes 2 µs, this 0.1, and there is one for each
     // admission.
-    const entry: Live = { username, startedMs, node, details, ended: false, expiresMs }
+    const entry: Live = {
+      sessionId: id,
+      username,
+      node,
+      startedMs,
+      expiresMs,
+      details,
+      ended: false
+    }
     this.#entries.set(id, entry)
     if (before === undefined) this.#expiry.push(forgetAt(entry), id)
     this.#users.add(username, id)
@@ -97,16 +120,16 @@ export class LeaseTable {
     return this.#users.names()
   }
 
-  ofUser (username: string, now: number): Array<[string, Live]> {
+  ofUser (username: string, now: number): Live[] {
     return this.#liveOf(this.#users.of(username), now)
   }
 
-  ofNode (node: string, now: number): Array<[string, Live]> {
+  ofNode (node: string, now: number): Live[] {
     return this.#liveOf(this.#nodes.of(node), now)
   }
 
   /** Every lease that is live. */
-  all (now: number): Array<[string, Live]> {
+  all (now: number): Live[] {
     return this.#liveOf(this.#entries.keys(), now)
   }
 
@@ -122,11 +145,11 @@ export class LeaseTable {
     }
   }
 
-  #liveOf (ids: Iterable<string>, now: number): Array<[string, Live]> {
-    const found: Array<[string, Live]> = []
+  #liveOf (ids: Iterable<string>, now: number): Live[] {
+    const found: Live[] = []
     for (const id of ids) {
       const lease = this.live(id, now)
-      if (lease !== undefined) found.push([id, lease])
+      if (lease !== undefined) found.push(lease)
     }
     return found
   }
@@ -174,7 +197,15 @@ function forgetAt (entry: Entry): number {
   return entry.ended ? entry.expiresMs : entry.expiresMs + RECORD_GRACE_MS
 }
 
+/** A lease as it is now: what becomes of the entry later does not change it. */
+export function leaseOf (live: Live, expiresMs = live.expiresMs): Lease {
+  const { sessionId, username, node, startedMs, details } = live
+  return { sessionId, username, node, startedMs, expiresMs, details }
+}
+
 /** Leases in the order in which they would have to end. */
-export function oldestFirst (live: Array<[string, Live]>): Array<[string, Live]> {
-  return [...live].sort(([idA, a], [idB, b]) => a.startedMs - b.startedMs || (idA < idB ? -1 : 1))
+export function oldestFirst (live: Live[]): Live[] {
+  return [...live].sort(
+    (a, b) => a.startedMs - b.startedMs || (a.sessionId < b.sessionId ? -1 : 1)
+  )
 }

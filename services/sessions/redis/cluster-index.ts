@@ -5,8 +5,9 @@
  */
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
-import { decodeLease } from './lease-record.ts'
+import type { Lease } from '../lease.ts'
 import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../timing.ts'
+import { decodeRecord } from './lease-record.ts'
 
 /**
  * What came of a claim: the id is the user's now (`fresh`: it was nobody's before), or why it is
@@ -72,7 +73,7 @@ export class ClusterIndex {
     )
     if (record?.startsWith('-') === true) return 'ended'
     if (end !== null && Number(end) > nowMs) return 'live'
-    return decodeLease(record ?? '') === undefined ? 'claimed' : 'expired'
+    return decodeRecord(record ?? '') === undefined ? 'claimed' : 'expired'
   }
 
   /** Gives up a claim that led to no lease. */
@@ -98,21 +99,15 @@ export class ClusterIndex {
   }
 
   /** Notes on which node a session is, until its lease would end. */
-  async arrive (
-    sessionId: string,
-    username: string,
-    node: string | null,
-    expiresMs: number
-  ): Promise<void> {
-    if (node !== null) {
-      await this.#executor.run(
-        this.#executor.client.zadd(
-          this.#keys.nodeLeases(node),
-          expiresMs,
-          `${username} ${sessionId}`
-        )
+  async arrive ({ sessionId, username, node, expiresMs }: Lease): Promise<void> {
+    if (node === '') return
+    await this.#executor.run(
+      this.#executor.client.zadd(
+        this.#keys.nodeLeases(node),
+        expiresMs,
+        `${username} ${sessionId}`
       )
-    }
+    )
   }
 
   /** A session is no longer on its node. */

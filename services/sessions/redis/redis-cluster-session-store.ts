@@ -3,39 +3,28 @@
  * what spans users, that an id is unique and which sessions a node has, is kept in an index beside
  * it.
  */
-import type { Session } from '../../../schemas/sessions.ts'
-import type { RedisLimitsStore } from '../../limits/redis-limits-store.ts'
-import type { MalformedValues } from '../../util/malformed-values.ts'
 import type { PolicyCache } from '../../policy/policy.ts'
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
+import type { HeldLease } from '../lease.ts'
+import type { AcquireRequest, AcquireResult, RenewRequest, RenewResult } from '../session-store.ts'
 import { ClusterIndex } from './cluster-index.ts'
-import { decodeLease } from './lease-record.ts'
-import type { Mirrored } from '../memory/memory-session-store.ts'
+import { decodeRecord } from './lease-record.ts'
 import type { NodeRenewals } from './redis-renewals.ts'
+import type { RedisSessionReads } from './redis-session-reads.ts'
 import { RedisSessionStore, type ReleaseConditions } from './redis-session-store.ts'
-import type {
-  AcquireRequest,
-  AcquireResult,
-  ReleaseResult,
-  RenewRequest,
-  RenewResult
-} from '../session-store.ts'
 
 /** Keeps leases in a Redis Cluster. */
 export class RedisClusterSessionStore extends RedisSessionStore {
-  #executor: RedisExecutor
   #index: ClusterIndex
 
   constructor (
     executor: RedisExecutor,
     keys: RedisKeys,
     policy: PolicyCache,
-    limits: RedisLimitsStore,
-    malformed: MalformedValues
+    reads: RedisSessionReads
   ) {
-    super(executor, keys, policy, limits, malformed)
-    this.#executor = executor
+    super(executor, keys, policy, reads)
     this.#index = new ClusterIndex(executor, keys)
   }
 
@@ -47,9 +36,9 @@ export class RedisClusterSessionStore extends RedisSessionStore {
     const claim = await this.#index.claim(sessionId, username, ttlMs)
     if (claim.outcome !== 'claimed') return { outcome: claim.outcome }
     const result = await super.acquire(request)
-    if ('session' in result) {
+    if (result.outcome === 'admitted' || result.outcome === 'refreshed') {
       await Promise.all([
-        this.#arrive(result.session),
+        this.#index.arrive(result.lease),
         ...result.terminated.map(async (id) => await this.#index.remember(id))
       ])
     } else if (result.outcome === 'ended') {
@@ -85,7 +74,7 @@ export class RedisClusterSessionStore extends RedisSessionStore {
           renewed.map(async (result, at) => {
             const [i = 0, sessionId = ''] = [places[at], requests[places[at] ?? 0]?.sessionId]
             results[i] = result
-            if ('session' in result) await this.#arrive(result.session)
+            if ('lease' in result) await this.#index.arrive(result.lease())
             else if (result.outcome === 'ended') await this.#index.remember(sessionId)
           })
         )
@@ -111,16 +100,11 @@ export class RedisClusterSessionStore extends RedisSessionStore {
     }
   }
 
-  override async release (
-    sessionId: string,
-    username: string | undefined,
-    reason: string
-  ): Promise<ReleaseResult> {
-    const { outcome } = await super.release(sessionId, username, reason)
-    if (outcome !== 'unknown' || username === undefined) return { outcome }
-    return (await this.#othersClaim(sessionId, username))?.outcome === 'conflict'
-      ? { outcome: 'conflict' }
-      : { outcome }
+  override async release (sessionId: string, username: string | undefined, reason: string) {
+    const result = await super.release(sessionId, username, reason)
+    if (result.outcome !== 'unknown' || username === undefined) return result
+    const others = await this.#othersClaim(sessionId, username)
+    return others?.outcome === 'conflict' ? { ...result, outcome: others.outcome } : result
   }
 
   override async releaseFrom (
@@ -132,7 +116,7 @@ export class RedisClusterSessionStore extends RedisSessionStore {
     const result = await super.releaseFrom(username, sessionId, reason, when)
     if (result.outcome === 'released') {
       await Promise.all([
-        this.#index.leave(sessionId, username, decodeLease(result.record ?? '')?.node ?? ''),
+        this.#index.leave(sessionId, username, decodeRecord(result.record ?? '')?.node ?? ''),
         this.#index.remember(sessionId)
       ])
     }
@@ -143,13 +127,12 @@ export class RedisClusterSessionStore extends RedisSessionStore {
     return await super.getSession(sessionId, await this.#index.holderOf(sessionId))
   }
 
-  override async noteRestored (leases: Mirrored[]): Promise<void> {
-    const nowMs = await this.#executor.nowMs()
+  override async noteRestored (leases: HeldLease[]): Promise<void> {
+    const nowMs = await this.executor.nowMs()
     await Promise.all(
-      leases.map(async ({ sessionId, lease: { username, node }, remainingMs }) => {
-        const leftMs = Math.ceil(remainingMs)
-        await this.#index.claim(sessionId, username, leftMs)
-        await this.#index.arrive(sessionId, username, node === '' ? null : node, nowMs + leftMs)
+      leases.map(async ({ lease, remainingMs }) => {
+        await this.#index.claim(lease.sessionId, lease.username, remainingMs)
+        await this.#index.arrive({ ...lease, expiresMs: nowMs + remainingMs })
       })
     )
   }
@@ -164,14 +147,5 @@ export class RedisClusterSessionStore extends RedisSessionStore {
     const state = await this.#index.stateOf(sessionId, holder)
     if (state === 'expired') return undefined
     return { outcome: state === 'ended' ? 'ended' : 'conflict' }
-  }
-
-  async #arrive ({
-    session_id: sessionId,
-    username,
-    node,
-    expires_at: expiresAt
-  }: Session): Promise<void> {
-    await this.#index.arrive(sessionId, username, node, Date.parse(expiresAt ?? ''))
   }
 }

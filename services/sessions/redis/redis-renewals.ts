@@ -5,10 +5,9 @@
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
 import { forEachLimit } from '../../util/for-each-limit.ts'
-import { decodeLease, encodeDetails, leaseToSession } from './lease-record.ts'
-import { Renewed } from '../renewed.ts'
 import type { RenewRequest, RenewResult } from '../session-store.ts'
 import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../timing.ts'
+import { encodeDetails, leaseFrom } from './lease-record.ts'
 
 /**
  * The most sessions that one script call renews: Redis serves nobody else for about a millisecond.
@@ -66,7 +65,7 @@ export class RedisRenewals {
         results[i] =
           outcome === 'conflict' || outcome === 'ended'
             ? { outcome }
-            : new Renewed(outcome, expiresMs, () => toSession(sessionId, record, expiresMs))
+            : { outcome, expiresMs, lease: () => leaseFrom(sessionId, record, expiresMs) }
       }
     })
     return results
@@ -85,7 +84,12 @@ export class RedisRenewals {
     return { outcomes, earliestEndMs, latestEndMs }
   }
 
-  async #ask (requests: RenewRequest[], { from, to, node }: Batch, ttlMs: number, records: boolean) {
+  async #ask (
+    requests: RenewRequest[],
+    { from, to, node }: Batch,
+    ttlMs: number,
+    records: boolean
+  ) {
     const { username = '' } = requests[from] ?? {}
     const details = new Array<string>(to - from)
     let each = 2
@@ -146,10 +150,4 @@ function * batches (requests: RenewRequest[], sameNode?: string): Generator<Batc
 
 function outcomeAt (digits: string, i: number): RenewResult['outcome'] {
   return OUTCOMES[digits.charAt(i)] ?? 'conflict'
-}
-
-function toSession (sessionId: string, record: string, expiresMs: number) {
-  const lease = decodeLease(record)
-  if (lease === undefined) throw new Error(`the record of session ${sessionId} cannot be read`)
-  return leaseToSession(sessionId, lease, expiresMs)
 }

@@ -1,30 +1,41 @@
 /**
- * Sweeps what others would trip over: ghosts in the switch's sets, and what is left of expired
- * leases.
+ * Sweeps Redis: ghosts in the switch's sets, and what is left of expired leases. One replica does
+ * it at a time.
  */
 import type { SweepResult } from '../../../schemas/counts.ts'
 import type { RedisExecutor } from '../../redis/executor.ts'
-import { throttled } from '../../util/throttled.ts'
 import type { RedisKeys, UserFamily } from '../../redis/keys.ts'
 import { keyspaces, scanSteps } from '../../redis/scan.ts'
+import { throttled } from '../../util/throttled.ts'
+import type { OnExpired, Sweeper } from '../session-store.ts'
+import { RedisGhosts } from './redis-ghosts.ts'
 
-/** The most sessions that one script call looks at. */
+/** The most leases that one script call removes. */
 const BATCH = 200
 /** The most keys that one step looks at: a millisecond or two of this process and of Redis. */
 const STEP_KEYS = 100
+/**
+ * How much of the interval a claim is held: less than all of it, so that the same replica can claim
+ * the next sweep.
+ */
+const CLAIMED = 0.9
 
 /** Walks over all users; what one step holds in memory is bounded. */
-export class RedisSweep {
+export class RedisSweep implements Sweeper {
   #executor: RedisExecutor
   #keys: RedisKeys
+  #ghosts: RedisGhosts
+  #onExpired: OnExpired
 
-  constructor (executor: RedisExecutor, keys: RedisKeys) {
+  /** @param onExpired - told of each lease that nobody renewed, once it is removed */
+  constructor (executor: RedisExecutor, keys: RedisKeys, onExpired: OnExpired = () => {}) {
     this.#executor = executor
     this.#keys = keys
+    this.#ghosts = new RedisGhosts(executor, keys)
+    this.#onExpired = onExpired
   }
 
-  /** Sweeps every user once, taking at most `share` of the time. */
-  async run (share: number): Promise<SweepResult> {
+  async sweep (share: number): Promise<SweepResult> {
     const result = { users: 0, removed: 0 }
     const steps = scanSteps(
       {
@@ -40,24 +51,18 @@ export class RedisSweep {
     return result
   }
 
-  /**
-   * Removes the ghosts of one user; returns how many there were. A key of another type has no
-   * members.
-   */
-  async removeGhosts (username: string): Promise<number> {
-    const key = this.#keys.user('user-sessions', username)
-    let [cursor, removed] = ['0', 0]
-    do {
-      const [next, members] = await this.#executor.or<[string, string[]]>(
-        ['0', []],
-        this.#executor.run(this.#executor.client.sscan(key, cursor, 'COUNT', BATCH))
-      )
-      for (let i = 0; i < members.length; i += BATCH) {
-        removed += await this.#remove(key, members.slice(i, i + BATCH))
-      }
-      cursor = next
-    } while (cursor !== '0')
-    return removed
+  async claimSweep (forMs: number) {
+    const { client } = this.#executor
+    const heldMs = Math.ceil(forMs * CLAIMED)
+    return (
+      (await this.#executor.run(client.set(this.#keys.sweepLock, '1', 'PX', heldMs, 'NX'))) === 'OK'
+    )
+  }
+
+  async keepSweep (forMs: number) {
+    await this.#executor.run(
+      this.#executor.client.pexpire(this.#keys.sweepLock, Math.ceil(forMs * CLAIMED))
+    )
   }
 
   /** How many ghosts were removed, for each key of the switch. */
@@ -67,7 +72,7 @@ export class RedisSweep {
     const leaseholders = namesOf('user-leases')
     const [ghosts] = await Promise.all([
       Promise.all(
-        namesOf('user-sessions').map(async (username) => await this.removeGhosts(username))
+        namesOf('user-sessions').map(async (username) => await this.#ghosts.remove(username))
       ),
       this.#keys.cluster
         ? Promise.all(leaseholders.map(async (username) => await this.#purge([username])))
@@ -87,38 +92,11 @@ export class RedisSweep {
       ...usernames
     ]
     let purged: string[][]
-    do purged = (await this.#executor.run(this.#executor.scripts.purge(keys, args))) as string[][]
-    while (purged.flat().length === BATCH)
-  }
-
-  async #remove (key: string, members: string[]): Promise<number> {
-    if (this.#keys.cluster) return await this.#removeInCluster(key, members)
-    const sessions = members.map((member) => this.#keys.session(member))
-    return (await this.#executor.run(
-      this.#executor.scripts.sweepGhosts([key, ...sessions], members)
-    )) as number
-  }
-
-  /**
-   * A session lies in another slot than its user's set, so that looking and removing are two steps:
-   * twice gone is gone.
-   */
-  async #removeInCluster (key: string, members: string[]): Promise<number> {
-    const once = await this.#gone(members)
-    const twice = once.length === 0 ? [] : await this.#gone(once)
-    return twice.length === 0
-      ? 0
-      : await this.#executor.run(this.#executor.client.srem(key, ...twice))
-  }
-
-  async #gone (members: string[]): Promise<string[]> {
-    const exist = await this.#executor.run(
-      Promise.all(
-        members.map(
-          async (member) => await this.#executor.client.exists(this.#keys.session(member))
-        )
-      )
-    )
-    return members.filter((_member, i) => exist[i] === 0)
+    do {
+      purged = (await this.#executor.run(this.#executor.scripts.purge(keys, args))) as string[][]
+      purged.forEach((ids, i) => {
+        if (ids.length > 0) this.#onExpired(usernames[i] ?? '', ids)
+      })
+    } while (purged.flat().length === BATCH)
   }
 }

@@ -1,0 +1,56 @@
+/**
+ * The leases of another store as far as this process has seen them: a store in memory, kept up to
+ * date with what the other one decides, so that it can decide in its place.
+ */
+import type { HeldLease, Lease } from '../sessions/lease.ts'
+import { MemorySessionStore } from '../sessions/memory/memory-session-store.ts'
+
+/** Mirrors leases. Its clock is another one: what counts is how long a lease lasts yet. */
+export class LeaseMirror extends MemorySessionStore {
+  /** Takes over a lease that the other store has taken, or holds. */
+  take (lease: Lease, ttlMs: number): void {
+    this.table.put(lease, this.table.now() + ttlMs)
+  }
+
+  /** Takes over that the other store prolonged a lease; false when it is not known here. */
+  prolong (sessionId: string, username: string, ttlMs: number): boolean {
+    const now = this.table.now()
+    const entry = this.table.known(sessionId, now)
+    if (entry === undefined || entry.ended || entry.username !== username) return false
+    entry.expiresMs = now + ttlMs
+    return true
+  }
+
+  /**
+   * Takes over that a session has ended.
+   * @param username - whose it was, where it may not be known here
+   */
+  forget (sessionId: string, username?: string): void {
+    this.table.end(sessionId, this.table.now(), username)
+  }
+
+  /** Every lease that is live, user by user. */
+  * mirrored (): Generator<HeldLease> {
+    for (const username of this.table.usernames()) {
+      const now = this.table.now()
+      for (const lease of this.table.ofUser(username, now)) {
+        yield { lease, remainingMs: lease.expiresMs - now }
+      }
+    }
+  }
+
+  /** One lease, if it is live. */
+  mirroredOf (sessionId: string): HeldLease | undefined {
+    const now = this.table.now()
+    const lease = this.table.live(sessionId, now)
+    return lease && { lease, remainingMs: lease.expiresMs - now }
+  }
+
+  /**
+   * Every id that has ended within so many milliseconds, with whose it was; without those of which
+   * that is not known.
+   */
+  * endedIds (withinMs: number): Generator<[sessionId: string, username: string]> {
+    yield * this.table.endedSince(this.table.now() - withinMs)
+  }
+}

@@ -1,0 +1,112 @@
+/** Tells observers what came of a verb. Without an observer nothing is made. */
+import type { Log } from '../log.ts'
+import type { Actor, Outcomes } from './outcomes.ts'
+import type {
+  AcquireRequest,
+  AcquireResult,
+  Degradable,
+  NodeReconciliation,
+  Reconciled,
+  ReleaseResult,
+  RenewRequest,
+  RenewResult
+} from './session-store.ts'
+
+/** Why a session was ended in favour of a newer one of the same user. */
+const MADE_ROOM = 'made room for a newer session'
+/** Why a session was released that its node no longer lists. */
+const MISSING = 'missing on its node'
+
+/** A request for a slot. */
+export function tellAcquired (
+  outcomes: Outcomes,
+  { username, sessionId, node }: AcquireRequest,
+  result: AcquireResult,
+  by: Actor,
+  log: Log
+): void {
+  if (!outcomes.observed) return
+  const { outcome, degraded = false } = result
+  const about = { sessionId, username, node, by, reason: 'acquire', degraded }
+  if (outcome === 'conflict' || outcome === 'ended') {
+    return outcomes.tell({ what: outcome, ...about }, log)
+  }
+  const { count, limit } = result
+  if (outcome === 'limit_reached') {
+    return outcomes.tell({ what: 'rejected', ...about, count, limit }, log)
+  }
+  const { lease, terminated, observed } = result
+  tellTerminated(outcomes, terminated, { username, reason: MADE_ROOM, degraded }, by, log)
+  if (lease.node !== '') about.node = lease.node
+  const emergency = lease.details.emergency ?? false
+  outcomes.tell(
+    outcome === 'admitted'
+      ? { what: 'started', ...about, count, limit, emergency, observed }
+      : { what: 'refreshed', ...about, count, limit, emergency },
+    log
+  )
+}
+
+/** Renewals: what changed, and what was refused. */
+export function tellRenewed (
+  outcomes: Outcomes,
+  requests: RenewRequest[],
+  results: RenewResult[],
+  by: Actor,
+  log: Log
+): void {
+  if (!outcomes.observed) return
+  results.forEach(({ outcome: what, degraded = false }, i) => {
+    if (what === 'renewed') return
+    const { sessionId = '', username = '', node } = requests[i] ?? {}
+    outcomes.tell({ what, sessionId, username, node, by, reason: 'renewal', degraded }, log)
+  })
+}
+
+/** A release that ended a session, or met another user's. */
+export function tellReleased (
+  outcomes: Outcomes,
+  asked: { sessionId: string; username: string | undefined; reason: string },
+  { outcome, username: holder = '', degraded = false }: ReleaseResult,
+  by: Actor,
+  log: Log
+): void {
+  if (!outcomes.observed || outcome === 'unknown') return
+  const { sessionId, username = holder, reason } = asked
+  outcomes.tell({ what: outcome, sessionId, username, node: undefined, by, reason, degraded }, log)
+}
+
+/** Sessions that were ended by somebody other than their switch. */
+export function tellTerminated (
+  outcomes: Outcomes,
+  sessionIds: string[],
+  about: { username: string; reason: string; degraded: boolean },
+  by: Actor,
+  log: Log
+): void {
+  if (!outcomes.observed) return
+  for (const sessionId of sessionIds) {
+    outcomes.tell({ what: 'terminated', sessionId, node: undefined, by, ...about }, log)
+  }
+}
+
+/** A node's report: what it brought, what it may not have, and what it no longer has. */
+export function tellReported (
+  outcomes: Outcomes,
+  { node, sessions }: NodeReconciliation,
+  result: Reconciled & Degradable,
+  by: Actor,
+  log: Log
+): void {
+  if (!outcomes.observed) return
+  const { degraded = false } = result
+  result.outcomes.forEach((what, i) => {
+    if (what === 'renewed') return
+    const { sessionId = '', username = '' } = sessions[i] ?? {}
+    outcomes.tell({ what, sessionId, username, node, by, reason: 'node report', degraded }, log)
+  })
+  for (const { sessionId, username } of result.missing) {
+    const about = { sessionId, username, node, by, reason: MISSING, degraded }
+    outcomes.tell({ what: 'released', ...about }, log)
+  }
+}

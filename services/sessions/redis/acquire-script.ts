@@ -1,0 +1,79 @@
+/** What acquire.lua is given, and what its answer means. */
+import type { Policy } from '../../../schemas/policy.ts'
+import { storeUnavailable } from '../../errors.ts'
+import type { RedisKeys } from '../../redis/keys.ts'
+import { limitMode } from '../policy-mode.ts'
+import type { AcquireRequest, AcquireResult } from '../session-store.ts'
+import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../timing.ts'
+import { encodeDetails, leaseFrom } from './lease-record.ts'
+
+/** The outcomes that acquire.lua answers with. */
+const ACQUIRED = { admitted: 1, refreshed: 2, limitReached: 3, conflict: 4, lostData: 7 }
+
+/** A result, and how many of the sessions that fill the limit the switch recorded itself. */
+export type Acquired = AcquireResult & { external?: number }
+
+export function acquireKeys (keys: RedisKeys, request: AcquireRequest): string[] {
+  const { username, sessionId, node = '' } = request
+  const list = [
+    keys.lease(username, sessionId),
+    keys.user('user-leases', username),
+    keys.user('user-sessions', username),
+    keys.user('user-limit', username),
+    keys.user('user-temporary-limit', username)
+  ]
+  if (!keys.cluster) {
+    list.push(keys.generation)
+    if (node !== '') list.push(keys.nodeLeases(node))
+  }
+  return list
+}
+
+/** @param generation - the generation of data that has to be found; undefined for any */
+export function acquireArgs (
+  keys: RedisKeys,
+  request: AcquireRequest,
+  policy: Policy,
+  generation: string | undefined
+): Array<string | number> {
+  const { username, sessionId, ttlMs, node = '', details, dryRun, again = false } = request
+  return [
+    username,
+    sessionId,
+    ttlMs,
+    ttlMs + RECORD_GRACE_MS,
+    node,
+    encodeDetails(details),
+    policy.max_sessions_per_user,
+    limitMode(policy, details.emergency ?? false),
+    dryRun ? '1' : '',
+    ENDED_MEMORY_MS,
+    keys.leasePrefix(username),
+    keys.nodeLeasesPrefix,
+    keys.sessionPrefix,
+    keys.cluster ? '' : (generation ?? ''),
+    again ? '1' : ''
+  ]
+}
+
+/** @throws ServiceError `store_unavailable` when Redis holds another generation of data */
+export function decodeAcquired (request: AcquireRequest, answer: unknown): Acquired {
+  const [code, count, limit, ...rest] = answer as [number, number, number, ...unknown[]]
+  if (code === ACQUIRED.admitted) {
+    const { username, sessionId, ttlMs, node = '', details } = request
+    const [startedMs, observed, ...terminated] = rest as [number, number, ...string[]]
+    const expiresMs = startedMs + ttlMs
+    const lease = { sessionId, username, node, startedMs, expiresMs, details }
+    return { outcome: 'admitted', lease, count, limit, terminated, observed: observed === 1 }
+  }
+  if (code === ACQUIRED.refreshed) {
+    const [expiresMs, record] = rest as [number, string]
+    const lease = leaseFrom(request.sessionId, record, expiresMs)
+    return { outcome: 'refreshed', lease, count, limit, terminated: [], observed: false }
+  }
+  if (code === ACQUIRED.limitReached) {
+    return { outcome: 'limit_reached', count, limit, external: Number(rest[0]) }
+  }
+  if (code === ACQUIRED.lostData) throw storeUnavailable(new Error('Redis has lost its data'))
+  return { outcome: code === ACQUIRED.conflict ? 'conflict' : 'ended' }
+}

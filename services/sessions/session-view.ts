@@ -1,0 +1,73 @@
+/** Sessions as the API shows them: the one place that knows the core's names and the wire's. */
+import type { NodeSummary } from '../../schemas/nodes.ts'
+import type { Session, SessionDetails } from '../../schemas/sessions.ts'
+import { toTimestamp } from '../clock.ts'
+import { isLease, type Details, type KnownSession, type Lease } from './lease.ts'
+import type { NodeState, RenewResult } from './session-store.ts'
+
+/** A lease as the API shows it. */
+export function leaseView (lease: Lease): Session {
+  const { details } = lease
+  return {
+    session_id: lease.sessionId,
+    username: lease.username,
+    node: lease.node === '' ? null : lease.node,
+    call_id: details.callId ?? null,
+    from: details.from ?? null,
+    to: details.to ?? null,
+    direction: details.direction ?? null,
+    emergency: details.emergency ?? false,
+    started_at: toTimestamp(lease.startedMs),
+    expires_at: toTimestamp(lease.expiresMs),
+    metadata: details.metadata ?? {},
+    source: 'lease'
+  }
+}
+
+/** A session as the API shows it; `degraded` is there only when it is true. */
+export function sessionView (session: KnownSession & { degraded?: boolean }): Session {
+  const view = isLease(session)
+    ? leaseView(session)
+    : {
+        session_id: session.sessionId,
+        username: session.username,
+        node: null,
+        call_id: session.callId ?? null,
+        from: session.from ?? null,
+        to: session.to ?? null,
+        direction: null,
+        emergency: false,
+        started_at: session.startedMs === undefined ? null : toTimestamp(session.startedMs),
+        expires_at: null,
+        metadata: {},
+        source: 'external' as const
+      }
+  if (session.degraded === true) view.degraded = true
+  return view
+}
+
+/** A switch node as the API shows it. */
+export function nodeView ({ node, epoch, lastSeenMs, sessions }: NodeState): NodeSummary {
+  return { node, epoch, last_seen: toTimestamp(lastSeenMs), sessions }
+}
+
+/** What became of one of many renewals. */
+export function renewalView (result: RenewResult | undefined) {
+  if (result?.outcome === 'renewed' || result?.outcome === 'reregistered') {
+    return { result: result.outcome, expires_at: toTimestamp(result.expiresMs) }
+  }
+  const conflict = result?.outcome === 'conflict'
+  return {
+    result: conflict ? ('session_id_conflict' as const) : ('session_ended' as const),
+    expires_at: null
+  }
+}
+
+const NO_DETAILS: Details = {}
+
+/** What a request says of a session, in the core's names; a shared object where it is nothing. */
+export function detailsOf (wire: SessionDetails): Details {
+  const { call_id: callId, from, to, direction, emergency, metadata } = wire
+  if ((callId ?? from ?? to ?? direction ?? emergency ?? metadata) === undefined) return NO_DETAILS
+  return { callId, from, to, direction, emergency, metadata }
+}
