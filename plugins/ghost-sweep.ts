@@ -18,7 +18,7 @@ export default fp(
       sweeping = repeatLater({
         work: sweep,
         onError: (error) =>
-          app.log.debug({ err: error }, 'the sweep for ghosts was given up; the next one starts anew'),
+          app.log.debug({ err: error }, 'the sweep was given up; the next one starts anew'),
         everyMs
       })
     })

@@ -1,4 +1,4 @@
-/** The Redis client, as `app.redis`, where a Redis is configured. The service starts without one. */
+/** The Redis client, as `app.redis`, where a Redis is configured. A start does not need it. */
 import fp from 'fastify-plugin'
 import type { Redis } from 'ioredis'
 import type { TlsFiles } from '../config.ts'

@@ -30,7 +30,7 @@ t.test(
     const app = await start(t)
     let end = () => {}
     let begun = 0
-    app.sessionStore.sweep = async () => {
+    app.sweeper.sweep = async () => {
       begun++
       await new Promise<void>((resolve) => {
         end = resolve
@@ -46,7 +46,7 @@ t.test(
       const nowMs = await leftMs()
       if (nowMs > beforeMs) prolonged++
       beforeMs = nowMs
-      if (await app.sessionStore.claimSweep(1000)) {
+      if (await app.sweeper.claimSweep(1000)) {
         return t.fail('another replica could claim the sweep')
       }
     }

@@ -72,7 +72,7 @@ export type RenewResult = Degradable & (Renewed | { outcome: 'conflict' } | { ou
 
 export type ReleaseResult = Degradable & {
   outcome: 'released' | 'unknown' | 'conflict'
-  /** Whose session it is, where that is known. */
+  /** Whose session was released, where the store knows. */
   username?: string | undefined
 }
 

@@ -3,11 +3,13 @@ import type { Contract, Twin } from './contract.ts'
 import {
   admit,
   ask,
+  endOf,
   everything,
   fill,
   FOREVER,
   names,
   outcomes,
+  shown,
   strip,
   TTL
 } from './words.ts'
@@ -45,8 +47,8 @@ export const admission: Contract = {
     )
     const session = await sessions.getSession('a1')
     const [started, expires, at] = [
-      Date.parse(session?.started_at ?? ''),
-      Date.parse(session?.expires_at ?? ''),
+      session?.startedMs ?? NaN,
+      endOf(session),
       await now()
     ]
     t.equal(expires - started, TTL)
@@ -72,15 +74,15 @@ export const admission: Contract = {
     if (again.outcome !== 'refreshed') return t.fail(again.outcome)
     t.match(again, { count: 2, limit: 1, terminated: [], observed: false })
     t.match(
-      again.session,
-      { started_at: first.session.started_at, node: 'n1', from: 'sip:x@y' },
+      again.lease,
+      { startedMs: first.lease.startedMs, node: 'n1', details: { from: 'sip:x@y' } },
       'it stays the call that it was'
     )
     t.ok(
-      Date.parse(again.session.expires_at ?? '') - Date.parse(first.session.expires_at ?? '') >=
+      again.lease.expiresMs - first.lease.expiresMs >=
             TTL + 20
     )
-    t.strictSame(await sessions.getSession('a'), again.session)
+    t.strictSame(shown(await sessions.getSession('a')), shown(again.lease))
     t.equal((await sessions.getCount('alice')).count, 2)
   },
 
@@ -106,7 +108,7 @@ export const admission: Contract = {
 
   'the id of another user is a conflict, and nothing changes': async (t, start) => {
     const { sessions } = await start()
-    const { session } = await admit(sessions, 'alice', 'x')
+    const { lease } = await admit(sessions, 'alice', 'x')
     t.strictSame(await sessions.acquire(ask('bob', 'x', { ttlMs: 2 * TTL })), {
       outcome: 'conflict'
     })
@@ -120,7 +122,7 @@ export const admission: Contract = {
       { outcome: 'conflict' }
     ])
     t.strictSame(await sessions.release('x', 'bob', 'r'), { outcome: 'conflict' })
-    t.strictSame(await sessions.getSession('x'), session)
+    t.strictSame(shown(await sessions.getSession('x')), shown(lease))
     t.equal((await sessions.getCount('bob')).count, 0)
   },
 
@@ -129,16 +131,16 @@ export const admission: Contract = {
     await admit(sessions, 'alice', 'x', { ttlMs: 100 })
     await admit(sessions, 'carol', 'y', { ttlMs: 100, details: { from: 'old' } })
     await pass(101)
-    t.match(await admit(sessions, 'bob', 'x'), { count: 1, session: { username: 'bob' } })
+    t.match(await admit(sessions, 'bob', 'x'), { count: 1, lease: { username: 'bob' } })
     t.equal((await sessions.getCount('alice')).count, 0)
     t.strictSame(await sessions.renew([{ sessionId: 'x', username: 'alice' }], TTL), [
       { outcome: 'conflict' }
     ])
     t.match(await admit(sessions, 'carol', 'y', { details: { from: 'new' } }), {
       count: 1,
-      session: { from: 'new' }
+      lease: { details: { from: 'new' } }
     })
-    t.match(await sessions.getSession('y'), { from: 'new' })
+    t.match(await sessions.getSession('y'), { details: { from: 'new' } })
     t.equal((await sessions.acquire(ask('carol', 'z'))).outcome, 'limit_reached')
   },
 
@@ -176,7 +178,7 @@ export const admission: Contract = {
       limit: 1,
       terminated: [],
       observed: false,
-      session: { emergency: true }
+      lease: { details: { emergency: true } }
     })
     await policy.update({ session_limit_action: 'terminate_oldest' })
     t.match(await admit(sessions, 'alice', 'sos2', emergency), { count: 3, terminated: [] })
@@ -187,7 +189,7 @@ export const admission: Contract = {
       count: 3,
       limit: 1
     })
-    t.equal((await sessions.getSession('sos1'))?.emergency, true)
+    t.equal(shown(await sessions.getSession('sos1'))?.emergency, true)
   },
 
   'observe admits and marks what is over the limit; limits that are off only count': async (

@@ -1,13 +1,12 @@
 import type { Test } from 'tap'
 import type { PolicyChange } from '../../schemas/policy.ts'
-import type { LimitsStore } from '../../services/limits/limits-store.ts'
 import type { PolicyCache } from '../../services/policy/policy.ts'
-import type { SessionStore } from '../../services/sessions/session-store.ts'
+import type { SessionStore, WholeLimitsStore } from '../helpers/one-store.ts'
 
 /** A session store under test, what it depends on, and its clock. */
 export interface Twin {
   sessions: SessionStore
-  limits: LimitsStore
+  limits: WholeLimitsStore
   policy: PolicyCache
   /** Whether the users of one store may lie on different servers. */
   partitioned: boolean

@@ -1,4 +1,4 @@
-import type { SessionStore } from '../../services/sessions/session-store.ts'
+import type { SessionStore } from '../helpers/one-store.ts'
 import type { Contract } from './contract.ts'
 import {
   admit,
@@ -8,6 +8,7 @@ import {
   FOREVER,
   names,
   outcomes,
+  shown,
   TTL
 } from './words.ts'
 
@@ -35,7 +36,7 @@ export const lifetime: Contract = {
 
   'renew prolongs a lease': async (t, start) => {
     const { sessions, now, pass } = await start()
-    const { session } = await admit(sessions, 'alice', 'a', {
+    const { lease } = await admit(sessions, 'alice', 'a', {
       details: { to: 'sip:b@c' },
       node: 'n1'
     })
@@ -44,14 +45,14 @@ export const lifetime: Contract = {
     const [result] = await sessions.renew([{ sessionId: 'a', username: 'alice' }], 2 * TTL)
     const after = await now()
     if (result?.outcome !== 'renewed') return t.fail(result?.outcome ?? 'nothing')
-    const end = Date.parse(result.session.expires_at ?? '')
-    t.ok(end >= before + 2 * TTL && end <= after + 2 * TTL)
-    t.strictSame({ ...result.session, expires_at: null }, { ...session, expires_at: null })
-    t.strictSame(await sessions.getSession('a'), result.session)
+    const renewed = result.lease()
+    t.equal(renewed.expiresMs, result.expiresMs)
+    t.ok(renewed.expiresMs >= before + 2 * TTL && renewed.expiresMs <= after + 2 * TTL)
+    t.strictSame(shown({ ...renewed, expiresMs: 0 }), shown({ ...lease, expiresMs: 0 }))
+    t.strictSame(shown(await sessions.getSession('a')), shown(renewed))
     const [shorter] = await sessions.renew([{ sessionId: 'a', username: 'alice' }], 10_000)
     t.ok(
-      shorter?.outcome === 'renewed' &&
-          Date.parse(shorter.session.expires_at ?? '') < before + TTL,
+      shorter?.outcome === 'renewed' && shorter.expiresMs < before + TTL,
       'a shorter one counts as well'
     )
     t.strictSame(await sessions.renew([], TTL), [])
@@ -63,7 +64,7 @@ export const lifetime: Contract = {
   ) => {
     const { sessions, pass } = await start({ max_sessions_per_user: 1 })
     await admit(sessions, 'alice', 'a')
-    const { session } = await admit(sessions, 'bob', 'b', {
+    const { lease } = await admit(sessions, 'bob', 'b', {
       ttlMs: 50,
       details: { from: 'sip:b@x', metadata: { k: 'v' } },
       node: 'n1'
@@ -71,16 +72,21 @@ export const lifetime: Contract = {
     await pass(60)
     const [unknown, expired] = await sessions.renew(
       [
-        { sessionId: 'u', username: 'alice', node: 'n2', details: { call_id: 'c' } },
+        { sessionId: 'u', username: 'alice', node: 'n2', details: { callId: 'c' } },
         { sessionId: 'b', username: 'bob' }
       ],
       TTL
     )
-    t.match(unknown, {
-      outcome: 'reregistered',
-      session: { session_id: 'u', username: 'alice', node: 'n2', call_id: 'c', source: 'lease' }
+    if (unknown?.outcome !== 'reregistered' || expired?.outcome !== 'reregistered') {
+      return t.fail(`${unknown?.outcome} and ${expired?.outcome}`)
+    }
+    t.match(unknown.lease(), {
+      sessionId: 'u',
+      username: 'alice',
+      node: 'n2',
+      details: { callId: 'c' }
     })
-    t.match(expired, { outcome: 'reregistered', session: { ...session, expires_at: String } })
+    t.match(shown(expired.lease()), { ...shown(lease), expires_at: String })
     t.match(await sessions.getCount('alice'), { count: 2, limit: 1, available: 0 })
     t.strictSame(outcomes(await sessions.renew([{ sessionId: 'u', username: 'alice' }], TTL)), [
       'renewed'
@@ -124,7 +130,7 @@ export const lifetime: Contract = {
     }))
     const results = await sessions.renew(many, TTL)
     t.strictSame(
-      results.map((result) => result.outcome === 'reregistered' && result.session.session_id),
+      results.map((result) => result.outcome === 'reregistered' && result.lease().sessionId),
       many.map(({ sessionId }) => sessionId)
     )
     t.strictSame(

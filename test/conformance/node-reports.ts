@@ -3,10 +3,12 @@ import type { Contract } from './contract.ts'
 import {
   admit,
   ask,
+  endOf,
   everything,
   FOREVER,
   names,
   pages,
+  shown,
   strip,
   TTL
 } from './words.ts'
@@ -69,7 +71,7 @@ export const nodeReports: Contract = {
       ['known', 'missing', 'nowhere'],
       'what it reports is on it now'
     )
-    t.ok(Date.parse((await sessions.getSession('known'))?.expires_at ?? '') >= before + TTL)
+    t.ok(endOf(await sessions.getSession('known')) >= before + TTL)
     t.strictSame(await sessions.acquire(ask('alice', 'dropped')), { outcome: 'ended' })
 
     t.strictSame(
@@ -92,7 +94,7 @@ export const nodeReports: Contract = {
       { released: 1 }
     )
     t.equal(
-      (await sessions.getSession('elsewhere'))?.node,
+      shown(await sessions.getSession('elsewhere'))?.node,
       'n1',
       'and its old node cannot end it'
     )
@@ -123,7 +125,7 @@ export const nodeReports: Contract = {
   ) => {
     const { sessions } = await start({ max_sessions_per_user: 1 })
     const details = {
-      call_id: 'c',
+      callId: 'c',
       from: 'sip:ä@b',
       direction: 'inbound' as const,
       metadata: { n: 1 },
@@ -146,7 +148,7 @@ export const nodeReports: Contract = {
         renewed: 1
       }
     )
-    t.match(await sessions.getSession('s000'), { ...details, node: 'n1', to: null })
+    t.match(await sessions.getSession('s000'), { details, node: 'n1' })
     t.equal((await sessions.getCount('alice')).count, 4)
   },
 
@@ -268,7 +270,7 @@ export const nodeReports: Contract = {
       )
       t.ok(
         nodes.every(
-          ({ last_seen: at }) => Date.parse(at) >= before && Date.parse(at) <= before + 5000
+          ({ lastSeenMs: at }) => at >= before && at <= before + 5000
         )
       )
       t.equal(nodes.length, 5)

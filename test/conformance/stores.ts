@@ -1,19 +1,19 @@
 import { randomUUID } from 'node:crypto'
 import { loadConfig } from '../../config.ts'
 import type { PolicyChange } from '../../schemas/policy.ts'
+import { redisStores } from '../../services/backends/redis-stores.ts'
 import { MemoryLimitsStore } from '../../services/limits/memory-limits-store.ts'
-import { RedisLimitsStore } from '../../services/limits/redis-limits-store.ts'
 import { memoryPolicySource } from '../../services/policy/memory-policy-source.ts'
 import { PolicyCache } from '../../services/policy/policy.ts'
 import { connectRedis } from '../../services/redis/client.ts'
 import { RedisExecutor } from '../../services/redis/executor.ts'
 import { RedisKeys } from '../../services/redis/keys.ts'
+import { LeaseTable } from '../../services/sessions/memory/lease-table.ts'
+import { MemorySessionLists } from '../../services/sessions/memory/memory-session-lists.ts'
 import { MemorySessionStore } from '../../services/sessions/memory/memory-session-store.ts'
-import {
-  RedisClusterSessionStore
-} from '../../services/sessions/redis/redis-cluster-session-store.ts'
-import { RedisSessionStore } from '../../services/sessions/redis/redis-session-store.ts'
+import { ENDED_MEMORY_MS } from '../../services/sessions/timing.ts'
 import { MalformedValues } from '../../services/util/malformed-values.ts'
+import { inOne, wholeStores } from '../helpers/one-store.ts'
 import type { Teardown } from '../helpers/process.ts'
 import { waitFor } from '../helpers/wait.ts'
 import type { Twin } from './contract.ts'
@@ -34,9 +34,11 @@ export async function startInMemory (change: PolicyChange = {}): Promise<Twin> {
     now += ms
   }
   const policy = policyOf(change)
-  const limits = new MemoryLimitsStore(policy, clock)
+  const limits = new MemoryLimitsStore(() => policy.current.max_sessions_per_user, clock)
+  const table = new LeaseTable(clock, ENDED_MEMORY_MS)
+  const lists = new MemorySessionLists(table, limits)
   return {
-    sessions: new MemorySessionStore(limits, policy, clock),
+    sessions: inOne(new MemorySessionStore(limits, policy, table), lists, lists),
     limits,
     policy,
     partitioned: false,
@@ -58,10 +60,8 @@ export async function startOnRedis (
 ): Promise<RedisTwin> {
   const { client } = executor
   const [keys, policy, malformed] = [new RedisKeys(prefix), policyOf(change), new MalformedValues()]
-  const limits = new RedisLimitsStore(through, keys, policy, malformed)
   return {
-    sessions: new RedisSessionStore(through, keys, policy, limits, malformed),
-    limits,
+    ...wholeStores(redisStores({ executor: through, keys, policy, malformed })),
     policy,
     partitioned: false,
     ...clockOf(executor),
@@ -83,10 +83,8 @@ export async function startOnCluster (
   const { client } = executor
   const keys = new RedisKeys(`${randomUUID()}:`, true)
   const [policy, malformed] = [policyOf(change), new MalformedValues()]
-  const limits = new RedisLimitsStore(executor, keys, policy, malformed)
   return {
-    sessions: new RedisClusterSessionStore(executor, keys, policy, limits, malformed),
-    limits,
+    ...wholeStores(redisStores({ executor, keys, policy, malformed })),
     policy,
     partitioned: true,
     ...clockOf(executor),

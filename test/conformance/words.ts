@@ -1,10 +1,8 @@
 import type { Page, PageRequest } from '../../schemas/paging.ts'
-import type { Session } from '../../schemas/sessions.ts'
-import type {
-  AcquireRequest,
-  RenewResult,
-  SessionStore
-} from '../../services/sessions/session-store.ts'
+import { isLease, type KnownSession } from '../../services/sessions/lease.ts'
+import type { AcquireRequest, RenewResult } from '../../services/sessions/session-store.ts'
+import { sessionView } from '../../services/sessions/session-view.ts'
+import type { SessionStore } from '../helpers/one-store.ts'
 import type { Twin } from './contract.ts'
 
 /** Durations that the promises use, in milliseconds, and an instant later than any. */
@@ -49,8 +47,18 @@ export async function fill (
   }
 }
 
-export function idsOf (list: Session[]): string[] {
-  return list.map(({ session_id: id }) => id).sort()
+export function idsOf (list: KnownSession[]): string[] {
+  return list.map(({ sessionId }) => sessionId).sort()
+}
+
+/** A session as the API shows it: what one store leaves out of it and another says is the same. */
+export function shown (session: KnownSession | null) {
+  return session === null ? null : sessionView(session)
+}
+
+/** When a lease ends; NaN for what is no lease. */
+export function endOf (session: KnownSession | null): number {
+  return session !== null && isLease(session) ? session.expiresMs : NaN
 }
 
 /** Every page of a list. */
@@ -86,6 +94,6 @@ export const outcomes = (results: RenewResult[]) => results.map(({ outcome }) =>
 
 /** A result without what only one of the stores tells. */
 export function strip (result: object): Record<string, unknown> {
-  const { external, releasedIds, ...rest } = result as Record<string, unknown>
+  const { external, missing, outcomes, ...rest } = result as Record<string, unknown>
   return rest
 }

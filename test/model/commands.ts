@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import type { PolicyChange } from '../../schemas/policy.ts'
-import type { SessionDetails } from '../../schemas/sessions.ts'
+import type { Details } from '../../services/sessions/lease.ts'
 
 /** Few of each, so that commands meet. */
 export const USERS = ['ann', 'bob', 'cid']
@@ -26,7 +26,7 @@ export type Command =
     do: 'acquire'
     ttlMs: number
     node: string | undefined
-    details: SessionDetails
+    details: Details
     dryRun: boolean
   })
   | { do: 'renew'; ttlMs: number; items: Array<Named & { node?: string | undefined }> }

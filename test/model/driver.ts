@@ -1,6 +1,6 @@
 import { deepStrictEqual } from 'node:assert/strict'
-import type { AcquireResult, RenewRequest } from '../../services/sessions/session-store.ts'
-import type { Session } from '../../schemas/sessions.ts'
+import type { Lease } from '../../services/sessions/lease.ts'
+import type { RenewRequest } from '../../services/sessions/session-store.ts'
 import { type Command, GRID_MS, IDS, type Named, USERS } from './commands.ts'
 import { type Call, Model } from './model.ts'
 import type { Subject } from './subject.ts'
@@ -38,7 +38,9 @@ class Driver {
       }
       case 'renew':
         return this.#equal(
-          await sessions.renew(command.items.map(toRequest), command.ttlMs),
+          (await sessions.renew(command.items.map(toRequest), command.ttlMs)).map((result) =>
+            'lease' in result ? { outcome: result.outcome, lease: result.lease() } : result
+          ),
           model.renew(command)
         )
       case 'release':
@@ -116,7 +118,7 @@ class Driver {
     for (const user of USERS) {
       const { entries } = await sessions.listSessions({ username: user }, page)
       this.#equal(
-        entries.sort((a, b) => (a.session_id < b.session_id ? -1 : 1)),
+        entries.sort((a, b) => (a.sessionId < b.sessionId ? -1 : 1)),
         model.up(user).sort((a, b) => (a.id < b.id ? -1 : 1))
       )
       const { limit, source, expires_at: end } = await limits.getLimit(user)
@@ -134,7 +136,7 @@ class Driver {
       a.node < b.node ? -1 : 1
     )
     this.#equal(
-      nodes.map((node) => ({ ...node, last_seen: this.#onGrid(Date.parse(node.last_seen)) })),
+      nodes.map((node) => ({ ...node, lastSeenMs: this.#onGrid(node.lastSeenMs) })),
       model.nodes()
     )
   }
@@ -155,11 +157,11 @@ class Driver {
    */
   #learnStarts (got: unknown): void {
     for (const one of [got].flat()) {
-      const { session = one } = (one ?? {}) as Partial<Extract<AcquireResult, { session: Session }>>
-      if (!isSession(session)) continue
-      const call = this.#model.up().find(({ id }) => id === session.session_id)
-      if (call === undefined || call.user !== session.username) continue
-      const start = this.#subject.sinceStart(Date.parse(session.started_at ?? ''))
+      const { lease = one } = (one ?? {}) as { lease?: unknown }
+      if (!isLease(lease)) continue
+      const call = this.#model.up().find(({ id }) => id === lease.sessionId)
+      if (call === undefined || call.user !== lease.username) continue
+      const start = this.#subject.sinceStart(lease.startedMs)
       call.exactStart ??= start
       if (call.exactStart !== start) {
         throw new Error(`${call.id} began at ${call.exactStart} ms, and now at ${start} ms`)
@@ -169,23 +171,22 @@ class Driver {
 
   #plain (value: unknown): unknown {
     if (Array.isArray(value)) return value.map((item) => this.#plain(item))
-    if (isSession(value)) {
-      const start = this.#subject.sinceStart(Date.parse(value.started_at ?? ''))
+    if (isLease(value)) {
       return {
         ...value,
-        started_at: this.#start(start),
-        expires_at: this.#onGrid(Date.parse(value.expires_at ?? ''))
+        startedMs: this.#start(this.#subject.sinceStart(value.startedMs)),
+        expiresMs: this.#onGrid(value.expiresMs)
       }
     }
     if (isCall(value)) {
       return {
-        ...toSession(value),
-        started_at: this.#start(value.exactStart ?? value.start),
-        expires_at: value.until
+        ...toLease(value),
+        startedMs: this.#start(value.exactStart ?? value.start),
+        expiresMs: value.until
       }
     }
-    if (typeof value === 'object' && value !== null && 'session' in value) {
-      return { ...value, session: this.#plain(value.session) }
+    if (typeof value === 'object' && value !== null && 'lease' in value) {
+      return { ...value, lease: this.#plain(value.lease) }
     }
     return value
   }
@@ -218,23 +219,12 @@ function toRequest ({
   return { username, sessionId, ...(node !== undefined && { node }) }
 }
 
-function toSession ({ user, id, node, details }: Call) {
-  return {
-    session_id: id,
-    username: user,
-    node,
-    call_id: null,
-    from: details.from ?? null,
-    to: null,
-    direction: details.direction ?? null,
-    emergency: details.emergency ?? false,
-    metadata: details.metadata ?? {},
-    source: 'lease'
-  }
+function toLease ({ user: username, id: sessionId, node, details }: Call) {
+  return { sessionId, username, node: node ?? '', details }
 }
 
-function isSession (value: unknown): value is Session {
-  return typeof value === 'object' && value !== null && 'session_id' in value
+function isLease (value: unknown): value is Lease {
+  return typeof value === 'object' && value !== null && 'expiresMs' in value && 'details' in value
 }
 
 function isCall (value: unknown): value is Call {

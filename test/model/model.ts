@@ -1,5 +1,5 @@
 import type { Policy } from '../../schemas/policy.ts'
-import type { SessionDetails } from '../../schemas/sessions.ts'
+import type { Details } from '../../services/sessions/lease.ts'
 import type { Command, Named } from './commands.ts'
 
 /**
@@ -18,7 +18,7 @@ export interface Call extends Named {
    */
   exactStart: number | undefined
   until: number
-  details: SessionDetails
+  details: Details
 }
 
 type Of<D extends Command['do']> = Extract<Command, { do: D }>
@@ -72,7 +72,7 @@ export class Model {
       .map(([node, { epoch, seen }]) => ({
         node,
         epoch,
-        last_seen: seen,
+        lastSeenMs: seen,
         sessions: this.up().filter((call) => call.node === node).length
       }))
   }
@@ -90,7 +90,7 @@ export class Model {
       if (!dryRun) held.until = until
       return {
         outcome: 'refreshed',
-        session: { ...held, until },
+        lease: { ...held, until },
         count: mine.length,
         limit,
         terminated: [],
@@ -121,7 +121,7 @@ export class Model {
     }
     return {
       outcome: 'admitted',
-      session: { ...session },
+      lease: { ...session },
       count: mine.length + 1 - terminated.length,
       limit,
       terminated: terminated.map((call) => call.id),
@@ -150,7 +150,7 @@ export class Model {
       }
       const call = { ...before, node: node ?? before.node, until: this.now + ttlMs }
       this.#put(call)
-      return { outcome: held === undefined ? 'reregistered' : 'renewed', session: { ...call } }
+      return { outcome: held === undefined ? 'reregistered' : 'renewed', lease: { ...call } }
     })
   }
 

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import type { Policy } from '../../schemas/policy.ts'
-import { RedisLimitsStore } from '../../services/limits/redis-limits-store.ts'
+import { redisStores } from '../../services/backends/redis-stores.ts'
 import { MalformedValues } from '../../services/util/malformed-values.ts'
 import { PolicyCache } from '../../services/policy/policy.ts'
 import { redisPolicySource } from '../../services/policy/redis-policy-source.ts'
 import type { RedisExecutor } from '../../services/redis/executor.ts'
 import { RedisKeys } from '../../services/redis/keys.ts'
-import { RedisSessionStore } from '../../services/sessions/redis/redis-session-store.ts'
+import { wholeStores } from '../helpers/one-store.ts'
 import { IDS, NODES, USERS } from './commands.ts'
 import type { Subject } from './subject.ts'
 
@@ -26,7 +26,6 @@ export async function redisSubject (
     redisPolicySource(executor, keys, policyAtFirst, malformed),
     policyAtFirst
   )
-  const limits = new RedisLimitsStore(executor, keys, policy, malformed)
   const written = [
     keys.nodes,
     ...USERS.flatMap((user) => [
@@ -39,8 +38,7 @@ export async function redisSubject (
   const base = await executor.nowMs()
   let passed = 0
   return {
-    sessions: new RedisSessionStore(executor, keys, policy, limits, malformed),
-    limits,
+    ...wholeStores(redisStores({ executor, keys, policy, malformed })),
     policy,
     async pass (ms) {
       passed += ms

@@ -1,10 +1,13 @@
-import type { LimitsStore } from '../../services/limits/limits-store.ts'
 import { MemoryLimitsStore } from '../../services/limits/memory-limits-store.ts'
 import { memoryPolicySource } from '../../services/policy/memory-policy-source.ts'
 import { PolicyCache } from '../../services/policy/policy.ts'
 import type { Policy } from '../../schemas/policy.ts'
 import { MemorySessionStore } from '../../services/sessions/memory/memory-session-store.ts'
-import type { SessionStore } from '../../services/sessions/session-store.ts'
+import { MemorySessionLists } from '../../services/sessions/memory/memory-session-lists.ts'
+import { LeaseTable } from '../../services/sessions/memory/lease-table.ts'
+import { ENDED_MEMORY_MS } from '../../services/sessions/timing.ts'
+import { inOne, type SessionStore } from '../helpers/one-store.ts'
+import type { LimitsStore } from '../../services/limits/limits-store.ts'
 
 /** A store under test, with a time that can be moved on. Its time of 0 is when it was made. */
 export interface Subject {
@@ -29,9 +32,11 @@ export function memorySubject (policyAtFirst: Policy): Subject {
   const base = Date.parse('2026-01-01T00:00:00Z')
   let now = base
   const policy = new PolicyCache(memoryPolicySource(policyAtFirst), policyAtFirst)
-  const limits = new MemoryLimitsStore(policy, () => now)
+  const limits = new MemoryLimitsStore(() => policy.current.max_sessions_per_user, () => now)
+  const table = new LeaseTable(() => now, ENDED_MEMORY_MS)
+  const lists = new MemorySessionLists(table, limits)
   return {
-    sessions: new MemorySessionStore(limits, policy, () => now),
+    sessions: inOne(new MemorySessionStore(limits, policy, table), lists, lists),
     limits,
     policy,
     pass: async (ms) => {

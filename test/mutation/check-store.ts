@@ -1,6 +1,7 @@
 import { deepStrictEqual } from 'node:assert/strict'
 import type { RedisKeys } from '../../services/redis/keys.ts'
-import type { SessionDetails } from '../../schemas/sessions.ts'
+import type { Details } from '../../services/sessions/lease.ts'
+import { sessionView } from '../../services/sessions/session-view.ts'
 import type { Subject } from '../model/subject.ts'
 import { checks } from './checks.ts'
 
@@ -8,7 +9,7 @@ import { checks } from './checks.ts'
 interface Asked {
   ttlMs?: number
   node?: string
-  details?: SessionDetails
+  details?: Details
   dryRun?: boolean
 }
 
@@ -105,7 +106,7 @@ export class World {
       { username },
       { cursor: '', count: 1000 }
     )
-    return entries.map(({ session_id: id }) => id).sort()
+    return entries.map(({ sessionId }) => sessionId).sort()
   }
 
   /** How many sessions each node has. */
@@ -114,10 +115,16 @@ export class World {
     return Object.fromEntries(entries.map(({ node, sessions }) => [node, sessions]))
   }
 
+  /** A session as the API shows it. */
+  async view (sessionId: string) {
+    const session = await this.subject.sessions.getSession(sessionId)
+    return session && sessionView(session)
+  }
+
   /** When a session began, by the store's clock at the time it was made. */
   async start (sessionId: string): Promise<number | null> {
     const session = await this.subject.sessions.getSession(sessionId)
-    return session === null ? null : this.subject.sinceStart(Date.parse(session.started_at ?? ''))
+    return session === null ? null : this.subject.sinceStart(session.startedMs ?? NaN)
   }
 
   async pass (seconds: number): Promise<void> {

@@ -67,7 +67,7 @@ const leases: Record<string, Check> = {
     await store.pass(64)
     is(await store.renew('ann', 's0', { node: 'n1' }), 'reregistered')
     is(await store.start('s0'), start)
-    is((await store.subject.sessions.getSession('s0'))?.from, 'sip:ann@example.net')
+    is((await store.view('s0'))?.from, 'sip:ann@example.net')
     is(await store.renew('ann', 's0'), 'renewed')
     await store.pass(128)
     is(await store.renew('ann', 's0'), 'reregistered')

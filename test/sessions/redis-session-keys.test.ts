@@ -1,16 +1,9 @@
 /** What the session store writes to Redis, and what it makes of what others write there. */
 import type { Redis } from 'ioredis'
+import { isLease } from '../../services/sessions/lease.ts'
 import t from 'tap'
 import { executorOn, startOnRedis } from '../conformance/stores.ts'
-import {
-  FOREVER,
-  HOUR,
-  TTL,
-  admit,
-  ask,
-  everything,
-  names
-} from '../conformance/words.ts'
+import { admit, ask, everything, FOREVER, HOUR, names, shown, TTL } from '../conformance/words.ts'
 import { startRedis } from '../helpers/servers.ts'
 
 const redis = await startRedis(t)
@@ -222,7 +215,7 @@ t.test(
     for (const filter of [{}, { username: 'alice' }]) {
       t.strictSame(
         (await sessions.listSessions(filter, { cursor: '', count: 10 })).entries
-          .map(({ session_id: id, source }) => `${id} ${source}`)
+          .map((session) => `${session.sessionId} ${isLease(session) ? 'lease' : 'external'}`)
           .sort(),
         ['both lease', 'ext external']
       )
@@ -243,7 +236,7 @@ t.test(
       { count: 3, terminated: ['both'] },
       'it does not end itself'
     )
-    t.equal((await sessions.getSession('d'))?.source, 'lease')
+    t.equal(shown(await sessions.getSession('d'))?.source, 'lease')
     t.equal((await sessions.getCount('alice')).count, 3)
     await sessions.release('d', 'alice', 'r')
     t.equal(

@@ -96,7 +96,7 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
     const holder = username ?? (await this.getSession(sessionId))?.username
     if (holder === undefined) return { outcome: 'unknown' }
     const { outcome } = await this.releaseFrom(holder, sessionId, reason)
-    return { outcome, username: holder }
+    return outcome === 'released' ? { outcome, username: holder } : { outcome }
   }
 
   /** Ends a user's session, if the conditions hold. */
