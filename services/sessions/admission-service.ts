@@ -188,7 +188,7 @@ function staleEpoch (node: string, epoch: number, known: number): ServiceError {
 }
 
 function idConflict (): ServiceError {
-  return new ServiceError('session_id_conflict', 'Another user holds this session id.')
+  return new ServiceError('session_id_conflict', 'This session id belongs to another user.')
 }
 
 function ended (): ServiceError {

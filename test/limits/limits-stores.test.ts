@@ -1,8 +1,9 @@
 /** Every limits store keeps the same promises. */
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import type { LimitEntry, LimitsStore } from '../../services/limits/limits-store.ts'
+import type { LimitEntry } from '../../services/limits/limits-store.ts'
 import { startApp, startOwnApp } from '../helpers/app.ts'
+import { inOne, type WholeLimitsStore } from '../helpers/one-store.ts'
 import { startRedis, waitFor } from '../helpers/servers.ts'
 import { byName, pages, all } from './pages.ts'
 
@@ -13,7 +14,7 @@ const policy = { enabled: true, max_sessions_per_user: 5, session_limit_action: 
 /** One kind of store, and how to let time go by until something holds. */
 interface Twin {
   app: FastifyInstance
-  limits: LimitsStore
+  limits: WholeLimitsStore
   eventually(t: Test, seconds: number, what: string, holds: () => Promise<boolean>): Promise<void>
 }
 
@@ -23,7 +24,7 @@ const stores: Record<string, (t: Test) => Promise<Twin>> = {
     const app = await startApp(t, {}, { clock: () => now })
     return {
       app,
-      limits: app.limitsStore,
+      limits: inOne(app.limitsStore, app.limitLists, app.limitLists),
       async eventually (t, seconds, what, holds) {
         now += seconds * 1000 - 1
         t.notOk(await holds(), `${what}: not a millisecond too early`)
@@ -36,7 +37,7 @@ const stores: Record<string, (t: Test) => Promise<Twin>> = {
     const app = await startOwnApp(t, redis)
     return {
       app,
-      limits: app.limitsStore,
+      limits: inOne(app.limitsStore, app.limitLists, app.limitLists),
       async eventually (t, _seconds, what, holds) {
         t.notOk(await holds(), `${what}: not at once`)
         await waitFor(holds, { what })

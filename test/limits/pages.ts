@@ -1,7 +1,7 @@
 /** Whole lists of limits. */
-import type { LimitEntry, LimitsStore } from '../../services/limits/limits-store.ts'
+import type { LimitEntry, LimitLists } from '../../services/limits/limits-store.ts'
 
-export async function all (limits: LimitsStore, prefix = ''): Promise<LimitEntry[]> {
+export async function all (limits: LimitLists, prefix = ''): Promise<LimitEntry[]> {
   const entries: LimitEntry[] = []
   for await (const batch of limits.allLimits(prefix)) entries.push(...batch)
   return entries.sort(byName)
@@ -9,7 +9,7 @@ export async function all (limits: LimitsStore, prefix = ''): Promise<LimitEntry
 
 /** Every page of a list, one after the other. */
 export async function pages (
-  limits: LimitsStore,
+  limits: LimitLists,
   prefix: string,
   count: number
 ): Promise<LimitEntry[][]> {

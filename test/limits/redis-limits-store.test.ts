@@ -110,7 +110,7 @@ t.test('redis: values without meaning are no own limits, and are counted', async
 
   const before = count()
   t.strictSame(
-    await all(app.limitsStore),
+    await all(app.limitLists),
     [
       ['negative', -1],
       ['sane', 7]
@@ -118,7 +118,7 @@ t.test('redis: values without meaning are no own limits, and are counted', async
     'lists leave them out'
   )
   t.equal(count() - before, values.length + 2, 'and count each')
-  t.strictSame((await pages(app.limitsStore, '', 1)).flat().sort(byName), [
+  t.strictSame((await pages(app.limitLists, '', 1)).flat().sort(byName), [
     ['negative', -1],
     ['sane', 7]
   ])
@@ -163,7 +163,7 @@ t.test('redis: a list holds this prefix and family only, and finds few among man
     let [cursor, longest] = ['', 0]
     const got: LimitEntry[] = []
     do {
-      const page = await app.limitsStore.listLimits('', { cursor, count })
+      const page = await app.limitLists.listLimits('', { cursor, count })
       got.push(...page.entries)
       cursor = page.next_cursor ?? ''
       longest = Math.max(longest, cursor.length)
