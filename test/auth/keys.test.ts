@@ -326,7 +326,7 @@ t.test('keys that cannot be used stop the start', async (t) => {
     ],
     [
       { ...secret, NODE_ENV: 'production', JWT_SECRET_PREVIOUS: 'changeme'.repeat(4) },
-      /^JWT_SECRET_PREVIOUS: must not be a default one/
+      /^JWT_SECRET_PREVIOUS: must not be a well-known default/
     ],
     [{ JWT_CLOCK_TOLERANCE_SECONDS: '61' }, /^JWT_CLOCK_TOLERANCE_SECONDS: must be <= 60/],
     [{ JWT_CLOCK_TOLERANCE_SECONDS: '-1' }, /^JWT_CLOCK_TOLERANCE_SECONDS: must be >= 0/],
