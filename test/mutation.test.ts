@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { RedisExecutor } from '../services/redis/executor.ts'
 import { RedisKeys } from '../services/redis/keys.ts'
-import type { Script, Scripts } from '../services/redis/scripts.ts'
+import { type Script, type Scripts, scriptTexts } from '../services/redis/scripts.ts'
 import { startRedis } from './helpers/servers.ts'
 import { Model } from './model/model.ts'
 import { redisSubject } from './model/redis-subject.ts'
@@ -16,7 +15,6 @@ const redis = await startRedis(t)
 const client = new Redis(redis.url)
 t.teardown(() => client.disconnect())
 
-const folders: Record<string, string> = { setTemporaryLimit: 'limits', updatePolicy: 'policy' }
 let made = 0
 
 /** Checks a store on Redis, some of its scripts replaced. */
@@ -33,14 +31,6 @@ async function checkRedis (scripts: Partial<Scripts> = {}): Promise<string | und
   })
 }
 
-function scriptText (name: string): string {
-  const file = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-  return readFileSync(
-    new URL(`../services/${folders[name] ?? 'sessions'}/lua/${file}.lua`, import.meta.url),
-    'utf8'
-  )
-}
-
 t.test('both stores keep every promise on the list', async (t) => {
   t.equal(
     await checkStore(async () => new World(memorySubject(policy), null)),
@@ -52,7 +42,7 @@ t.test('both stores keep every promise on the list', async (t) => {
 
 for (const [name, list] of Object.entries(mutants)) {
   t.test(`mistakes in ${name} are seen`, async (t) => {
-    const original = scriptText(name)
+    const original = scriptTexts[name as keyof Scripts]
     for (const [mistake, text, instead] of list) {
       t.equal(
         original.split(text).length - 1,

@@ -2,6 +2,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
+import { outcomeOf } from '../redis/script-outcomes.ts'
 import type { Script } from '../redis/scripts.ts'
 import type { HeldLease } from '../sessions/lease.ts'
 import type { Outcome, Outcomes } from '../sessions/outcomes.ts'
@@ -25,8 +26,6 @@ const CATCH_UP_ROUNDS = 20
 /** Why a slot is given back that may have been taken for a caller who was refused. */
 const UNANSWERED = 'acquire without an answer'
 
-/** What restore.lua answers for each session. */
-const RESTORED: Record<number, Replayed> = { 1: 'restored', 4: 'conflict', 5: 'ended' }
 type Replayed = Extract<Outcome['what'], 'restored' | 'conflict' | 'ended' | 'released'>
 
 /** How many sessions Redis was told of. */
@@ -137,12 +136,13 @@ export class Replay {
     const codes = (await executor.run(
       executor.scripts.restore(...restoreArguments(this.#parts.keys, batch))
     )) as number[]
+    const outcomes = codes.map((code) => outcomeOf(code) as Replayed)
     batch.forEach(({ lease: { sessionId, username } }, i) => {
-      const what = RESTORED[codes[i] ?? 0] ?? 'conflict'
+      const what = outcomes[i] ?? 'conflict'
       if (what !== 'restored') mirror.forget(sessionId)
       this.#observe(what, sessionId, username, 'replay after an outage')
     })
-    await store.noteRestored(batch.filter((_one, i) => codes[i] === 1))
+    await store.noteRestored(batch.filter((_one, i) => outcomes[i] === 'restored'))
   }
 
   #observe (what: Replayed, sessionId: string, username = '', reason = ''): void {

@@ -1,10 +1,15 @@
-/** The Lua scripts: read once at the start, one file a verb, callable by name. */
+/** The Lua scripts: put together once at the start, one file a verb, callable by name. */
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
 import { EncodedCommand } from './encoded-command.ts'
+import { resolveIncludes } from './include.ts'
+import { outcomePieces } from './script-outcomes.ts'
 
-/** Runs a script in one round trip; Redis is sent its text only where it does not know it yet. */
+/**
+ * Runs a script in one round trip; its text is sent only to a Redis that does not know it yet.
+ * @throws the error with which Redis answers
+ */
 export type Script = (keys: string[], args: Array<string | number>) => Promise<unknown>
 
 const files = {
@@ -23,16 +28,39 @@ const files = {
   sweepGhosts: '../sessions/lua/sweep-ghosts.lua'
 }
 
-/** Every script, by its verb. */
-export type Scripts = Record<keyof typeof files, Script>
+/** The name of a script, which is its verb. */
+export type ScriptName = keyof typeof files
 
-const texts = Object.entries(files).map(
-  ([name, path]) => [name, readFileSync(new URL(path, import.meta.url), 'utf8')] as const
-)
+/** Every script, by its verb. */
+export type Scripts = Record<ScriptName, Script>
+
+/** The text of every script, its pieces included, as Redis is sent it. */
+export const scriptTexts = readScripts()
 
 /** Makes every script callable on a client. */
 export function loadScripts (client: Redis): Scripts {
-  return Object.fromEntries(texts.map(([name, lua]) => [name, scriptOn(client, lua)])) as Scripts
+  return Object.fromEntries(
+    Object.entries(scriptTexts).map(([name, lua]) => [name, scriptOn(client, lua)])
+  ) as Scripts
+}
+
+function readScripts (): Record<ScriptName, string> {
+  const pieces = readPieces()
+  return Object.fromEntries(
+    Object.entries(files).map(([name, path]) => {
+      const text = readFileSync(new URL(path, import.meta.url), 'utf8')
+      return [name, resolveIncludes(path.slice('../'.length), text, pieces)]
+    })
+  ) as Record<ScriptName, string>
+}
+
+function readPieces (): Map<string, string> {
+  const folder = new URL('./lua/', import.meta.url)
+  const pieces = new Map<string, string>(Object.entries(outcomePieces))
+  for (const file of readdirSync(folder)) {
+    pieces.set(file.replace(/\.lua$/, ''), readFileSync(new URL(file, folder), 'utf8'))
+  }
+  return pieces
 }
 
 function scriptOn (client: Redis, lua: string): Script {

@@ -1,243 +1,329 @@
-import type { Scripts } from '../../services/redis/scripts.ts'
+import type { ScriptName } from '../../services/redis/scripts.ts'
 
-/** One mistake in a script: where this text is, that one stands instead. */
+/** A mistake in a script: the first text is replaced by the second. */
 export type Mutant = [mistake: string, text: string, instead: string]
 
-/** Mistakes in each script. Each changes what the script does, and a check must see it. */
-export const mutants: Partial<Record<keyof Scripts, Mutant[]>> = {
-  acquire: [
-    ['expired leases count', "'ZCOUNT', KEYS[2], '(' .. now", "'ZCOUNT', KEYS[2], '-inf'"],
-    ['one too many is let in', 'after > limit', 'after > limit + 1'],
-    ['one too few is let in', 'after > limit', 'after >= limit'],
-    ['0 is a limit like others', 'local over = limit > 0 and', 'local over ='],
-    ['temporary limits do not count', 'tonumber(temporary or own', 'tonumber(own'],
-    ['own limits do not count', 'temporary or own or', 'temporary or'],
-    ['any text is a limit', "and string.find(own, '^%-?%d%d?%d?%d?%d?%d?%d?%d?%d?$') and own", ''],
-    [
-      'sessions of the switch do not count',
-      'local count = leases + external',
-      'local count = leases'
-    ],
-    [
-      'sessions of the switch that are leases count twice',
-      'external = external - 1',
-      'external = external'
-    ],
-    ['a session of the switch that asks counts twice', 'count + 1 - itself', 'count + 1'],
-    ['ended ids are forgotten', "if string.sub(record, 1, 1) == '-' then", 'if false then'],
-    ['late calls do not remind of ended ids', "redis.call('PEXPIRE', KEYS[1], ARGV[10], 'GT')", ''],
-    ['late calls shorten the memory of ended ids', ", ARGV[10], 'GT')", ', ARGV[10])'],
-    [
-      'a dry run reminds of ended ids',
-      "if ARGV[9] ~= '1' then redis.call('PEXPIRE'",
-      "if true then redis.call('PEXPIRE'"
-    ],
-    [
-      'the id of another user is free',
-      '> ARGV[4] - ARGV[3] then return { 4 }',
-      '> 1e15 then return { 4 }'
-    ],
-    [
-      'the id of another user is never free',
-      '> ARGV[4] - ARGV[3] then return { 4 }',
-      '> 0 then return { 4 }'
-    ],
-    ["the id of another user is one's own", 'if holder and holder ~= user then', 'if false then'],
-    ['a held id takes a second slot', 'elseif holder then', 'elseif false then'],
-    [
-      'an expired lease is refreshed',
-      'score and tonumber(score) > now then\n      if ARGV[15]',
-      'score then\n      if ARGV[15]'
-    ],
-    ['a refresh forgets the record', "redis.call('PEXPIRE', KEYS[1], ARGV[4])", ''],
-    [
-      'a refresh does not prolong',
-      "redis.call('ZADD', KEYS[2], expires, id)\n        if node",
-      'if node'
-    ],
-    ['a refresh forgets the node', 'note(ARGV[12] .. node)', 'local _ = 0'],
-    ['a refresh moves to another node', 'note(ARGV[12] .. node)', 'note(ARGV[12] .. ARGV[5])'],
-    [
-      'a dry run refreshes',
-      "if ARGV[9] ~= '1' then\n        redis.call('PEXPIRE'",
-      "if true then\n        redis.call('PEXPIRE'"
-    ],
-    ['nobody is refused', "if over and ARGV[8] == 'reject'", 'if false'],
-    [
-      'emergencies are refused',
-      "ARGV[8] == 'reject'",
-      "(ARGV[8] == 'reject' or ARGV[8] == 'admit')"
-    ],
-    [
-      'emergencies end others',
-      "over and ARGV[8] == 'terminate_oldest'",
-      "over and ARGV[8] ~= 'observe'"
-    ],
-    ['nobody is ended', "over and ARGV[8] == 'terminate_oldest'", 'false'],
-    ['observing says nothing', "over and ARGV[8] == 'observe' and 1 or 0", '0'],
-    ['one too few is ended', 'math.min(after - limit', 'math.min(after - limit - 1'],
-    ['one too many is ended', 'math.min(after - limit', 'math.min(after - limit + 1'],
-    ['the newest end', 'return a.start < b.start', 'return a.start > b.start'],
-    ['sessions of the switch end first', 'return a.rank < b.rank', 'return a.rank > b.rank'],
-    ['whichever expires first is ended', 'table.sort(ending, function', 'local _ = (function'],
-    [
-      'expired leases are ended instead',
-      "'ZRANGEBYSCORE', KEYS[2], '(' .. now",
-      "'ZRANGEBYSCORE', KEYS[2], '-inf'"
-    ],
-    ['who was ended comes back', "'-' .. user .. ' terminated'", "'+' .. user .. ' 1  '"],
-    ['who was ended comes back too soon', 'math.max(ARGV[10], session.left or 0)', 'ARGV[10]'],
-    ['who was ended keeps its slot', "redis.call('ZREM', KEYS[2], session.id)", ''],
-    [
-      'sessions of the switch that were ended stay',
-      "redis.pcall('SREM', KEYS[3], session.id)",
-      'local _ = 0'
-    ],
-    [
-      'who was ended stays on its node',
-      "redis.pcall('ZREM', ARGV[12] .. session.node",
-      "redis.pcall('ZSCORE', ARGV[12] .. session.node"
-    ],
-    ['a dry run ends others', 'if writes and session.rank', 'if session.rank'],
-    ['a dry run takes a slot', 'if writes then\n  local taken', 'if true then\n  local taken'],
-    [
-      'no record is written',
-      "redis.call('SET', KEYS[1], taken",
-      "redis.call('ECHO', '+') redis.pcall('SET', KEYS[1]"
-    ],
-    ['a record never ends', ", 'PX', ARGV[4])\n", ')\n'],
-    ['a record ends with its lease', ", 'PX', ARGV[4])\n", ", 'PX', ARGV[3])\n"],
-    ['no slot is taken', "redis.call('ZADD', KEYS[2], expires, id)\n  if KEYS", 'if KEYS'],
-    ['the node is not told', 'note(KEYS[7])', 'local _ = 0']
+const acquire: Mutant[] = [
+  ['expired leases count', "'ZCOUNT', leases_key, '(' .. now", "'ZCOUNT', leases_key, '-inf'"],
+  ['one too many is admitted', 'after > limit', 'after > limit + 1'],
+  ['one too few is admitted', 'after > limit', 'after >= limit'],
+  ['0 is a limit like others', 'local is_over = limit > 0 and', 'local is_over ='],
+  ['temporary limits do not count', 'tonumber(temporary_limit or own_limit', 'tonumber(own_limit'],
+  ['own limits do not count', 'temporary_limit or own_limit or', 'temporary_limit or'],
+  [
+    'any text is a limit',
+    "string.match(own_limit, '^%-?%d%d?%d?%d?%d?%d?%d?%d?%d?$')",
+    'own_limit'
   ],
-  renew: [
-    ['ended ids come back', 'if string.byte(record) == 45 then', 'if false then'],
-    ['late calls do not remind of ended ids', "call('PEXPIRE', key, args[3], 'GT')", ''],
-    ['late calls shorten the memory of ended ids', ", args[3], 'GT')", ', args[3])'],
-    [
-      'the session of another user is taken',
-      'elseif holder and holder ~= user and',
-      'elseif false and'
-    ],
-    [
-      'an expired id of another user is kept from all others',
-      "call('PTTL', keys[i]) > tonumber(args[2])",
-      "call('PTTL', keys[i]) > 0"
-    ],
-    [
-      'an expired id of another user keeps its start',
-      'holders[i] = holder == user and node',
-      'holders[i] = node'
-    ],
-    [
-      'it does not prolong',
-      "added = pcall('ZADD', leases, expires, id)",
-      "added = 0 pcall('ZADD', leases, 'NX', expires, id)"
-    ],
-    ['the record is forgotten', "call('PEXPIRE', key, kept)", ''],
-    ['the start is forgotten', 'started, details = match(records[i]', 'details = match(records[i]'],
-    ['the details are forgotten', "(%d+) %S* (.*)$')", "(%d+) %S* ')"],
-    [
-      'the old node keeps it',
-      "pcall('ZREM', indexes .. held_by",
-      "pcall('ZSCORE', indexes .. held_by"
-    ],
-    [
-      'the new node is not told',
-      "note[#note + 1] = user .. ' ' .. args[at]",
-      "note[#note + 1] = ' '"
-    ],
-    ['the node is forgotten', "elseif not holders[i] then node = '' end", "else node = '' end"],
-    ['whoever is registered again was known', "live and added == 0 and '1' or '2'", "'1'"],
-    [
-      'whoever had expired was not',
-      "type(score) == 'string' and tonumber(score) > now",
-      "type(score) == 'string'"
-    ],
-    ['whoever had expired on its node was not', "pcall('ZCOUNT', index, '-inf', now) == 0", 'true'],
-    ['whoever comes to a node was there', 'fresh and added == 0', 'fresh'],
-    [
-      'only the first of many',
-      'for i = 1, count do\n  local at = 11 + (i - 1) * each\n  local id,',
-      'for i = 1, 1 do\n  local at = 11 + (i - 1) * each\n  local id,'
-    ]
+  ['external sessions do not count', 'local count = leases + external', 'local count = leases'],
+  [
+    'external sessions that are leases count twice',
+    'external = external - 1',
+    'external = external'
   ],
-  release: [
-    [
-      'the id is not remembered',
-      "redis.call('SET', KEYS[1], '-'",
-      "redis.call('ECHO', '-') redis.pcall('SET', KEYS[1]"
-    ],
-    ['the id is remembered for ever', ", 'PX', remembered)", ')'],
-    [
-      'the id is forgotten before its lease ends',
-      'then remembered = score - now end',
-      'then local _ = 0 end'
-    ],
-    ['the slot is kept', "redis.call('ZREM', KEYS[2], id)", ''],
-    ['anybody may', 'if holder and holder ~= user then', 'if false then'],
-    [
-      'the id of another user is always in the way',
-      '> tonumber(ARGV[6]) then return { 4 }',
-      '> 0 then return { 4 }'
-    ],
-    ['sessions of the switch stay', "redis.pcall('SREM', KEYS[3], id)", '0'],
-    [
-      'the node keeps it',
-      "redis.pcall('ZREM', ARGV[5] .. node",
-      "redis.pcall('ZSCORE', ARGV[5] .. node"
-    ],
-    [
-      'unknown ids are released',
-      "if not live and external ~= 1 and ARGV[9] ~= '1' then return { 0 } end",
-      ''
-    ],
-    ['an expired lease is released', 'tonumber(score) > now', 'true'],
-    ['a node releases what is young', 'or tonumber(started) > tonumber(ARGV[8])', ''],
-    ['a node releases what has moved on', 'node ~= ARGV[7] or', '']
+  ['an external session that asks counts twice', 'count + 1 - own_slot', 'count + 1'],
+  [
+    'ended ids are forgotten',
+    'if string.sub(record, 1, 1) == ENDED_MARK then',
+    'if false then'
   ],
-  count: [
-    ['expired leases count', "'(' .. now, '+inf'", "'-inf', '+inf'"],
-    ['sessions of the switch do not count', 'local kept', 'external = 0\nlocal kept'],
-    [
-      'sessions of the switch that are leases count twice',
-      'external = external - 1',
-      'external = external'
-    ],
-    ['temporary limits do not count', "kept[2] or ''", "''"],
-    ['own limits do not count', "kept[1] or ''", "''"]
+  [
+    'a late call does not prolong the memory of an ended id',
+    "call('PEXPIRE', record_key, ended_ttl_ms, 'GT')",
+    ''
   ],
-  purge: [
-    ['nothing goes', "'-inf', now", "'-inf', '-inf'"],
-    ['everything goes', "'-inf', now", "'-inf', '+inf'"],
-    [
-      'nodes keep it',
-      "redis.pcall('ZREM', ARGV[3] .. node",
-      "redis.pcall('ZSCORE', ARGV[3] .. node"
-    ]
+  [
+    'a late call shortens the memory of an ended id',
+    ", ended_ttl_ms, 'GT')",
+    ', ended_ttl_ms)'
   ],
-  reportNode: [
-    ['old epochs are taken', 'tonumber(epoch) > tonumber(ARGV[2])', 'false'],
-    [
-      'new epochs are refused',
-      'tonumber(epoch) > tonumber(ARGV[2])',
-      'tonumber(epoch) < tonumber(ARGV[2])'
-    ],
-    [
-      'the same epoch is refused',
-      'tonumber(epoch) > tonumber(ARGV[2])',
-      'tonumber(epoch) >= tonumber(ARGV[2])'
-    ]
+  [
+    'a dry run prolongs the memory of an ended id',
+    "if not dry_run then call('PEXPIRE'",
+    "if true then call('PEXPIRE'"
   ],
-  sweepGhosts: [
-    ['the living go', '== 0 then ghosts', '== 1 then ghosts'],
-    ['all go', "redis.call('EXISTS', KEYS[i + 1]) == 0", 'true']
+  [
+    'the id of another user is free',
+    '> record_ttl_ms - ttl_ms then return { CONFLICT }',
+    '> 1e15 then return { CONFLICT }'
   ],
-  setTemporaryLimit: [
-    ['it never ends', ", 'PX', ARGV[2])", ')'],
-    ['it says nothing of its limit', 'ARGV[1] .. ', "'1' .. "]
+  [
+    'the id of another user is never free',
+    '> record_ttl_ms - ttl_ms then return { CONFLICT }',
+    '> 0 then return { CONFLICT }'
   ],
-  updatePolicy: [
-    ['another type stays', "redis.call('DEL', KEYS[1])", "redis.call('EXISTS', KEYS[1])"]
+  ["the id of another user is one's own", 'if holder and holder ~= user then', 'if false then'],
+  ['a held id takes a second slot', 'elseif holder then', 'elseif false then'],
+  ['an expired lease is live', 'if ends and ends > now then', 'if ends then'],
+  [
+    'a refresh does not prolong the record',
+    "call('PEXPIRE', record_key, record_ttl_ms)",
+    ''
+  ],
+  ['a refresh does not prolong the lease', "call('ZADD', leases_key, expires, id)", ''],
+  [
+    'a refresh does not prolong the entry of the node',
+    'enter_node(node_leases_prefix, held_on, user, id, expires)',
+    ''
+  ],
+  [
+    'a refresh moves to another node',
+    'enter_node(node_leases_prefix, held_on, user, id, expires)',
+    'enter_node(node_leases_prefix, node, user, id, expires)'
+  ],
+  [
+    'a dry run refreshes',
+    "if not dry_run then\n        call('PEXPIRE'",
+    "if true then\n        call('PEXPIRE'"
+  ],
+  ['nobody is refused', "if is_over and at_the_limit == 'reject'", 'if false'],
+  [
+    'emergencies are refused',
+    "at_the_limit == 'reject'",
+    "(at_the_limit == 'reject' or at_the_limit == 'admit')"
+  ],
+  [
+    'emergencies terminate others',
+    "at_the_limit ~= 'terminate_oldest' then",
+    "at_the_limit == 'observe' then"
+  ],
+  ['nobody is terminated', "if not is_over or at_the_limit ~= 'terminate_oldest'", 'if true'],
+  ['observing is not reported', "is_over and at_the_limit == 'observe'", 'false'],
+  ['one too few is terminated', 'math.min(after - limit', 'math.min(after - limit - 1'],
+  ['one too many is terminated', 'math.min(after - limit', 'math.min(after - limit + 1'],
+  ['the newest is terminated first', 'return a.start < b.start', 'return a.start > b.start'],
+  [
+    'external sessions are terminated first',
+    'return a.rank < b.rank',
+    'return a.rank > b.rank'
+  ],
+  [
+    'the lease that expires first is terminated first',
+    'table.sort(others, function',
+    'local _ = (function'
+  ],
+  [
+    'expired leases are terminated in place of live ones',
+    "'ZRANGEBYSCORE', leases_key, '(' .. now",
+    "'ZRANGEBYSCORE', leases_key, '-inf'"
+  ],
+  [
+    'a terminated session comes back',
+    "ENDED_MARK .. user .. ' terminated'",
+    "LEASE_MARK .. user .. ' 1  '"
+  ],
+  [
+    'a terminated session comes back too soon',
+    'math.max(ended_ttl_ms, session.left_ms or 0)',
+    'ended_ttl_ms'
+  ],
+  ['a terminated session keeps its slot', "call('ZREM', leases_key, session.id)", ''],
+  [
+    'a terminated external session keeps its slot',
+    "pcall('SREM', external_key, session.id)",
+    ''
+  ],
+  [
+    'a terminated session stays on its node',
+    "leave_node(node_leases_prefix, session.node or '', user, session.id)",
+    ''
+  ],
+  [
+    'a dry run terminates others',
+    'if not dry_run then\n    -- A lease may',
+    'if true then\n    -- A lease may'
+  ],
+  [
+    'a dry run takes a slot',
+    'if not dry_run then\n  local started',
+    'if true then\n  local started'
+  ],
+  [
+    'no record is written',
+    "call('SET', record_key, new_record, 'PX', record_ttl_ms)",
+    ''
+  ],
+  ['a record never expires', "new_record, 'PX', record_ttl_ms)", 'new_record)'],
+  [
+    'a record expires with its lease',
+    "new_record, 'PX', record_ttl_ms)",
+    "new_record, 'PX', ttl_ms)"
+  ],
+  ['no slot is taken', "write('ZADD', leases_key, expires, id)", ''],
+  ['the node is not told', 'enter_node(node_leases_prefix, node, user, id, expires)', '']
+]
+
+const renew: Mutant[] = [
+  [
+    'ended ids come back',
+    'if not holder and string.sub(record, 1, 1) == ENDED_MARK then',
+    'if false then'
+  ],
+  [
+    'a late call does not prolong the memory of an ended id',
+    "call('PEXPIRE', record_key, ended_ttl_ms, 'GT')",
+    ''
+  ],
+  [
+    'a late call shortens the memory of an ended id',
+    ", ended_ttl_ms, 'GT')",
+    ', ended_ttl_ms)'
+  ],
+  [
+    'the session of another user is taken',
+    'elseif holder and holder ~= user and',
+    'elseif false and'
+  ],
+  [
+    'an expired id of another user is never free',
+    "call('PTTL', record_keys[i]) > tonumber(record_grace_ms)",
+    "call('PTTL', record_keys[i]) > 0"
+  ],
+  [
+    'an expired id of another user keeps its start',
+    'if holder == user then held_on[i] = node end',
+    'held_on[i] = node'
+  ],
+  [
+    'a lease is not prolonged',
+    "write('ZADD', leases_key, expires, id)",
+    "pcall('ZADD', leases_key, 'NX', expires, id)"
+  ],
+  ['a record is not prolonged', "call('PEXPIRE', record_key, record_ttl_ms)", ''],
+  [
+    'the start is forgotten',
+    'started, details = known, string.sub(records[i], details_at)',
+    'details = string.sub(records[i], details_at)'
+  ],
+  [
+    'the details are forgotten',
+    'started, details = known, string.sub(records[i], details_at)',
+    'started = known'
+  ],
+  ['the old node keeps the session', 'leave_node(node_leases_prefix, held_on[i], user, id)', ''],
+  [
+    'the new node is not told',
+    "entry[#entry + 1] = user .. ' ' .. args[at]",
+    "entry[#entry + 1] = ' '"
+  ],
+  ['the node is forgotten', 'elseif holder ~= user then', 'else'],
+  [
+    'a session that is registered again was known',
+    'is_live and added == 0 and RENEWED or REREGISTERED',
+    'RENEWED'
+  ],
+  ['an expired lease is live', 'if ends and ends > now then', 'if ends then'],
+  [
+    'an expired lease on its node is live',
+    "pcall('ZCOUNT', index_key, '-inf', now) == 0",
+    'true'
+  ],
+  [
+    'a session that is new to its node is live',
+    'unpack(entry)) == 0 and none_expired',
+    'unpack(entry)) and none_expired'
+  ],
+  [
+    'only the first of many is renewed',
+    'for i = 1, total do\n  local at = FIRST + (i - 1) * each\n  local id,',
+    'for i = 1, 1 do\n  local at = FIRST + (i - 1) * each\n  local id,'
   ]
+]
+
+const release: Mutant[] = [
+  [
+    'the id is not remembered',
+    "call('SET', record_key, ENDED_MARK .. user .. ' ' .. reason, 'PX', remembered_ms)",
+    ''
+  ],
+  ['the id is remembered for ever', ", 'PX', remembered_ms)", ')'],
+  [
+    'the id is forgotten before its lease ends',
+    'then remembered_ms = ends - now end',
+    'then local _ = 0 end'
+  ],
+  ['the slot is kept', "pcall('ZREM', leases_key, id)", ''],
+  ['any user may release', 'if holder and holder ~= user then', 'if false then'],
+  [
+    'an expired id of another user is never free',
+    '> tonumber(record_grace_ms) then return { CONFLICT }',
+    '> 0 then return { CONFLICT }'
+  ],
+  ['external sessions stay', "pcall('SREM', external_key, id)", '0'],
+  ['the node keeps the session', 'leave_node(node_leases_prefix, node, user, id)', ''],
+  ['unknown ids are released', 'and RELEASED or UNKNOWN', 'and RELEASED or RELEASED'],
+  [
+    'unknown ids are remembered without being asked',
+    'if outcome == UNKNOWN and not remember_unknown then return { UNKNOWN } end',
+    ''
+  ],
+  ['an expired lease is live', 'if ends and ends > now then', 'if ends then'],
+  [
+    'a node releases young sessions',
+    'or tonumber(started) > tonumber(only_started_by_ms)',
+    ''
+  ],
+  ['a node releases sessions that have moved', 'node ~= only_node or', '']
+]
+
+const count: Mutant[] = [
+  ['expired leases count', "'(' .. now, '+inf'", "'-inf', '+inf'"],
+  ['external sessions do not count', '{ leases, external,', '{ leases, 0,'],
+  [
+    'external sessions that are leases count twice',
+    'external = external - 1',
+    'external = external'
+  ],
+  ['temporary limits do not count', "limits[2] or ''", "''"],
+  ['own limits do not count', "limits[1] or ''", "''"]
+]
+
+const purge: Mutant[] = [
+  ['nothing goes', "'-inf', now", "'-inf', '-inf'"],
+  ['everything goes', "'-inf', now", "'-inf', '+inf'"],
+  ['nodes keep what has expired', 'leave_node(node_leases_prefix, node, user, id)', '']
+]
+
+const reportNode: Mutant[] = [
+  ['lower epochs are taken', 'tonumber(last_epoch) > tonumber(epoch)', 'false'],
+  [
+    'higher epochs are refused',
+    'tonumber(last_epoch) > tonumber(epoch)',
+    'tonumber(last_epoch) < tonumber(epoch)'
+  ],
+  [
+    'the same epoch is refused',
+    'tonumber(last_epoch) > tonumber(epoch)',
+    'tonumber(last_epoch) >= tonumber(epoch)'
+  ]
+]
+
+const sweepGhosts: Mutant[] = [
+  ['sessions that are up go', '== 0 then ghosts', '== 1 then ghosts'],
+  ['all sessions go', "redis.call('EXISTS', keys[i + 1]) == 0", 'true']
+]
+
+const setTemporaryLimit: Mutant[] = [
+  ['the limit never expires', ", 'PX', duration_ms)", ')'],
+  ['another limit is stored', 'local value = limit', "local value = '1'"]
+]
+
+const updatePolicy: Mutant[] = [
+  ['a key of another type stays', "redis.call('DEL', key)", "redis.call('EXISTS', key)"]
+]
+
+/**
+ * Mistakes in each script, its shared pieces included. Each changes what the script does, and a
+ * check must see it.
+ */
+export const mutants: Partial<Record<ScriptName, Mutant[]>> = {
+  acquire,
+  renew,
+  release,
+  count,
+  purge,
+  reportNode,
+  sweepGhosts,
+  setTemporaryLimit,
+  updatePolicy
 }

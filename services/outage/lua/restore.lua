@@ -1,35 +1,42 @@
--- Puts back leases that were decided on, or are known, while Redis was away or had lost them: without the limit, for
--- the calls are up. A lease that is held already only ever gets longer; an id that has ended stays so.
--- KEYS  session-lease of the id, user-leases of the user: two for each session
--- ARGV  1 how much longer than its lease a record is kept in ms, 2 what node-leases keys begin with ('' where out of
---       reach), then user, id, remaining ms, started ms, node, details for each session
--- Returns  for each session 1 restored, 4 another user holds the id, 5 it has ended
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- Puts back leases that were granted while Redis was away, or that Redis has lost. The limit does
+-- not matter, because the calls are up. A lease that is held already never gets shorter, and an id
+-- that has ended stays ended.
+-- Returns  the outcome for each session: RESTORED, CONFLICT (another user holds the id), ENDED
+local keys = KEYS -- for each session: its record, and the leases of its user
+local record_grace_ms = ARGV[1] -- how much longer than its lease a record is kept
+local node_leases_prefix = ARGV[2] -- '' in a cluster
+local args = ARGV -- from the 3rd on, for each session: user, id, ms left, started ms, node, details
 
-local function restore (record_key, leases_key, user, id, remaining, started, node, details)
-  local found = redis.pcall('GET', record_key)
-  local state, holder = string.match(type(found) == 'string' and found or '', '^([+-])(%S*)')
-  if state == '-' then return 5 end
-  if state and holder ~= user and redis.call('PTTL', record_key) > tonumber(ARGV[1]) then return 4 end
-  if state and holder == user then
-    redis.call('PEXPIRE', record_key, remaining + ARGV[1], 'GT')
+-- include outcomes
+-- include now
+-- include record
+-- include enter-node
+
+local call = redis.call
+
+local function restore (record_key, leases_key, user, id, left_ms, started, node, details)
+  local stored = redis.pcall('GET', record_key)
+  local record = type(stored) == 'string' and stored or ''
+  if string.sub(record, 1, 1) == ENDED_MARK then return ENDED end
+  local holder = string.match(record, LEASE_RECORD)
+  if holder and holder ~= user and call('PTTL', record_key) > tonumber(record_grace_ms) then
+    return CONFLICT
+  end
+  local record_ttl_ms = left_ms + record_grace_ms
+  if holder == user then
+    call('PEXPIRE', record_key, record_ttl_ms, 'GT')
   else
-    redis.call('SET', record_key, '+' .. user .. ' ' .. started .. ' ' .. node .. ' ' .. details, 'PX', remaining + ARGV[1])
+    local new_record = LEASE_MARK .. user .. ' ' .. started .. ' ' .. node .. ' ' .. details
+    call('SET', record_key, new_record, 'PX', record_ttl_ms)
   end
-  if type(redis.pcall('ZCARD', leases_key)) == 'table' then redis.call('DEL', leases_key) end
-  redis.call('ZADD', leases_key, 'GT', now + remaining, id)
-  if node ~= '' and ARGV[2] ~= '' then
-    local index = ARGV[2] .. node
-    if type(redis.pcall('ZCARD', index)) == 'table' then redis.call('DEL', index) end
-    redis.call('ZADD', index, 'GT', now + remaining, user .. ' ' .. id)
-  end
-  return 1
+  write('ZADD', leases_key, 'GT', now + left_ms, id)
+  enter_node(node_leases_prefix, node, user, id, now + left_ms)
+  return RESTORED
 end
 
-local reply = {}
-for i = 1, #KEYS / 2 do
+local outcomes = {}
+for i = 1, #keys / 2 do
   local at = 3 + (i - 1) * 6
-  reply[i] = restore(KEYS[2 * i - 1], KEYS[2 * i], ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5])
+  outcomes[i] = restore(keys[2 * i - 1], keys[2 * i], unpack(args, at, at + 5))
 end
-return reply
+return outcomes

@@ -1,11 +1,12 @@
--- Counts one request of a caller in its window, which begins with the first.
--- KEYS  1 request-count of the caller
--- ARGV  1 length of the window in milliseconds
--- Returns  { requests in the window, this one included; how long the window lasts yet, in milliseconds }
-local count = redis.call('INCR', KEYS[1])
-local left = redis.call('PTTL', KEYS[1])
-if left < 0 then
-  left = tonumber(ARGV[1])
-  redis.call('PEXPIRE', KEYS[1], left)
+-- Counts a request of a caller in its window, which begins with the caller's first request.
+-- Returns  { requests in the window so far, this one included; ms until the window ends }
+local count_key = KEYS[1]
+local window_ms = tonumber(ARGV[1])
+
+local count = redis.call('INCR', count_key)
+local left_ms = redis.call('PTTL', count_key)
+if left_ms < 0 then
+  left_ms = window_ms
+  redis.call('PEXPIRE', count_key, left_ms)
 end
-return { count, left }
+return { count, left_ms }

@@ -1,9 +1,14 @@
--- Notes, in a cluster, whose session an id is, unless it is another user's.
--- KEYS  1 session-holder of the id
--- ARGV  1 user, 2 how long that is remembered in ms, 3 a user who may be replaced, '' for nobody
--- Returns  { whose it is now, '1' if it was nobody's before }
-local holder = redis.pcall('GET', KEYS[1])
-if type(holder) ~= 'string' then holder = nil end
-if holder and holder ~= ARGV[1] and (ARGV[3] == '' or holder ~= ARGV[3]) then return { holder, '' } end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return { ARGV[1], holder and '' or '1' }
+-- Notes, in a cluster, which user holds a session id, unless another user holds it.
+-- Returns  { the user that holds it now, 1 if nobody held it before, else 0 }
+local holder_key = KEYS[1]
+local user = ARGV[1]
+local claim_ttl_ms = ARGV[2]
+local replaceable = ARGV[3] -- a user whose claim may be replaced; '' for nobody
+
+local stored = redis.pcall('GET', holder_key)
+local holder = type(stored) == 'string' and stored
+if holder and holder ~= user and (replaceable == '' or holder ~= replaceable) then
+  return { holder, 0 }
+end
+redis.call('SET', holder_key, user, 'PX', claim_ttl_ms)
+return { user, holder and 0 or 1 }

@@ -1,22 +1,29 @@
--- Removes what is left of expired leases of users, and tells which those were. Their slots were free before: no count
--- sees a lease beyond its end. In a cluster a call is about one user.
--- KEYS  user-leases of each user
--- ARGV  1 the most to remove, 2 what session-lease keys of the users begin with, 3 what node-leases keys
---       begin with ('' where out of reach), then each user
--- Returns  for each user the ids that were removed; as many as may be removed in all when there may be more
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local all, left = {}, tonumber(ARGV[1])
-for i, leases in ipairs(KEYS) do
-  local gone = redis.pcall('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, left)
-  if gone.err then gone = {} end
-  left = left - #gone
-  for _, id in ipairs(gone) do
-    redis.call('ZREM', leases, id)
-    local record = ARGV[3] ~= '' and redis.pcall('GET', ARGV[2] .. id)
-    local node = type(record) == 'string' and string.match(record, '^%+%S* %d+ (%S+)')
-    if node then redis.pcall('ZREM', ARGV[3] .. node, ARGV[i + 3] .. ' ' .. id) end
+-- Removes leases that have expired. Their slots are free already, because no count includes a lease
+-- after its end. In a cluster, where the keys of one user share a slot, a call is about one user.
+-- Returns  the ids that were removed, for each user; there may be more when they are as many as may
+--          be removed
+local users_leases = KEYS -- the key of each user's leases
+local most = tonumber(ARGV[1]) -- how many leases may be removed
+local record_prefix = ARGV[2]
+local node_leases_prefix = ARGV[3] -- '' in a cluster
+local args = ARGV -- from the 4th on: the users, in the order of their keys
+
+-- include now
+-- include record
+-- include leave-node
+
+local removed = {}
+for i, leases_key in ipairs(users_leases) do
+  local user = args[3 + i]
+  local expired = redis.pcall('ZRANGEBYSCORE', leases_key, '-inf', now, 'LIMIT', 0, most)
+  if expired.err then expired = {} end
+  most = most - #expired
+  for _, id in ipairs(expired) do
+    redis.call('ZREM', leases_key, id)
+    local record = node_leases_prefix ~= '' and redis.pcall('GET', record_prefix .. id)
+    local _, _, node = string.match(type(record) == 'string' and record or '', LEASE_RECORD)
+    if node then leave_node(node_leases_prefix, node, user, id) end
   end
-  all[i] = gone
+  removed[i] = expired
 end
-return all
+return removed

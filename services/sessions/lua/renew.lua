@@ -1,103 +1,114 @@
--- Prolongs leases, one or many; what is unknown is registered again, even over the limit, for the switch says that the
--- call is up. No id may be named twice in one call. In a cluster a call is about one user, whose keys lie in one slot.
--- Decides first and writes after, so that a full Redis refuses the whole of it.
--- KEYS  1 user-leases of the first user, by which the call finds its slot; in a cluster also every record, for a slot that
---       is half moved is then refused by Redis itself
--- ARGV  1 time to live in ms, 2 how much longer the record is kept in ms, 3 how long an ended id is remembered in ms,
---       4 what session-lease keys begin with, 5 and 6 what stands before and behind the user in user-leases keys,
---       7 what node-leases keys begin with ('' where out of reach), 8 the node that the sessions are on ('' for the one
---       they are on anyway), 9 '1' to be answered with records, 10 how many arguments each session has, then for each
---       id, user and, if there are three, details
--- Returns  { the end of the leases in ms, a digit for each session, each one's record where that is asked for }
---          the digits: 1 renewed, 2 registered again, 4 another user holds the id, 5 it has ended
-local call, pcall, match, args = redis.call, redis.pcall, string.match, ARGV
-local time = call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
--- As text, for a number costs redis.call three times as much; and by %d, which costs a third of tostring.
-local expires, kept = string.format('%d', now + args[1]), string.format('%d', args[1] + args[2])
-local indexes, new_node, each = args[7], args[8], tonumber(args[10])
-local count = (#args - 10) / each
+-- Renews leases, one or many. A session that is not known is registered again, even over the limit,
+-- because the switch says that the call is up. No id may be named twice in one call. In a cluster,
+-- where the keys of one user share a slot, a call is about one user. What becomes of each session
+-- is decided before the first write, so that a full Redis refuses the whole call.
+-- Returns  { the end of the leases in ms, the outcome of each session as a digit, its record ... }
+--          The digits: RENEWED, REREGISTERED, CONFLICT (another user holds the id), ENDED.
+--          A session that was not renewed has the record ''.
+-- KEYS     the leases of the first user, by which the call finds its slot; in a cluster also every
+--          record, so that Redis refuses the call while the slot is half moved
+local ARGV = ARGV -- a local costs less than a global
+local ttl_ms = ARGV[1]
+local record_grace_ms = ARGV[2] -- how much longer than its lease a record is kept
+local ended_ttl_ms = ARGV[3] -- how long an id that has ended is remembered
+local record_prefix = ARGV[4]
+local before_user = ARGV[5] -- what stands before and behind the user in the key of the leases
+local behind_user = ARGV[6]
+local node_leases_prefix = ARGV[7] -- '' in a cluster
+local new_node = ARGV[8] -- the node that all of the sessions are on; '' for the node of each record
+local wants_records = ARGV[9] == '1'
+local each = tonumber(ARGV[10]) -- how many arguments there are for each session
+local args = ARGV -- from the 11th on, for each session: id, user and, if `each` is 3, details
 
-local keys = {}
-for i = 1, count do keys[i] = args[4] .. args[11 + (i - 1) * each] end
--- One read for all, in place of one for each.
-local records = call('MGET', unpack(keys))
+-- include outcome-digits
+-- include now
+-- include record
+-- include lease-end
+-- include replace
+-- include leave-node
 
--- What each one is answered, whose record it has, on which node it is to be, and what the index of that node is told.
-local codes, holders, nodes, notes = {}, {}, {}, {}
-for i = 1, count do
-  local at = 11 + (i - 1) * each
+local call, pcall, match = redis.call, redis.pcall, string.match
+-- As text: redis.call takes three times as long over a number, and tostring over making the text.
+local expires = string.format('%d', now + ttl_ms)
+local record_ttl_ms = string.format('%d', ttl_ms + record_grace_ms)
+local FIRST = 11
+local total = (#args - FIRST + 1) / each
+
+local record_keys = {}
+for i = 1, total do record_keys[i] = record_prefix .. args[FIRST + (i - 1) * each] end
+-- One read for all records costs less than a read for each.
+local records = call('MGET', unpack(record_keys))
+
+-- The outcome of each session, the node that its user's lease is on (nil without a lease) and the
+-- node that it will be on; and for each node what its index is to be told.
+local outcomes, held_on, nodes, entries = {}, {}, {}, {}
+for i = 1, total do
+  local at = FIRST + (i - 1) * each
   local user, record = args[at + 1], records[i] or ''
-  local holder, node = match(record, '^%+(%S+) %d+ (%S*) ')
-  if string.byte(record) == 45 then
-    codes[i] = '5'
-  elseif holder and holder ~= user and call('PTTL', keys[i]) > tonumber(args[2]) then
-    codes[i] = '4'
+  local holder, _, node = match(record, LEASE_RECORD)
+  if not holder and string.sub(record, 1, 1) == ENDED_MARK then
+    outcomes[i] = ENDED
+  elseif holder and holder ~= user and call('PTTL', record_keys[i]) > tonumber(record_grace_ms) then
+    outcomes[i] = CONFLICT
   else
-    holders[i] = holder == user and node
-    if new_node ~= '' then node = new_node elseif not holders[i] then node = '' end
+    if holder == user then held_on[i] = node end
+    if new_node ~= '' then
+      node = new_node
+    elseif holder ~= user then
+      node = ''
+    end
     nodes[i] = node
-    local note = notes[node]
-    if not note then
-      note = {}
-      notes[node] = note
+    local entry = entries[node]
+    if not entry then
+      entry = {}
+      entries[node] = entry
     end
-    note[#note + 1] = expires
-    note[#note + 1] = user .. ' ' .. args[at]
+    entry[#entry + 1] = expires
+    entry[#entry + 1] = user .. ' ' .. args[at]
   end
 end
 
--- An index that had all of them, and nothing that has expired, spares a look at each one's lease. A key of another type,
--- which nobody could read, is replaced.
+-- An index that named all of its sessions before, and none that has expired, shows that their
+-- leases are live: that spares a look at each lease.
 local all_live = {}
-if indexes ~= '' then
-  for node, note in pairs(notes) do
+if node_leases_prefix ~= '' then
+  for node, entry in pairs(entries) do
     if node ~= '' then
-      local index = indexes .. node
-      local fresh = pcall('ZCOUNT', index, '-inf', now) == 0
-      local added = pcall('ZADD', index, unpack(note))
-      if type(added) == 'table' then
-        call('DEL', index)
-        added = call('ZADD', index, unpack(note))
-      end
-      all_live[node] = fresh and added == 0
+      local index_key = node_leases_prefix .. node
+      local none_expired = pcall('ZCOUNT', index_key, '-inf', now) == 0
+      all_live[node] = write('ZADD', index_key, unpack(entry)) == 0 and none_expired
     end
   end
 end
 
-local function is_live (leases, id)
-  local score = pcall('ZSCORE', leases, id)
-  return type(score) == 'string' and tonumber(score) > now
-end
-
-for i = 1, count do
-  local at = 11 + (i - 1) * each
-  local id, user, key, node, held_by = args[at], args[at + 1], keys[i], nodes[i], holders[i]
-  if node then
-    local leases = args[5] .. user .. args[6]
-    local live = held_by == node and all_live[node] or is_live(leases, id)
-    if held_by == node then
-      call('PEXPIRE', key, kept)
+for i = 1, total do
+  local at = FIRST + (i - 1) * each
+  local id, user, record_key, node = args[at], args[at + 1], record_keys[i], nodes[i]
+  if outcomes[i] == ENDED then
+    call('PEXPIRE', record_key, ended_ttl_ms, 'GT')
+  elseif node then
+    local leases_key = before_user .. user .. behind_user
+    local stays = held_on[i] == node
+    local is_live = stays and all_live[node] or lease_end(leases_key, id, now)
+    if stays then
+      call('PEXPIRE', record_key, record_ttl_ms)
     else
       local started, details = now, each == 3 and args[at + 2] or ''
-      if held_by then started, details = match(records[i], '^%+%S+ (%d+) %S* (.*)$') end
-      records[i] = '+' .. user .. ' ' .. started .. ' ' .. node .. ' ' .. details
-      call('SET', key, records[i], 'PX', kept)
-      if held_by and held_by ~= '' and indexes ~= '' then pcall('ZREM', indexes .. held_by, user .. ' ' .. id) end
+      if held_on[i] then
+        local _, known, _, details_at = match(records[i], LEASE_RECORD)
+        started, details = known, string.sub(records[i], details_at)
+        leave_node(node_leases_prefix, held_on[i], user, id)
+      end
+      records[i] = LEASE_MARK .. user .. ' ' .. started .. ' ' .. node .. ' ' .. details
+      call('SET', record_key, records[i], 'PX', record_ttl_ms)
     end
-    local added = pcall('ZADD', leases, expires, id)
-    if type(added) == 'table' then
-      call('DEL', leases)
-      added = call('ZADD', leases, expires, id)
-    end
-    codes[i] = live and added == 0 and '1' or '2'
-  elseif codes[i] == '5' then
-    call('PEXPIRE', key, args[3], 'GT')
+    local added = write('ZADD', leases_key, expires, id)
+    outcomes[i] = is_live and added == 0 and RENEWED or REREGISTERED
   end
 end
 
-local reply = { tonumber(expires), table.concat(codes) }
-if args[9] == '1' then
-  for i = 1, count do reply[i + 2] = nodes[i] and records[i] or '' end
+local reply = { tonumber(expires), table.concat(outcomes) }
+if wants_records then
+  for i = 1, total do reply[i + 2] = nodes[i] and records[i] or '' end
 end
 return reply

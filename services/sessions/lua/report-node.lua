@@ -1,12 +1,15 @@
--- Notes that a switch node has reported, unless its epoch goes backwards. What nobody could read is replaced.
--- KEYS  1 the hash of nodes
--- ARGV  1 node, 2 epoch
--- Returns  { 1, now in ms } | { 0, the epoch that is known }
-local known = redis.pcall('HGET', KEYS[1], ARGV[1])
-if type(known) == 'table' then redis.call('DEL', KEYS[1]) end
-local epoch = type(known) == 'string' and string.match(known, '^(%d+) %d+$')
-if epoch and tonumber(epoch) > tonumber(ARGV[2]) then return { 0, epoch } end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. string.format('%.0f', now))
-return { 1, now }
+-- Notes that a switch node has reported, unless the epoch of its report is lower than the last one.
+-- Returns  { NOTED, now in ms } or { STALE_EPOCH, the last epoch }
+local nodes_key = KEYS[1]
+local node = ARGV[1]
+local epoch = ARGV[2]
+
+-- include outcomes
+-- include now
+-- include replace
+
+local stored = redis.pcall('HGET', nodes_key, node)
+local last_epoch = type(stored) == 'string' and string.match(stored, '^(%d+) %d+$')
+if last_epoch and tonumber(last_epoch) > tonumber(epoch) then return { STALE_EPOCH, last_epoch } end
+write('HSET', nodes_key, node, epoch .. ' ' .. string.format('%d', now))
+return { NOTED, now }

@@ -1,11 +1,13 @@
--- Removes ghosts: members of a user's set whose session is gone. Looks and removes in one step, so that a
--- session which the switch records meanwhile is not lost.
--- KEYS  1 user-sessions of the user, 2.. session:<id> for each member in ARGV
--- ARGV  the members to look at, in the order of KEYS from 2 on
--- Returns how many were removed.
+-- Removes ghosts: external sessions whose own key is gone. Looks and removes in one step, so that a
+-- session which the switch records at the same time is not lost.
+-- Returns  how many were removed
+local external_key = KEYS[1]
+local keys = KEYS -- from the 2nd on: the key of each session
+local ids = ARGV -- the sessions to look at, in the order of their keys
+
 local ghosts = {}
-for i, member in ipairs(ARGV) do
-  if redis.call('EXISTS', KEYS[i + 1]) == 0 then ghosts[#ghosts + 1] = member end
+for i, id in ipairs(ids) do
+  if redis.call('EXISTS', keys[i + 1]) == 0 then ghosts[#ghosts + 1] = id end
 end
 if #ghosts == 0 then return 0 end
-return redis.call('SREM', KEYS[1], unpack(ghosts))
+return redis.call('SREM', external_key, unpack(ghosts))

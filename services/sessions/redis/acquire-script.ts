@@ -2,19 +2,17 @@
 import type { Policy } from '../../../schemas/policy.ts'
 import { storeUnavailable } from '../../errors.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
+import { outcomeOf } from '../../redis/script-outcomes.ts'
 import { limitMode } from '../policy-mode.ts'
 import type { AcquireRequest, AcquireResult } from '../session-store.ts'
 import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../timing.ts'
 import { encodeDetails, leaseFrom } from './lease-record.ts'
 
-/** The outcomes that acquire.lua answers with. */
-const ACQUIRED = { admitted: 1, refreshed: 2, limitReached: 3, conflict: 4, lostData: 7 }
-
 /** A result, and how many of the sessions that fill the limit the switch recorded itself. */
 export type Acquired = AcquireResult & { external?: number }
 
 export function acquireKeys (keys: RedisKeys, request: AcquireRequest): string[] {
-  const { username, sessionId, node = '' } = request
+  const { username, sessionId } = request
   const list = [
     keys.lease(username, sessionId),
     keys.user('user-leases', username),
@@ -22,10 +20,7 @@ export function acquireKeys (keys: RedisKeys, request: AcquireRequest): string[]
     keys.user('user-limit', username),
     keys.user('user-temporary-limit', username)
   ]
-  if (!keys.cluster) {
-    list.push(keys.generation)
-    if (node !== '') list.push(keys.nodeLeases(node))
-  }
+  if (!keys.cluster) list.push(keys.generation)
   return list
 }
 
@@ -59,21 +54,22 @@ export function acquireArgs (
 /** @throws ServiceError `store_unavailable` when Redis holds another generation of data */
 export function decodeAcquired (request: AcquireRequest, answer: unknown): Acquired {
   const [code, count, limit, ...rest] = answer as [number, number, number, ...unknown[]]
-  if (code === ACQUIRED.admitted) {
+  const outcome = outcomeOf(code)
+  if (outcome === 'admitted') {
     const { username, sessionId, ttlMs, node = '', details } = request
     const [startedMs, observed, ...terminated] = rest as [number, number, ...string[]]
     const expiresMs = startedMs + ttlMs
     const lease = { sessionId, username, node, startedMs, expiresMs, details }
-    return { outcome: 'admitted', lease, count, limit, terminated, observed: observed === 1 }
+    return { outcome, lease, count, limit, terminated, observed: observed === 1 }
   }
-  if (code === ACQUIRED.refreshed) {
+  if (outcome === 'refreshed') {
     const [expiresMs, record] = rest as [number, string]
     const lease = leaseFrom(request.sessionId, record, expiresMs)
-    return { outcome: 'refreshed', lease, count, limit, terminated: [], observed: false }
+    return { outcome, lease, count, limit, terminated: [], observed: false }
   }
-  if (code === ACQUIRED.limitReached) {
-    return { outcome: 'limit_reached', count, limit, external: Number(rest[0]) }
+  if (outcome === 'limit_reached') {
+    return { outcome, count, limit, external: Number(rest[0]) }
   }
-  if (code === ACQUIRED.lostData) throw storeUnavailable(new Error('Redis has lost its data'))
-  return { outcome: code === ACQUIRED.conflict ? 'conflict' : 'ended' }
+  if (outcome === 'lost_data') throw storeUnavailable(new Error('Redis has lost its data'))
+  return { outcome: outcome === 'conflict' ? outcome : 'ended' }
 }

@@ -45,8 +45,8 @@ export class ClusterIndex {
           [this.#keys.holder(sessionId)],
           [username, ttlMs + RECORD_GRACE_MS, replaceable]
         )
-      )) as [string, string]
-      if (holder === username) return { outcome: 'claimed', fresh: fresh === '1' }
+      )) as [string, number]
+      if (holder === username) return { outcome: 'claimed', fresh: fresh === 1 }
       const state = await this.stateOf(sessionId, holder)
       if (state === 'ended') await this.remindEnded(sessionId, holder)
       if (state !== 'expired') return { outcome: state === 'ended' ? 'ended' : 'conflict' }

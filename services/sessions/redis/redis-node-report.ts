@@ -1,6 +1,7 @@
 /** A switch node's report on Redis: its list is the truth about its calls. */
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
+import { outcomeOf } from '../../redis/script-outcomes.ts'
 import { forEachLimit } from '../../util/for-each-limit.ts'
 import { tallyReport } from '../node-report.ts'
 import type {
@@ -35,10 +36,11 @@ export async function reconcileNode (
   report: NodeReconciliation
 ): Promise<ReconcileResult> {
   const { node, epoch, sessions, ttlMs, asOfMs } = report
-  const [noted, value] = (await executor.run(
+  const [code, value] = (await executor.run(
     executor.scripts.reportNode([keys.nodes], [node, epoch])
   )) as [number, number]
-  if (noted === 0) return { outcome: 'stale_epoch', epoch: Number(value) }
+  const outcome = outcomeOf(code)
+  if (outcome === 'stale_epoch') return { outcome, epoch: Number(value) }
   const renewals = await verbs.renewOnNode(node, sessions, ttlMs)
   const tally = tallyReport(sessions, renewals.outcomes)
   // What started since the report came in is not in it, whenever the list was taken.

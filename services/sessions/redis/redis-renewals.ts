@@ -4,6 +4,7 @@
  */
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
+import { outcomeOf } from '../../redis/script-outcomes.ts'
 import { forEachLimit } from '../../util/for-each-limit.ts'
 import type { RenewRequest, RenewResult } from '../session-store.ts'
 import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../timing.ts'
@@ -18,14 +19,8 @@ const MOST_PER_CALL = 250
  * last reply.
  */
 const CALLS_AT_ONCE = 3
-
-/** What renew.lua answers for each session, as a digit. */
-const OUTCOMES: Record<string, RenewResult['outcome']> = {
-  1: 'renewed',
-  2: 'reregistered',
-  4: 'conflict',
-  5: 'ended'
-}
+/** The character code of the digit 0. */
+const DIGIT_ZERO = 48
 
 /**
  * What became of the sessions that a node reported, by their places, and between when and when
@@ -149,5 +144,5 @@ function * batches (requests: RenewRequest[], sameNode?: string): Generator<Batc
 }
 
 function outcomeAt (digits: string, i: number): RenewResult['outcome'] {
-  return OUTCOMES[digits.charAt(i)] ?? 'conflict'
+  return outcomeOf(digits.charCodeAt(i) - DIGIT_ZERO) as RenewResult['outcome']
 }

@@ -2,6 +2,7 @@
 import type { PolicyCache } from '../../policy/policy.ts'
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
+import { outcomeOf } from '../../redis/script-outcomes.ts'
 import type { HeldLease, KnownSession } from '../lease.ts'
 import type {
   AcquireRequest,
@@ -127,8 +128,9 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
         ]
       )
     )) as [number, string?]
-    if (code === 4) return { outcome: 'conflict' }
-    return { outcome: code === 1 ? 'released' : 'unknown', record }
+    const outcome = outcomeOf(code)
+    if (outcome === 'conflict') return { outcome }
+    return { outcome: outcome === 'released' ? outcome : 'unknown', record }
   }
 
   /**
