@@ -17,8 +17,9 @@ export interface KamailioOptions {
   service: { url: string; token: string }
   /** What it does with calls while the service is away. */
   away: 'pass' | 'refuse'
-  /** How long it waits for an answer, in milliseconds. */
+  /** How long it waits for the service, and for the callee, in milliseconds. */
   timeoutMs: number
+  noAnswerMs: number
   /** Seconds between reports, and that a lease outlives the last of them. */
   reportSeconds: number
   ttlSeconds: number
@@ -29,7 +30,8 @@ export async function startKamailio (
   t: Teardown,
   options: KamailioOptions
 ): Promise<ServerProcess> {
-  const { port, nextHop, service, away, timeoutMs, reportSeconds, ttlSeconds } = options
+  const { port, nextHop, service, away, timeoutMs, noAnswerMs } = options
+  const { reportSeconds, ttlSeconds } = options
   const { hostname, port: servicePort } = new URL(service.url)
   const args = ['-DD', '-E', '-f', `${folder}kamailio.cfg`, '-Y', temporaryFolder(t)]
   const proxy = await startProcess(
@@ -39,7 +41,7 @@ export async function startKamailio (
     {
       SIP_LISTEN: `udp:127.0.0.1:${port}`,
       SIP_NEXT_HOP: `sip:127.0.0.1:${nextHop}`,
-      SIP_NO_ANSWER_MS: '1000',
+      SIP_NO_ANSWER_MS: String(noAnswerMs),
       SESSION_LIMITS_LUA: `${folder}session-limits.lua`,
       SESSION_LIMITS_HOST: hostname,
       SESSION_LIMITS_PORT: servicePort,

@@ -42,7 +42,7 @@ t.test('a call that never came about leaves nothing', async (t) => {
   await stage.waitForCount('carol', 0)
 })
 
-t.test('an INVITE that is challenged comes again with the same Call-ID, and succeeds', async (t) => {
+t.test('a challenged INVITE comes again with the same Call-ID, and succeeds', async (t) => {
   await stage.setLimit('dave', 1)
   const challenged = stage.call({ calls: [['dave', 'sip:challenge@example.net']], holdMs: 1500 })
   await waitFor(() => challenged.events().length, { what: 'the call to be up' })
@@ -70,7 +70,7 @@ t.test('an emergency call passes at the limit, counts, and stays', async (t) => 
   await stage.waitForCount('erin', 0)
 })
 
-t.test('what an operator ends is hung up, on both sides', async (t) => {
+t.test('what an operator ends is hung up', async (t) => {
   const callers = stage.call({ calls: [['frank', CALLEE], ['frank', CALLEE]], holdMs: 20_000 })
   await stage.waitForCount('frank', 2)
   await waitFor(() => callers.events().length === 2, { what: 'both calls to be up' })

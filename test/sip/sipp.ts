@@ -25,8 +25,8 @@ export interface Calls {
   perSecond?: number
   /** How long a call stays up, in milliseconds. */
   holdMs?: number
-  /** The provisional answer after which a `canceller` gives up. */
-  cancelAfter?: 100 | 180
+  /** Whether a `canceller` waits until it rings. */
+  rings?: boolean
 }
 
 /** Calls under way. */
@@ -35,6 +35,8 @@ export interface Callers {
   events(): CallEvent[]
   /** Waits until all calls have ended; fails when one went otherwise than its scenario allows. */
   done: Promise<CallEvent[]>
+  /** Ends the callers at once, without a BYE, as a power cut would. */
+  kill(): void
 }
 
 const scenarios = new URL('./scenarios/', import.meta.url)
@@ -51,12 +53,12 @@ export async function startCallee (t: Teardown, port: number): Promise<void> {
 
 /** Lets callers call through the proxy on this port. */
 export function startCallers (t: Teardown, proxyPort: number, calls: Calls): Callers {
-  const { scenario = 'caller', perSecond = 10, holdMs = 1000, cancelAfter = 180 } = calls
+  const { scenario = 'caller', perSecond = 10, holdMs = 1000, rings = true } = calls
   const folder = temporaryFolder(t)
   const log = `${folder}/log`
   const text = readFileSync(new URL(`${scenario}.xml`, scenarios), 'utf8')
     .replaceAll('{{holdMs}}', String(holdMs))
-    .replaceAll('{{cancelAfter}}', String(cancelAfter))
+    .replaceAll('{{ringing}}', rings ? '<recv response="180"/>' : '')
   writeFileSync(`${folder}/scenario.xml`, text)
   const rows = calls.calls.map((fields) => fields.join(';'))
   writeFileSync(`${folder}/calls.csv`, ['SEQUENTIAL', ...rows, ''].join('\n'))
@@ -87,7 +89,10 @@ export function startCallers (t: Teardown, proxyPort: number, calls: Calls): Cal
   }
   const done = finish()
   done.catch(() => {}) // told to whoever waits for it
-  return { events, done }
+  const kill = (): void => {
+    process.kill('SIGKILL')
+  }
+  return { events, done, kill }
 }
 
 /** Whether somebody listens on this UDP port. */

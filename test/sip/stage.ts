@@ -18,6 +18,8 @@ export interface Stage {
   call(calls: Calls): Callers
   setLimit(username: string, limit: number): Promise<void>
   count(username: string): Promise<number>
+  /** How many sessions all users have. */
+  total(): Promise<number>
   /** Waits until the service counts so many sessions of the user. */
   waitForCount(username: string, count: number, deadlineMs?: number): Promise<void>
 }
@@ -34,6 +36,7 @@ export async function setStage (
     nextHop,
     service,
     timeoutMs: 300,
+    noAnswerMs: 5000,
     reportSeconds: 1,
     ttlSeconds: 90,
     ...options
@@ -55,6 +58,7 @@ export async function setStage (
       if (status !== 200) throw new Error(`the limit was not set: ${status}`)
     },
     count,
+    total: async () => (await http.ask('GET', '/api/sessions/counts')).body.total,
     async waitForCount (username, wanted, deadlineMs = 8000) {
       let seen = -1
       const what = `${username} to have ${wanted} sessions`
