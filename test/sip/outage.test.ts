@@ -23,7 +23,10 @@ async function callThrough (
   await answered(callers, BEFORE + DURING)
   await mend()
   const result = tally(await callers.done)
-  t.comment(JSON.stringify(result))
+  const waited = callers.waitedMs()
+  const p99 = waited[Math.floor(waited.length * 0.99)] ?? NaN
+  t.comment(`${JSON.stringify(result)}, p99 of the answers to INVITE ${p99} ms`)
+  t.ok(p99 < 3000, 'nobody waited for what did not come')
   t.equal(result.up + refusals(result), count, 'every call had an answer')
   t.equal(result.hungUp, 0, 'no call was hung up')
   await waitFor(async () => (await stage.total()) === 0, {

@@ -39,6 +39,9 @@ t.test('a caller gives up while the service is thinking', async (t) => {
   const canceller = stage.call({ scenario: 'canceller', calls, rings: false })
   await waitFor(() => canceller.events().length, { what: 'the caller to give up' })
   service.resume()
-  await canceller.done
+  const [given] = await canceller.done
   await stage.waitForCount('heidi', 0)
+  const path = `/api/sessions/${encodeURIComponent(given?.callId ?? '')}/renew`
+  const { status } = await stage.http.ask('POST', path, { username: 'heidi', attempt: 1 })
+  t.equal(status, 410, 'the attempt has ended')
 })

@@ -8,9 +8,11 @@ import { programs } from './programs.ts'
 
 /** What a caller saw: one line of its log, in the order of what happened. */
 export interface CallEvent {
-  what: 'up' | 'down' | 'hung-up' | 'refused' | 'cancelled'
+  what: 'asked' | 'up' | 'down' | 'hung-up' | 'refused' | 'cancelled'
   user: string
   callId: string
+  /** When, in milliseconds of the callers' clock. */
+  atMs: number
   /** The final answer of a refused call. */
   status: number | undefined
 }
@@ -31,8 +33,10 @@ export interface Calls {
 
 /** Calls under way. */
 export interface Callers {
-  /** What has been logged so far. */
+  /** What has come of the calls so far; that they were made is left out. */
   events(): CallEvent[]
+  /** How long callers waited for their final answers, in milliseconds, shortest first. */
+  waitedMs(): number[]
   /** Waits until all calls have ended; fails when one went otherwise than its scenario allows. */
   done: Promise<CallEvent[]>
   /** Ends the callers at once, without a BYE, as a power cut would. */
@@ -81,7 +85,8 @@ export function startCallers (t: Teardown, proxyPort: number, calls: Calls): Cal
       output = (output + chunk.toString()).slice(-4000)
     })
   }
-  const events = (): CallEvent[] => parse(readFileSync(log, 'utf8'))
+  const logged = (): CallEvent[] => parse(readFileSync(log, 'utf8'))
+  const events = (): CallEvent[] => logged().filter(({ what }) => what !== 'asked')
   const finish = async (): Promise<CallEvent[]> => {
     const [code] = await once(process, 'exit')
     if (code !== 0) throw new Error(`sipp ended with ${code}:\n${output}`)
@@ -92,7 +97,7 @@ export function startCallers (t: Teardown, proxyPort: number, calls: Calls): Cal
   const kill = (): void => {
     process.kill('SIGKILL')
   }
-  return { events, done, kill }
+  return { events, waitedMs: () => waits(logged()), done, kill }
 }
 
 /** Whether somebody listens on this UDP port. */
@@ -106,11 +111,21 @@ async function isTaken (port: number): Promise<boolean> {
   }
 }
 
+function waits (events: CallEvent[]): number[] {
+  const asked = new Map<string, number>()
+  const waited: number[] = []
+  for (const { what, callId, atMs } of events) {
+    if (what === 'asked') asked.set(callId, atMs)
+    else if (what === 'up' || what === 'refused') waited.push(atMs - (asked.get(callId) ?? NaN))
+  }
+  return waited.sort((a, b) => a - b)
+}
+
 function parse (text: string): CallEvent[] {
   const lines = text.split('\n').slice(0, -1)
   return lines.map((line) => {
-    const [what, user = '', callId = '', status] = line.split(' ')
+    const [what, user = '', callId = '', at, status] = line.split(' ')
     const known = status === undefined ? undefined : Number(status)
-    return { what: what as CallEvent['what'], user, callId, status: known }
+    return { what: what as CallEvent['what'], user, callId, atMs: Number(at), status: known }
   })
 }
