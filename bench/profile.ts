@@ -1,4 +1,4 @@
-/** Which functions a CPU profile saw at work: by their own time, without what they called. */
+/** The functions of a CPU profile by their own time, without the time of those they called. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -8,10 +8,7 @@ interface CpuProfile {
   timeDeltas: number[]
 }
 
-/**
- * The functions with the most time of their own over all profiles in a folder; idle time is left
- * out.
- */
+/** The functions with the most time of their own in all profiles of a folder, without idle time. */
 export function topFunctions (folder: string, most = 40): string {
   const own = new Map<string, number>()
   for (const file of readdirSync(folder).filter((name) => name.endsWith('.cpuprofile'))) {

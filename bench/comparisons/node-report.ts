@@ -11,7 +11,7 @@ import { TTL_SECONDS } from '../harness/sessions.ts'
 import { request } from '../harness/token.ts'
 
 const CALLS = 5000
-/** How many report at once where several do. */
+/** How many nodes report at once where several do. */
 const NODES = 4
 const REPORT = report('call-{u}', 'pbx-{u}')
 // From nodes that have not reported before: others would release what they had.

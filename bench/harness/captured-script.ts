@@ -1,13 +1,13 @@
 /**
- * The very script call that the service makes, as Redis sees it: so that a raw measurement follows
- * the code as it changes.
+ * The script call that the service makes, captured as Redis receives it, so that measuring the bare
+ * script follows the code as it changes.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { BenchRedis } from './redis.ts'
 import { adopt } from './processes.ts'
 
-/** What stands for a number of ten digits and a user of eight while a call is captured. */
+/** Stand for a number of ten digits and a user of eight while a call is captured. */
 export const SAMPLE = { n: '7531975319', u: '86428642' }
 
 const PATIENCE_MS = 5000
@@ -45,9 +45,7 @@ export async function captureScriptCall (
   }
 }
 
-/**
- * The last script call about the sample that a client made; not what the script called in its turn.
- */
+/** The last script call about the sample that a client made, not one that a script made. */
 function scriptCall (seen: string): string[] | undefined {
   const line = seen
     .split('\n')

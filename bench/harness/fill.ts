@@ -1,4 +1,4 @@
-/** A keyspace as a grown installation has it: limits, and ten times as many keys of others. */
+/** A keyspace like that of a large installation: limits, and ten times as many keys of others. */
 import { resp } from './redis.ts'
 
 /** How many limits there are. */
@@ -23,7 +23,7 @@ export function * fillKeyspace (): Generator<string> {
   }
 }
 
-/** So many keys of others alone. */
+/** This many keys of others, and nothing else. */
 export function * fillOtherKeys (keys: number): Generator<string> {
   const atOnce = 1000
   for (let first = 0; first < keys; first += atOnce) {

@@ -1,7 +1,4 @@
-/**
- * What an admission takes while there is more and more in Redis: the median, one request under way
- * at a time.
- */
+/** The median time of an admission as Redis holds more and more, with one request at a time. */
 import type { Bench, Figure } from '../bench.ts'
 import { ratio } from './estimate.ts'
 import type { HttpServer } from './http-server.ts'
@@ -11,13 +8,13 @@ import type { BenchRedis } from './redis.ts'
 import { both, inTurn, type Sides } from './rounds.ts'
 import { captureScripts, TAKE_AND_RELEASE } from './sessions.ts'
 
-/** One size: a service on a Redis of its own, with what is in there. */
+/** One size: a service on a Redis of its own, filled as it says. */
 export interface Size {
   what: string
   fill: (redis: BenchRedis, service: HttpServer) => Promise<void>
-  /** Users among whom admissions go round. */
+  /** How many users the admissions are spread over. */
   users: number
-  /** Where all admissions are of one user, its name, as long as that of others. */
+  /** The only user of all admissions, if there is one; its name is as long as the others'. */
   one?: string
 }
 
@@ -66,8 +63,8 @@ async function medianUs (
 }
 
 /**
- * So many commands in one load process; two take turns, so that one makes commands while the
- * other's are run.
+ * Commands per load process. Two of them take turns, so that one makes commands while Redis runs
+ * the other's.
  */
 const [AT_ONCE, LANES] = [50_000, 2]
 
@@ -78,7 +75,7 @@ export interface Slots {
   one?: string
 }
 
-/** Takes slots by the service's own script. @throws Error when some are missing afterwards */
+/** Takes slots with the service's own script. @throws Error when some are missing afterwards */
 export async function takeSlots (
   bench: Bench,
   redis: BenchRedis,

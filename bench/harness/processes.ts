@@ -1,10 +1,10 @@
-/** Starts processes and ends exactly those, whatever happens to the bench. */
+/** Starts processes, and stops exactly those, whatever happens to the bench. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const START_DEADLINE_MS = 60_000
-/** How long a process may take to end by itself: the service closes within 10 s. */
+/** How long a process may take to stop in order: the service closes within 10 s. */
 const STOP_DEADLINE_MS = 11_000
 
 const running = new Set<ChildProcess>()
@@ -14,24 +14,21 @@ export interface Start {
   command: string
   args: string[]
   cwd: string
-  /** Added to a bare environment: nothing of the caller's own settings gets through. */
+  /** Its whole environment besides PATH: the caller's own settings have no effect. */
   env?: Record<string, string>
   ready: () => Promise<boolean>
 }
 
-/** A process that the bench started. It has an IPC channel where it is one of Node's. */
+/** A process that the bench started. It has an IPC channel where it runs Node. */
 export interface Started {
   child: ChildProcess
   pid: number
-  /** The last that it wrote. */
+  /** The end of its output. */
   output: () => string
   stop: () => Promise<void>
 }
 
-/**
- * Starts a process and waits until it is ready. @throws Error with what it wrote when it is not in
- * time
- */
+/** Starts a process and waits until it is ready. @throws Error with its output when it is not */
 export async function start ({ command, args, cwd, env, ready }: Start): Promise<Started> {
   const child = spawn(command, args, {
     cwd,
@@ -71,13 +68,13 @@ function hasEnded (child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null
 }
 
-/** Ends a process together with the bench, although it was not started here. */
+/** Has a process that was started elsewhere end together with the bench. */
 export function adopt (child: ChildProcess): void {
   running.add(child)
   child.once('exit', () => running.delete(child))
 }
 
-/** Ends everything that still runs, at once. */
+/** Kills everything that still runs. */
 export function killAll (): void {
   for (const child of running) child.kill('SIGKILL')
 }

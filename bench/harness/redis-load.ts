@@ -7,7 +7,7 @@ import type { BenchRedis } from './redis.ts'
 const DEADLINE_MS = 120_000
 
 /**
- * How often, for how many users, and from which number on (default: one that no other load uses).
+ * How often, for how many users, and from which number on (by default one that no other load uses).
  */
 export interface RedisLoadSize {
   commands: number
@@ -15,14 +15,14 @@ export interface RedisLoadSize {
   firstNumber?: number
 }
 
-/** How fast Redis was, and what it cost Redis. */
+/** How fast Redis was, and what a command cost it. */
 export interface RedisLoad {
   perSecond: number
   cpuUs: number
 }
 
 /**
- * Sends a command as often as asked for; placeholders as in HTTP loads.
+ * Sends a command as often as asked; its placeholders are those of HTTP loads.
  * @throws Error when Redis refuses one
  */
 export async function redisLoad (

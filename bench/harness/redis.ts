@@ -1,6 +1,6 @@
 /**
- * A Redis of the bench's own: without persistence, on loopback, as one that has been in use for
- * long.
+ * A Redis of the bench's own: without persistence, on loopback. To the service it looks as if it
+ * had been in use for a long time.
  */
 import { spawn } from 'node:child_process'
 import { Readable } from 'node:stream'
@@ -9,7 +9,7 @@ import { pipeline } from 'node:stream/promises'
 import { freePort, isListening } from './ports.ts'
 import { adopt, start, type Started } from './processes.ts'
 
-/** The key that tells one generation of data from the next, with one that began long ago. */
+/** The key that tells one generation of data from the next: this one began long ago. */
 const GENERATION = 'voice-ferry-c4:session-generation "of-the-bench 1"'
 
 /** Programs, as scripts/servers.mjs finds them. */
@@ -25,12 +25,12 @@ export interface BenchRedis extends Started {
   /** Runs commands, one a line; returns what redis-cli prints. */
   cli: (...lines: string[]) => Promise<string>
   /**
-   * Empties it: nothing is left but that its data are old, so that the service takes it for one in
-   * use, not for one that lost all.
+   * Empties it except for the key that says how old its data are: the service must not take it for
+   * a Redis that lost everything.
    */
   empty: () => Promise<void>
   /**
-   * Sends pieces in Redis protocol, as fast as Redis takes them. @throws Error when any command is
+   * Sends pieces in Redis protocol, as fast as Redis takes them. @throws Error when a command is
    * refused
    */
   load: (resp: Iterable<string>) => Promise<void>

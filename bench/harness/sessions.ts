@@ -51,10 +51,7 @@ export const TAKE_AND_RELEASE = {
   answers: [ADMITTED, RELEASED]
 }
 
-/**
- * Admissions only, as fast as they are answered, and then the releases of exactly those sessions:
- * each kind by itself.
- */
+/** Admissions only, as fast as they are answered, then the releases of exactly those sessions. */
 export async function admitThenRelease (
   bench: Bench,
   target: Target
@@ -73,7 +70,7 @@ export async function admitThenRelease (
   return { admission, release }
 }
 
-/** The script calls by which the service admits, renews and releases. */
+/** The script calls with which the service admits, renews and releases. */
 export async function captureScripts (bench: Bench, redis: BenchRedis, service: HttpServer) {
   const session = { ...SESSION, username: `user-${SAMPLE.u}`, session_id: `call-${SAMPLE.n}` }
   const verbs = [admit, renew, release]

@@ -1,7 +1,4 @@
-/**
- * Reads all limits by nothing but SCAN and MGET: what a list takes at the least with this client
- * and these keys.
- */
+/** Reads all limits by SCAN and MGET alone: the least that a list takes with this client. */
 import { Redis } from 'ioredis'
 
 /** How many limits there are, and how long it took to read them. */
@@ -11,9 +8,7 @@ export interface BareListResult {
 }
 
 const PREFIX = 'voice-ferry-c4:user-limit:'
-/**
- * How many keys one SCAN looks at: twice as many as in the service, which lets others in between.
- */
+/** How many keys one SCAN looks at: twice as many as in the service, which lets others go first. */
 const LOOK = 1000
 
 process.once('message', ({ url }: { url: string }) => {

@@ -4,7 +4,7 @@
  */
 import { connect, type Socket } from 'node:net'
 
-/** What a connection tells of. */
+/** What a connection reports. */
 export interface ConnectionEvents {
   answer: (status: number, sentAtMs: number, answer: Buffer) => void
   broken: (reason: Error) => void
@@ -30,13 +30,13 @@ export class Connection {
     return this.#sentAtMs.length
   }
 
-  /** Sends a request; its answer will be told together with the time given here. */
+  /** Sends a request; its answer is reported together with the time given here. */
   send (request: string, atMs: number): void {
     this.#sentAtMs.push(atMs)
     this.#socket.write(request, 'latin1')
   }
 
-  /** Ends it; nothing is told of any more. */
+  /** Closes it; nothing is reported after that. */
   close (): void {
     this.#socket.removeAllListeners()
     this.#socket.on('error', () => {})
@@ -60,7 +60,7 @@ export class Connection {
   }
 }
 
-/** Where the first answer in the data ends, if it has come as a whole. */
+/** Where the first answer in the data ends, if all of it has arrived. */
 function answerEnd (data: Buffer): number | undefined {
   const headEnd = data.indexOf('\r\n\r\n')
   if (headEnd === -1) return undefined

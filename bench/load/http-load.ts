@@ -1,6 +1,4 @@
-/**
- * The load process: takes its options by IPC, puts the load on, answers with what it saw, and ends.
- */
+/** The load process: takes its options by IPC, sends the load, answers with the result, ends. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cpuMs } from '../harness/proc.ts'
 import { Connection } from './connection.ts'
@@ -15,7 +13,7 @@ process.once('message', (options: LoadOptions) => {
     .then((answer) => process.send?.(answer, () => process.disconnect()))
 })
 
-/** What a load has in hand. */
+/** What both kinds of load work with. */
 interface Underway {
   options: LoadOptions
   tally: Tally
@@ -39,7 +37,7 @@ async function run (options: LoadOptions): Promise<LoadResult> {
   }
 }
 
-/** Counts until the time is over, or the numbers are used up and answered. */
+/** Counts until the time is up, or all numbers are used and answered. */
 async function measure (
   { warmupMs, durationMs, pids }: LoadOptions,
   tally: Tally,
@@ -104,9 +102,9 @@ function asFastAsAnswered ({ options, tally, maker, broken, usedUp }: Underway):
 
 /**
  * Open loop: requests are due by the clock, whether or not earlier ones are answered. One that is
- * due while its connection waits for an answer goes out after that, as a release must after its
- * admission. Each counts from when it was due, not from when it got out, so that a server that
- * stands still is not spared the requests that were to come meanwhile.
+ * due while its connection waits for an answer is sent after that answer, as a release must follow
+ * its admission. Each counts from when it was due, not from when it was sent: a server that stalls
+ * has to answer for the requests that would have come meanwhile.
  */
 function atFixedRate ({ options, tally, maker, broken }: Underway): () => void {
   const lines = Array.from({ length: options.connections }, () => {

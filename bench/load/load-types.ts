@@ -1,4 +1,4 @@
-/** What the bench and its load process tell each other. */
+/** The messages between the bench and its load process. */
 
 /** A load on one HTTP server. */
 export interface LoadOptions {
@@ -10,41 +10,41 @@ export interface LoadOptions {
    */
   templates: string[]
   /**
-   * What the answers to each template should have in them, so that work which was not done is not
-   * measured.
+   * What the answers to each template must contain: an answer to work that was not done is no
+   * measure.
    */
   answers: string[]
   users: number
   firstNumber: number
-  /** After so many passes through the templates the load ends, if not before. */
+  /** The load ends after this many passes through the templates, if not before. */
   numbers: number
   connections: number
-  /** Requests that each connection has under way at a time. */
+  /** Requests that each connection has in flight at a time. */
   pipelining: number
   /**
    * Requests that are due per second, whether or not others are answered; 0: as fast as they are
    * answered.
    */
   perSecond: number
-  /** Not counted, in milliseconds. */
+  /** How long requests are sent before they are counted, in milliseconds. */
   warmupMs: number
   durationMs: number
-  /** Processes whose CPU time is read at both ends of the counted time. */
+  /** Processes whose CPU time is measured while requests are counted. */
   pids: Record<string, number>
 }
 
-/** What the load process saw. */
+/** The result of a load. */
 export interface LoadResult {
   requests: number
-  /** Passes through the templates that were begun, those during the warm-up included. */
+  /** Passes through the templates that were begun, those of the warm-up included. */
   numbers: number
   seconds: number
   statuses: Record<string, number>
   /** The first answer to each template. */
   samples: string[]
   /**
-   * How many answers had not in them what they should, and one such, or one that is no success, for
-   * the message.
+   * How many answers did not contain what they must, and one of these, or of those that are no
+   * success, for the error message.
    */
   others: number
   oddAnswer?: string
@@ -52,8 +52,8 @@ export interface LoadResult {
   latency: Latency
   latencies: Latency[]
   /**
-   * How much later than they were due requests were sent, at a fixed rate: a busy load process, or
-   * a connection that waited.
+   * At a fixed rate: how long after they were due requests were sent, because the load process was
+   * busy or the connection was waiting.
    */
   late: Latency
   cpuMs: Record<string, number>

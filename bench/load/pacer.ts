@@ -1,18 +1,16 @@
 /**
- * A clock that strikes evenly many times a second: timers of Node are whole milliseconds, and all
- * late.
+ * A clock that strikes many times a second at even intervals. Node's timers cannot: they count
+ * whole milliseconds, and are late.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 
-/** What the clock says: when it began, in ms since the epoch, and how many have been due. */
+/** A strike: when the clock began, in ms since the epoch, and how many strikes were due so far. */
 interface Strike {
   originMs: number
   count: number
 }
 
-/**
- * Tells of every time that is due, by `performance.now()` of this thread; returns what stops it.
- */
+/** Calls `due` with each instant, in terms of this thread's `performance.now()`. Returns a stop. */
 export function startPacer (perSecond: number, due: (atMs: number) => void): () => void {
   const worker = new Worker(new URL(import.meta.url), { workerData: perSecond })
   let next = 0
@@ -26,10 +24,7 @@ export function startPacer (perSecond: number, due: (atMs: number) => void): () 
 
 if (!isMainThread) strike(workerData as number)
 
-/**
- * Sleeps until the next is due, by the microsecond, and says how many were due so far. It begins
- * when it is ready to.
- */
+/** Sleeps until the next strike, to the microsecond, and says how many were due so far. */
 function strike (perSecond: number): never {
   const sleeper = new Int32Array(new SharedArrayBuffer(4))
   const now = () => performance.timeOrigin + performance.now()

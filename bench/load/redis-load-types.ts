@@ -1,6 +1,6 @@
-/** What the bench and its Redis load process tell each other. */
+/** The messages between the bench and its Redis load process. */
 
-/** One command, many times. */
+/** One command to send many times. */
 export interface RedisLoadOptions {
   port: number
   /** The server's process, for its CPU time. */
@@ -11,7 +11,7 @@ export interface RedisLoadOptions {
   firstNumber: number
 }
 
-/** What it took. */
+/** How long it took, and what it cost Redis. */
 export interface RedisLoadResult {
   seconds: number
   redisCpuMs: number

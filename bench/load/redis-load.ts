@@ -1,6 +1,6 @@
 /**
- * The Redis load process: makes all commands first, so that sending them costs next to nothing, and
- * counts answered batches.
+ * The Redis load process: makes all commands first, so that sending them costs almost nothing, then
+ * sends them and counts answered batches.
  */
 import { connect } from 'node:net'
 import { cpuMs } from '../harness/proc.ts'
@@ -10,7 +10,7 @@ import { RequestMaker } from './templates.ts'
 
 const BATCH = 100
 const BATCHES_UNDER_WAY = 8
-/** Ends each batch: its answer cannot be mistaken. */
+/** The last command of each batch echoes this, which no other answer contains. */
 const MARK = 'end-of-a-batch-of-the-bench'
 
 process.once('message', (options: RedisLoadOptions) => {
@@ -43,7 +43,7 @@ function makeBatches ({ words, commands, users, firstNumber }: RedisLoadOptions)
   })
 }
 
-/** A placeholder counts as its value is long. */
+/** A placeholder counts with its value's length. */
 function respTemplate (words: string[]): string {
   const lengthOf = (word: string) =>
     Buffer.byteLength(word.replaceAll('{n}', '0'.repeat(10)).replaceAll('{u}', '0'.repeat(8)))

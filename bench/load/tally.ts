@@ -8,7 +8,7 @@ export class Tally {
   requests = 0
   statuses: Record<string, number> = {}
   samples: string[] = []
-  /** Answers without what they should have in them. */
+  /** Answers that do not contain what they must. */
   others = 0
   oddAnswer: string | undefined
   #marks: Buffer[]
@@ -16,13 +16,13 @@ export class Tally {
   #all = createHistogram()
   #each: RecordableHistogram[]
 
-  /** @param marks - what answers to each template should have in them */
+  /** @param marks - what the answers to each template must contain */
   constructor (templates: number, marks: string[]) {
     this.#marks = marks.map((mark) => Buffer.from(mark))
     this.#each = Array.from({ length: templates }, () => createHistogram())
   }
 
-  /** Notes an answer to the given template. */
+  /** Records an answer to the given template. */
   note (template: number, status: number, latencyMs: number, answer: Buffer): void {
     if (!this.counting) return
     this.requests++
@@ -37,12 +37,12 @@ export class Tally {
     this.#each[template]?.record(latencyUs)
   }
 
-  /** Notes how much later than it was due a request was sent. */
+  /** Records how long after it was due a request was sent. */
   noteSent (lateMs: number): void {
     if (this.counting) this.#late.record(Math.max(1, Math.round(lateMs * 1000)))
   }
 
-  /** Percentiles of all, and of each template. */
+  /** Percentiles of all answers, and of those to each template. */
   latencies (): { latency: Latency; latencies: Latency[]; late: Latency } {
     return {
       latency: latencyOf(this.#all),

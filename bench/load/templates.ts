@@ -1,14 +1,14 @@
-/** Requests from templates: what is fixed is cut up once. */
+/** Makes requests from templates, which are split into their fixed and changing parts once. */
 import type { LoadOptions } from './load-types.ts'
 
 type Part = string | typeof NUMBER | typeof USER
 const NUMBER = Symbol('number')
 const USER = Symbol('user')
 
-/** Which numbers and users are put in, and after how many passes there is nothing more. */
+/** Which numbers and users are filled in, and after how many passes the requests end. */
 export type Numbering = Pick<LoadOptions, 'users' | 'firstNumber' | 'numbers'>
 
-/** Makes requests: one pass through the templates after another, shared out among all who ask. */
+/** Makes requests: one pass through the templates after another, shared among all connections. */
 export class RequestMaker {
   #templates: Part[][]
   #numbering: Numbering

@@ -1,6 +1,6 @@
 /**
- * Loaded before the service by `--import`: tells its parent, when asked, how late the event loop
- * ran since the last time.
+ * Loaded before the service by `--import`: tells the parent process, when asked, how late the event
+ * loop has run since it was asked before.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 

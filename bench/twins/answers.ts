@@ -1,4 +1,4 @@
-/** What twins answer: constants of the very shape that the service answers with. */
+/** What twins answer: constants of the same shape and length as the service's answers. */
 import type { Handlers } from './build-twin.ts'
 
 const session = {

@@ -1,6 +1,6 @@
 /**
- * A twin that asks Redis as the service does, by one script call an admission, but for a script
- * that does nothing.
+ * A twin that asks Redis as the service does, with one script call per admission, but the script
+ * does nothing.
  */
 import { loadConfig } from '../../config.ts'
 import { connectRedis } from '../../services/redis/client.ts'

@@ -1,7 +1,7 @@
 /**
- * A rival: `rate-limiter-flexible` behind the same Fastify. A point a session, consumed when it
- * starts and rewarded when it ends. It only counts: it does not know which sessions are up, and an
- * end told twice gives two slots.
+ * A rival: `rate-limiter-flexible` behind the same Fastify. Each session consumes a point when it
+ * starts and gives it back when it ends. This only counts: it does not know which sessions are up,
+ * and a session that is released twice frees two slots.
  */
 import { Redis } from 'ioredis'
 import { RateLimiterRedis } from 'rate-limiter-flexible'

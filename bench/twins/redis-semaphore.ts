@@ -1,6 +1,6 @@
 /**
- * A rival: `redis-semaphore` behind the same Fastify. A semaphore a user, a slot a session under
- * the session's own id, tried once and not refreshed: the caller renews, as with the service.
+ * A rival: `redis-semaphore` behind the same Fastify. Each user is a semaphore, each session a slot
+ * under its own id. It is tried once and not refreshed: the caller renews, as with the service.
  */
 import { Redis } from 'ioredis'
 import { Semaphore } from 'redis-semaphore'
