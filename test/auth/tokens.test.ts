@@ -9,6 +9,7 @@ import {
   as,
   listen,
   startApp,
+  startAppOn,
   tokenFor
 } from '../helpers/app.ts'
 import { sendRaw } from '../helpers/raw-http.ts'
@@ -87,12 +88,11 @@ t.test('tokens', async (t) => {
 
   t.test('a verdict is not remembered beyond the end of the token', async (t) => {
     // The tolerance of five seconds is added to its end.
-    const end = Math.floor(Date.now() / 1000) - 3
+    const end = Math.floor(Date.now() / 1000)
     const token = forged(hs256, { ...ADMIN, exp: end })
     t.equal((await ask(`Bearer ${token}`)).status, 200)
     await waitFor(async () => (await ask(`Bearer ${token}`)).status === 401, {
-      what: 'the end of the token',
-      deadlineMs: 6_000
+      what: 'the end of the token'
     })
     t.ok(Date.now() > (end + 5) * 1000, 'accepted until its end')
   })
@@ -173,7 +173,7 @@ t.test('tokens', async (t) => {
 
   t.test('a 401 or 403 reaches no store, whatever the route', async (t) => {
     const redis = await startRedis(t)
-    const app = await startApp(t, { REDIS_URL: redis.url })
+    const app = await startAppOn(t, redis)
     const monitor = await monitorRedis(t, redis)
     t.equal((await as(app, ADMIN)('PUT', alice, { limit: 3 })).status, 200)
     t.ok(

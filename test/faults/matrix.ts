@@ -4,13 +4,12 @@
  */
 import { appendFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Redis } from 'ioredis'
 import type { Test } from 'tap'
-import type { CliTarget } from '../helpers/redis-cli.ts'
 import { type HttpClient, httpClient } from './http-client.ts'
 import { Load, type LoadOptions } from './load.ts'
 import type { Service } from './service.ts'
 
+export { leasesOf } from '../helpers/leases.ts'
 export { httpClient, type HttpClient } from './http-client.ts'
 export { Load, type LoadOptions, type Recorded } from './load.ts'
 export { serveApart, serveHere, type Service, type ServiceProcess } from './service.ts'
@@ -74,43 +73,6 @@ export interface Fault {
   deadlineMs?: number
   load?: LoadOptions
   note?: string
-}
-
-const EVERY_LEASE = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local found = {}
-for _, key in ipairs(redis.call('KEYS', '*user-leases:*')) do
-  local user = string.gsub(string.match(key, 'user%-leases:(.*)$'), '[{}]', '')
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. now, '+inf')) do
-    found[#found + 1] = user .. ' ' .. id
-  end
-end
-return found`
-
-/** The live leases that these servers, masters all, hold now. */
-export async function leasesOf (...servers: CliTarget[]): Promise<Set<string>> {
-  const found = await Promise.all(
-    servers.map(async ({ host, port, password = '' }) => {
-      const redis = new Redis({
-        host,
-        port,
-        password,
-        lazyConnect: true,
-        retryStrategy: () => null,
-        connectTimeout: 2000,
-        commandTimeout: 2000
-      })
-      redis.on('error', () => {})
-      try {
-        await redis.connect()
-        return (await redis.eval(EVERY_LEASE, 0)) as string[]
-      } finally {
-        redis.disconnect()
-      }
-    })
-  )
-  return new Set(found.flat())
 }
 
 /** Loads the service, does the fault to it, takes it back and waits until all is well again. */

@@ -33,6 +33,9 @@ export type Send = (
   headers?: Record<string, string>
 ) => Promise<Answer>
 
+/** Settings of a service that waits for Redis for as long as a busy machine may need. */
+export const PATIENT = { REDIS_TIMEOUT_MS: '10000' }
+
 /** Builds the service as the server does, ready to be asked, and closes it when the test ends. */
 export async function startApp (
   t: Teardown,
@@ -45,6 +48,9 @@ export async function startApp (
   return app
 }
 
+/** The services of this process that are on a Redis which is there all the time. */
+const connectedApps = new Set<FastifyInstance>()
+
 /**
  * The same on a Redis, connected to it. Redis has longer to answer than in production: a busy
  * machine is no outage.
@@ -55,12 +61,10 @@ export async function startAppOn (
   env: NodeJS.ProcessEnv = {},
   overrides: Overrides = {}
 ): Promise<FastifyInstance> {
-  const app = await startApp(
-    t,
-    { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '10000', ...env },
-    overrides
-  )
-  await connected(app)
+  const app = await startApp(t, { REDIS_URL: redis.url, ...PATIENT, ...env }, overrides)
+  connectedApps.add(app)
+  t.teardown(() => connectedApps.delete(app))
+  await connected(...connectedApps)
   return app
 }
 
@@ -81,14 +85,18 @@ export async function startOwnApp (
 }
 
 /**
- * Waits until apps have their connections to Redis: building another one may stall the process for
- * so long that one is lost.
+ * Waits until apps have their connections to Redis and ask it again: building another one may stall
+ * the process for so long that one is lost.
  */
 export async function connected (...apps: FastifyInstance[]): Promise<void> {
-  await waitFor(() => apps.every(({ redis }) => redis.status === 'ready'), {
-    what: 'the service to reach Redis',
-    everyMs: 5
-  })
+  for (const app of apps) {
+    await waitFor(
+      async () =>
+        app.redis.status === 'ready' &&
+        !('stale_ms' in (await app.sessionStore.getCount('nobody'))),
+      { what: 'the service to ask Redis', everyMs: 5 }
+    )
+  }
 }
 
 /** Lets an app listen on a free port of loopback; returns its URL. */

@@ -4,7 +4,7 @@ import { json } from 'node:stream/consumers'
 
 /**
  * Asks for JSON over HTTP, or HTTPS with its own certificate authority: POST with a body, GET
- * without. Rejects when the answer is not 200 or takes more than 5 s.
+ * without. Rejects when the answer is not 200 or takes more than 30 s.
  */
 export async function requestJson (
   url: string,
@@ -19,7 +19,7 @@ export async function requestJson (
         ...options,
         method: body ? 'POST' : 'GET',
         agent: false,
-        signal: AbortSignal.timeout(5000)
+        signal: AbortSignal.timeout(30_000)
       },
       (response) => {
         json(response).then((answer) => {

@@ -29,7 +29,7 @@ const folders = new Set<string>()
 
 /**
  * Starts a program and waits until `ready` says so.
- * Fails with what the program wrote if it ends before, and ends it if it is not ready within 10 s.
+ * Fails with what the program wrote if it ends before, and ends it if it is not ready within 60 s.
  * With `group` all signals reach its workers, too, also those that outlive it.
  */
 export async function startProcess (
@@ -59,7 +59,7 @@ export async function startProcess (
   try {
     const up = await waitFor(async () => (hasEnded(child) ? 'ended' : (await ready()) && 'ready'), {
       what: `${command} to be ready`,
-      deadlineMs: 10_000,
+      deadlineMs: 60_000,
       everyMs: 10
     })
     if (up === 'ended') throw new Error(`${command} ended while starting`)
@@ -89,7 +89,7 @@ function control (child: ChildProcess, signal: Signal): ServerProcess {
       everyMs: 5
     })
   }
-  const kill = async (): Promise<void> => await end('SIGKILL', 5000)
+  const kill = async (): Promise<void> => await end('SIGKILL', 30_000)
   return {
     pid: child.pid ?? 0,
     kill,

