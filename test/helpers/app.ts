@@ -93,7 +93,7 @@ export async function connected (...apps: FastifyInstance[]): Promise<void> {
     await waitFor(
       async () =>
         app.redis.status === 'ready' &&
-        !('stale_ms' in (await app.sessionStore.getCount('nobody'))),
+        !('stale_ms' in (await app.sessions.getCount('nobody'))),
       { what: 'the service to ask Redis', everyMs: 5 }
     )
   }

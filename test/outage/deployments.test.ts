@@ -1,5 +1,5 @@
 /**
- * Sentinels, a Cluster and etcd as the service meets them; what happens when they fail is in
+ * Sentinels, a Cluster and etcd as the service meets them; their failures under load are in
  * test/faults.
  */
 import t, { type Test } from 'tap'

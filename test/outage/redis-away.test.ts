@@ -83,7 +83,7 @@ function spare (username: string, i: number): KnownSession {
   return { username, id: `${username}-spare-${i}` }
 }
 
-/** Limits and policy cannot be written without Redis; what was known is known, and how old it is. */
+/** Limits and policy cannot be written without Redis; reads give what was known, and its age. */
 async function refusesWrites (t: Test, app: FastifyInstance): Promise<void> {
   const send = as(app, ADMIN)
   for (const [method, path, body] of [
