@@ -38,11 +38,13 @@ export interface RedisOptions {
   executor: RedisExecutor
   keys: RedisKeys
   mode: OutageMode
+  /** How long a question waits for a connection that was cut, in milliseconds. */
+  reconnectWaitMs?: number
 }
 
 /** Builds the stores on Redis, with breaker, mirror, outbox and replay around them. */
 export function redisBackend (redis: RedisOptions, options: BackendOptions): Backend {
-  const { executor, keys, mode } = redis
+  const { executor, keys, mode, reconnectWaitMs = RECONNECT_WAIT_MS } = redis
   const { defaults, policyFrom, malformed, outcomes, log } = options
   const breaker: Breaker = new Breaker({
     recover: async (lostItsData) => {
@@ -71,7 +73,7 @@ export function redisBackend (redis: RedisOptions, options: BackendOptions): Bac
   const known = new LimitCache(mirrorOfLimits, steadyClock)
   const outbox = new Outbox()
   const replay = new Replay({ executor, keys, store: stores.sessions, mirror, outbox, outcomes })
-  const retry = new RetryOnce(breaker, async () => await executor.connected(RECONNECT_WAIT_MS))
+  const retry = new RetryOnce(breaker, async () => await executor.connected(reconnectWaitMs))
   const prober = new Prober({
     probe: async () => await probe(executor, keys, stores.sessions, log),
     onServed: (seen) => {
