@@ -36,26 +36,13 @@ export interface HttpServerOptions {
 const LOOP_DELAY = new URL('../preload/loop-delay.js', import.meta.url).href
 
 /** Starts one and waits until it is ready. */
-export async function startHttpServer ({
-  script,
-  readyPath,
-  cwd,
-  env,
-  watchLoop,
-  profileTo
-}: HttpServerOptions): Promise<HttpServer> {
+export async function startHttpServer (options: HttpServerOptions): Promise<HttpServer> {
   const port = await freePort()
-  if (profileTo !== undefined) mkdirSync(profileTo, { recursive: true })
+  const origin = `http://127.0.0.1:${port}`
   const started = await start({
     command: process.execPath,
-    args: [
-      ...(watchLoop === true ? ['--import', LOOP_DELAY] : []),
-      ...(profileTo === undefined
-        ? []
-        : ['--cpu-prof', `--cpu-prof-dir=${profileTo}`, '--cpu-prof-interval=500']),
-      script
-    ],
-    cwd,
+    args: argumentsOf(options),
+    cwd: options.cwd,
     env: {
       NODE_ENV: 'production',
       LOG_LEVEL: 'warn',
@@ -64,29 +51,36 @@ export async function startHttpServer ({
       JWT_SECRET: SECRET,
       // There is no load balancer that needs time to send its requests elsewhere.
       SHUTDOWN_DRAIN_SECONDS: '0',
-      ...env
+      ...options.env
     },
-    ready: async () => (await fetch(`http://127.0.0.1:${port}${readyPath}`)).ok
+    ready: async () => (await fetch(origin + options.readyPath)).ok
   })
   return {
     ...started,
     port,
-    fetch: async (path, init = {}) => {
-      const response = await fetch(`http://127.0.0.1:${port}${path}`, {
-        ...init,
-        headers: { authorization: `Bearer ${ADMIN_TOKEN}`, ...init.headers }
-      })
-      if (!response.ok) {
-        throw new Error(
-          `${init.method ?? 'GET'} ${path} answered ${response.status}: ${await response.text()}`
-        )
-      }
-      return response
-    },
+    fetch: async (path, init) => await fetchAsAdmin(origin + path, init),
     loopDelay: async () =>
       await new Promise((resolve) => {
         started.child.once('message', (delay) => resolve(delay as { p99Ms: number; maxMs: number }))
         started.child.send('loop-delay')
       })
   }
+}
+
+/** The arguments for Node. */
+function argumentsOf ({ script, watchLoop = false, profileTo }: HttpServerOptions): string[] {
+  const args = watchLoop ? ['--import', LOOP_DELAY] : []
+  if (profileTo !== undefined) {
+    mkdirSync(profileTo, { recursive: true })
+    args.push('--cpu-prof', `--cpu-prof-dir=${profileTo}`, '--cpu-prof-interval=500')
+  }
+  return [...args, script]
+}
+
+async function fetchAsAdmin (url: string, init: RequestInit = {}): Promise<Response> {
+  const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, ...init.headers }
+  const response = await fetch(url, { ...init, headers })
+  if (response.ok) return response
+  const text = await response.text()
+  throw new Error(`${init.method ?? 'GET'} ${url} answered ${response.status}: ${text}`)
 }

@@ -36,45 +36,26 @@ export interface BenchRedis extends Started {
   load: (resp: Iterable<string>) => Promise<void>
 }
 
+/** Arguments of redis-server: on loopback, in the foreground, nothing on disk. */
+const ARGUMENTS = [
+  ...['--bind', '127.0.0.1', '--daemonize', 'no', '--loglevel', 'warning'],
+  ...['--save', '', '--appendonly', 'no']
+]
+
 /** Starts one. */
 export async function startRedis (
   { redisServer, redisCli }: Programs,
   cwd: string
 ): Promise<BenchRedis> {
   const port = await freePort()
-  const args = [
-    '--port',
-    String(port),
-    '--bind',
-    '127.0.0.1',
-    '--save',
-    '',
-    '--appendonly',
-    'no',
-    '--loglevel',
-    'warning',
-    '--daemonize',
-    'no'
-  ]
   const started = await start({
     command: redisServer,
-    args,
+    args: ['--port', String(port), ...ARGUMENTS],
     cwd,
     ready: async () => await isListening(port)
   })
-  const pipe = async (words: string[], input: Iterable<string>): Promise<string> => {
-    const child = spawn(redisCli, ['-h', '127.0.0.1', '-p', String(port), ...words], {
-      stdio: ['pipe', 'pipe', 'pipe']
-    })
-    adopt(child)
-    const [printed, complaint] = await Promise.all([
-      text(child.stdout),
-      text(child.stderr),
-      pipeline(Readable.from(input), child.stdin)
-    ])
-    if (complaint !== '') throw new Error(`redis-cli: ${complaint}`)
-    return printed
-  }
+  const pipe = async (words: string[], input: Iterable<string>) =>
+    await pipeInto(redisCli, ['-h', '127.0.0.1', '-p', String(port), ...words], input)
   const cli = async (...lines: string[]) => {
     const printed = (await pipe([], [lines.join('\n') + '\n'])).trimEnd()
     if (/^ERR /m.test(printed)) throw new Error(`redis-cli: ${printed.slice(0, 500)}`)
@@ -95,6 +76,23 @@ export async function startRedis (
       if (!printed.includes('errors: 0,')) throw new Error(`redis-cli --pipe: ${printed}`)
     }
   }
+}
+
+/** Writes to a program and returns what it prints. @throws Error when it complains */
+async function pipeInto (
+  program: string,
+  args: string[],
+  input: Iterable<string>
+): Promise<string> {
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+  adopt(child)
+  const [printed, complaint] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    pipeline(Readable.from(input), child.stdin)
+  ])
+  if (complaint !== '') throw new Error(`${program}: ${complaint}`)
+  return printed
 }
 
 /** One command in Redis protocol. */
