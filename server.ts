@@ -14,8 +14,8 @@ try {
   const secret = settings.JWT_SECRET ?? randomBytes(32).toString('base64')
   const app = await buildApp(settings, secret)
   closeWithGrace({ delay: CLOSE_DEADLINE_MS, logger: app.log }, async ({ err, signal }) => {
-    if (err) app.log.fatal({ err }, 'closing after an error')
-    else app.log.info({ signal }, 'closing')
+    if (err) app.log.fatal({ err }, 'stopping after an error')
+    else app.log.info({ signal }, 'stopping')
     app.drain()
     if (!err) await sleep(settings.SHUTDOWN_DRAIN_SECONDS * 1000)
     await app.close()

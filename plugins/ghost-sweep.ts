@@ -34,7 +34,7 @@ export default fp(
       })
       try {
         const { users, removed } = await app.sweeper.sweep(SHARE)
-        if (removed > 0) app.log.info({ users, removed }, 'ghosts swept')
+        if (removed > 0) app.log.info({ users, removed }, 'removed ghosts')
       } finally {
         keeping.stop()
       }

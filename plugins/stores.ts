@@ -52,7 +52,7 @@ export default fp<StoresOptions>(
   async (app, { clock = systemClock, backend: given }) => {
     const { config, log } = app
     const malformed = new MalformedValues((kind, key, count) =>
-      log.warn({ kind, key, count }, 'a value without meaning was passed over')
+      log.warn({ kind, key, count }, 'ignored a malformed stored value')
     )
     const outcomes = new Outcomes(log)
     outcomes.observe(logOutcome)
@@ -78,7 +78,7 @@ export default fp<StoresOptions>(
 
     app.addHook('onReady', async () => {
       await backend.policy.start((error) =>
-        log.debug({ err: error }, 'the policy could not be read; the last known one holds')
+        log.debug({ err: error }, 'could not read the policy; the last known one stays in force')
       )
       await backend.start()
     })
@@ -104,7 +104,7 @@ export default fp<StoresOptions>(
 
     function inMemory (): Backend {
       log.warn(
-        'Limits are kept in memory: nothing outlives this process. Set REDIS_URL to keep them.'
+        'everything is kept in memory and lost when this process ends; set REDIS_URL to keep it'
       )
       return memoryBackend(options)
     }

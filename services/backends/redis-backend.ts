@@ -49,7 +49,7 @@ export function redisBackend (redis: RedisOptions, options: BackendOptions): Bac
   const breaker: Breaker = new Breaker({
     recover: async (lostItsData) => {
       const told = await replay.run(lostItsData ? Infinity : breaker.openForMs + REPLICATION_LAG_MS)
-      if (told.ended + told.restored > 0) log.info(told, 'Redis was told what it missed')
+      if (told.ended + told.restored > 0) log.info(told, 'wrote to Redis what it missed')
     },
     settle: async () => await replay.settle(),
     onGeneration: (generation) => {
@@ -57,8 +57,8 @@ export function redisBackend (redis: RedisOptions, options: BackendOptions): Bac
     },
     onChange: (open, cause) =>
       open
-        ? log.warn({ err: cause, outage_mode: mode }, 'Redis is away: going on without it')
-        : log.info({}, 'Redis is back')
+        ? log.warn({ err: cause, outage_mode: mode }, 'Redis is down: deciding without it')
+        : log.info({}, 'Redis works: asking it again')
   })
   const guarded = new GuardedExecutor(executor, breaker)
   const policy = policyFrom(redisPolicySource(guarded, keys, defaults, malformed))
@@ -101,7 +101,7 @@ export function redisBackend (redis: RedisOptions, options: BackendOptions): Bac
     start: async () => {
       await prober.start()
       known.start(stores.limitLists, (error) =>
-        log.info({ err: error }, 'the limits could not be read ahead; the next try comes by itself')
+        log.info({ err: error }, 'could not read all limits in advance; trying again soon')
       )
     },
     stop: () => {
@@ -139,10 +139,10 @@ function learn (store: RedisSessionStore, learning: boolean, log: Log): void {
   if (learning && !store.learning) {
     log.warn(
       { at_most_seconds: LEARNING_MS / 1000 },
-      'Redis began anew: calls that are up may not be known until they are renewed'
+      'Redis is empty or new: calls that are up are unknown until they are renewed'
     )
   } else if (!learning && store.learning) {
-    log.info({}, 'every call that is up has had time to be renewed: Redis knows them again')
+    log.info({}, 'Redis knows all calls again: each has had time to be renewed')
   }
   store.learning = learning
 }

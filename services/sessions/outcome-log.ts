@@ -4,13 +4,16 @@ import type { Observer } from './outcomes.ts'
 /** Writes a line for each session that was refused, or let in past the limit or as an emergency. */
 export const logOutcome: Observer = (outcome, log) => {
   if (outcome.what === 'rejected') {
-    log.info({ violation: { ...particularsOf(outcome), observed: false } }, 'session limit reached')
+    log.info(
+      { violation: { ...particularsOf(outcome), observed: false } },
+      'session refused: limit reached'
+    )
   }
   if (outcome.what !== 'started' && outcome.what !== 'refreshed') return
   if (outcome.what === 'started' && outcome.observed) {
     log.warn(
       { violation: { ...particularsOf(outcome), observed: true } },
-      'session limit passed, only observed'
+      'session admitted over the limit: the policy only observes'
     )
   }
   if (outcome.emergency) {

@@ -48,6 +48,14 @@ t.test('every relative link leads to a file, and every anchor to a heading', asy
   }
 })
 
+t.test('docs/operations.md explains every line that is logged above debug', async (t) => {
+  const table = /## Log lines\n(.*?)\n## /s.exec(read(new URL('docs/operations.md', root)))?.[1] ?? ''
+  const explained = new Set([...table.matchAll(/`([^`]+)`/g)].map(([, text]) => text))
+  const logged = sources().flatMap((file) => messagesOf(read(file)))
+  t.ok(logged.length > 12)
+  for (const message of logged) t.ok(explained.has(message), message)
+})
+
 /** The shell lines of the README's first session, and the answers that it prints below them. */
 function firstSession (): { commands: string; printed: string[] } {
   const readme = read(new URL('README.md', root))
@@ -69,6 +77,25 @@ async function pathWithCurl (): Promise<string> {
   const finder = new URL('scripts/tools.mjs', root)
   const { findTools } = (await import(finder.href)) as { findTools: () => { curl: string } }
   return `${dirname(findTools().curl)}${delimiter}${process.env.PATH}`
+}
+
+/** The files of the service. */
+function sources (): URL[] {
+  const inFolders = ['plugins', 'routes', 'services'].flatMap((folder) =>
+    readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' }).map(
+      (file) => `${folder}/${file}`
+    )
+  )
+  return [...readdirSync(root), ...inFolders]
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => new URL(file, root))
+}
+
+/** The texts that a source logs above debug: a string at the end of a call. */
+function messagesOf (source: string): string[] {
+  const call =
+    /\blog\.(?:info|warn|error|fatal)\((?:(?:(?!\blog\.)[^]){0,300}?,)?\s*(['"])((?:(?!\1).)+)\1\s*\)/g
+  return [...source.matchAll(call)].map(([, , text = '']) => text)
 }
 
 function read (file: URL): string {
