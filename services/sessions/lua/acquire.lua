@@ -50,8 +50,12 @@ own_limit = own_limit and string.match(own_limit, '^%-?%d%d?%d?%d?%d?%d?%d?%d?%d
 temporary_limit = temporary_limit and string.match(temporary_limit, '^(%d+) %d+ ')
 local limit = tonumber(temporary_limit or own_limit or policy_limit)
 
--- include count
-if external < 0 then external = 0 end
+local leases, external = 0, 0
+-- Most users who ask have no session: one look at both keys spares a look into each.
+if call('EXISTS', leases_key, external_key) > 0 then
+  -- include count
+  if external < 0 then external = 0 end
+end
 local count = leases + external
 
 if record then

@@ -8,6 +8,8 @@ local temporary_limit_key = KEYS[4]
 
 -- include now
 -- include lease-end
+
+local leases, external = 0, 0
 -- include count
 
 local limits = redis.call('MGET', limit_key, temporary_limit_key)
