@@ -17,7 +17,8 @@ const loops = Array.from({ length: LOOPS }, () =>
 )
 try {
   const command = spawn(program, args, { stdio: 'inherit' })
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => command.kill(signal))
+  process.on('SIGTERM', () => command.kill('SIGTERM'))
+  process.on('SIGINT', () => {}) // a terminal sends it to both
   const [status] = await once(command, 'exit')
   process.exitCode = status ?? 1
 } finally {

@@ -2,11 +2,12 @@
 import t from 'tap'
 
 type Import = readonly [from: string, to: string]
+type Grouping = (file: string) => string
 
 const finder = new URL('../../scripts/check-circles.mjs', import.meta.url)
 const { findCircle, partOf } = (await import(finder.href)) as {
-  findCircle: (imports: readonly Import[], groupOf: (file: string) => string) => Import[] | undefined
-  partOf: (file: string) => string
+  findCircle: (imports: readonly Import[], groupOf: Grouping) => Import[] | undefined
+  partOf: Grouping
 }
 const itself = (file: string) => file
 
