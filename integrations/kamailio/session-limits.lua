@@ -9,36 +9,24 @@
 --   SESSION_LIMITS_TIMEOUT_MS   how long an INVITE waits for an answer; 300
 --   SESSION_LIMITS_TTL      seconds that a lease outlives its last report; 90
 --   SESSION_LIMITS_REPORT   seconds between two reports; 30
+--   SESSION_LIMITS_REPORT_ITEMS   how many calls one request of a report holds; 10000
 
 local cjson = require("cjson")
 local folder = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
-local http = dofile(folder .. "http.lua")
+local service = dofile(folder .. "service.lua")
 
-local function setting(name, default)
-  local value = os.getenv("SESSION_LIMITS_" .. name)
-  if value == nil or value == "" then return default end
-  return value
-end
-
-local NODE = setting("NODE", "kamailio")
-local PASS_WHEN_AWAY = setting("AWAY", "pass") ~= "refuse"
-local TTL = tonumber(setting("TTL", "90"))
-local REPORT_SECONDS = tonumber(setting("REPORT", "30"))
-local ASK_SECONDS = tonumber(setting("TIMEOUT_MS", "300")) / 1000
+local NODE = service.NODE
+local PASS_WHEN_AWAY = service.setting("AWAY", "pass") ~= "refuse"
+local TTL = tonumber(service.setting("TTL", "90"))
+local REPORT_SECONDS = tonumber(service.setting("REPORT", "30"))
 -- A report may be large, and nobody waits for it.
 local REPORT_TIMEOUT_SECONDS = 5
--- So many failures in a row open the breaker.
-local FAILURES = 3
-local PROBE_SECONDS = 0.25
+-- A longer list goes in parts.
+local MAX_REPORT_ITEMS = tonumber(service.setting("REPORT_ITEMS", "10000"))
 local MAX_RELEASES = 1000
+local PROBE_SECONDS = 0.25
 -- Grows with every start, and is the same in all reports of one run.
 local EPOCH = os.time()
-
-local client = http.new(
-  setting("HOST", "127.0.0.1"),
-  tonumber(setting("PORT", "3001")),
-  "Authorization: Bearer " .. setting("KEY", "") .. "\r\n"
-)
 
 local function get(name) return KSR.pv.get(name) end
 
@@ -46,36 +34,9 @@ local function encoded(text)
   return (text:gsub("[^%w%-_.~]", function(char) return ("%%%02X"):format(char:byte()) end))
 end
 
--- The breaker ---------------------------------------------------------------------------------
-
-local function failures() return tonumber(get("$sht(service=>failures)")) or 0 end
-
-local function succeeded()
-  if failures() == 0 then return end
-  KSR.htable.sht_seti("service", "failures", 0)
-  KSR.notice("session limits: the service answers again\n")
-end
-
-local function failed(failure)
-  local count = KSR.htable.sht_inc("service", "failures")
-  if count == FAILURES then KSR.err("session limits: the service is away: " .. failure .. "\n") end
-end
-
--- Returns status and decoded body, or nothing when the service is away.
-local function ask(path, body, seconds)
-  local status, answer = client:post(path, cjson.encode(body), seconds)
-  if not status then
-    failed(answer)
-    return nil
-  end
-  succeeded()
-  local ok, decoded = pcall(cjson.decode, answer)
-  return status, ok and type(decoded) == "table" and decoded or {}
-end
-
 --- Sets $var(away) to 1 while the breaker is open.
 function is_away()
-  KSR.pv.seti("$var(away)", failures() >= FAILURES and 1 or 0)
+  KSR.pv.seti("$var(away)", service.is_away() and 1 or 0)
 end
 
 -- Admission -----------------------------------------------------------------------------------
@@ -124,10 +85,10 @@ local UNANSWERED = { [401] = true, [403] = true, [404] = true, [429] = true }
 
 --- Asks for the INVITE at hand; sets $var(status), $var(reason) and $var(retry_after).
 function admit()
-  if failures() >= FAILURES then return decide_alone(false) end
+  if service.is_away() then return decide_alone(false) end
   local request = this_session()
   request.node, request.ttl = NODE, TTL
-  local status, body = ask("/api/sessions", request, ASK_SECONDS)
+  local status, body = service.ask("/api/sessions", request)
   if not status then return decide_alone(true) end
   if status == 200 or status == 201 then
     for _, id in ipairs(body.terminated or {}) do KSR.mqueue.mq_add("hangups", id, "") end
@@ -169,28 +130,31 @@ function withdraw()
   forget(get("$ci"), get("$cs"))
 end
 
--- All sessions: the report items as JSON, and how to find the dialog of an id.
+-- All sessions by id: the report item as JSON, and where the dialog is. Between a challenge and its
+-- answer both attempts may be there: the later one counts.
 local function list_sessions()
-  local items, dialogs = {}, {}
+  local sessions = {}
+  -- An error in this loop would leave the table locked, so nothing in it may be nil.
   KSR.htable.sht_iterator_start("all", "sessions")
   while KSR.htable.sht_iterator_next("all") > 0 do
-    local entry, id, item = get("$shtitval(all)"):match("^(%d+):(%d+):(.*)$")
-    if item then
-      items[#items + 1] = item
-      dialogs[get("$shtitkey(all)"):match("^%d+:(.*)$")] = { entry = entry, id = id }
+    local attempt, id = (get("$shtitkey(all)") or ""):match("^(%d+):(.*)$")
+    local entry, number, item = (get("$shtitval(all)") or ""):match("^(%d+):(%d+):(.*)$")
+    attempt = tonumber(attempt)
+    if attempt and item and (not sessions[id] or sessions[id].attempt < attempt) then
+      sessions[id] = { attempt = attempt, item = item, entry = entry, number = number }
     end
   end
   KSR.htable.sht_iterator_end("all")
-  return items, dialogs
+  return sessions
 end
 
-local function hang_up(ids, dialogs)
+local function hang_up(ids, sessions)
   for _, id in ipairs(ids) do
-    local dialog = dialogs[id]
-    if dialog then
+    local session = sessions[id]
+    if session then
       KSR.notice("session limits: hanging up " .. id .. ", which the service has ended\n")
       KSR.jsonrpcs.exec(('{"jsonrpc":"2.0","method":"dlg.end_dlg","params":[%s,%s],"id":1}')
-        :format(dialog.entry, dialog.id))
+        :format(session.entry, session.number))
     end
   end
 end
@@ -212,18 +176,17 @@ local function take_hangups()
   local ids = {}
   while KSR.mqueue.mq_fetch("hangups") > 0 do ids[#ids + 1] = get("$mqk(hangups)") end
   if #ids == 0 then return end
-  local _, dialogs = list_sessions()
-  hang_up(ids, dialogs)
+  hang_up(ids, list_sessions())
 end
 
 -- While the service is away this process alone asks whether it is back, so that no caller waits.
 local function probe()
-  if failures() < FAILURES then return true end
+  if not service.is_away() then return true end
   local now = require("socket").gettime()
   if now < next_probe then return false end
   next_probe = now + PROBE_SECONDS
   local question = { username = "probe", session_id = "probe:" .. NODE, dry_run = true }
-  return ask("/api/sessions", question, ASK_SECONDS) ~= nil
+  return service.ask("/api/sessions", question) ~= nil
 end
 
 --- Tells the service what has ended. What it does not take is told again; what does not fit the
@@ -233,7 +196,7 @@ function send_releases()
   if not probe() then return end
   take_releases()
   if #pending == 0 then return end
-  local status = ask("/api/sessions/release", { sessions = pending, node = NODE }, ASK_SECONDS)
+  local status = service.ask("/api/sessions/release", { sessions = pending, node = NODE })
   if status and status < 500 and status ~= 429 then
     if status ~= 200 then KSR.err("session limits: releases were refused: " .. status .. "\n") end
     pending = {}
@@ -244,21 +207,32 @@ end
 
 local next_report = 0
 
+-- Sends one piece of a list; returns what the service has ended, or nothing if it was not taken.
+local function post_report(items, first, last, head)
+  local body = ("{%s,\"sessions\":[%s]}"):format(head, table.concat(items, ",", first, last))
+  local path = "/api/sessions/nodes/" .. encoded(NODE)
+  local status, answer = service.post(path, body, REPORT_TIMEOUT_SECONDS)
+  if status == 200 then return cjson.decode(answer).ended end
+  KSR.err(("session limits: report not taken: %s %s\n"):format(
+    tostring(status or "no answer"), tostring(answer)))
+end
+
 --- Tells the service all calls that are up, when that is due, and ends those that it has ended.
 function send_report()
   local now = os.time()
-  if now < next_report or failures() >= FAILURES then return end
+  if now < next_report or service.is_away() then return end
   next_report = now + REPORT_SECONDS
-  local items, dialogs = list_sessions()
-  local body = ('{"epoch":%d,"ttl":%d,"as_of":"%s","total":%d,"sessions":[%s]}'):format(
-    EPOCH, TTL, os.date("!%Y-%m-%dT%H:%M:%SZ", now), #items, table.concat(items, ","))
-  local path = "/api/sessions/nodes/" .. encoded(NODE)
-  local status, answer = client:post(path, body, REPORT_TIMEOUT_SECONDS)
-  if status ~= 200 then
-    KSR.err("session limits: report not taken: " .. tostring(status or answer) .. " " ..
-      (status and answer or "") .. "\n")
-    return
+  local sessions, items = list_sessions(), {}
+  for _, session in pairs(sessions) do items[#items + 1] = session.item end
+  local head = ('"epoch":%d,"ttl":%d,"as_of":"%s","total":%d'):format(
+    EPOCH, TTL, os.date("!%Y-%m-%dT%H:%M:%SZ", now), #items)
+  local parts = math.max(1, math.ceil(#items / MAX_REPORT_ITEMS))
+  for part = 1, parts do
+    local first = (part - 1) * MAX_REPORT_ITEMS + 1
+    local last = math.min(part * MAX_REPORT_ITEMS, #items)
+    local piece = parts > 1 and ('%s,"part":%d,"parts":%d'):format(head, part, parts) or head
+    local ended = post_report(items, first, last, piece)
+    if not ended then return end
+    hang_up(ended, sessions)
   end
-  local ok, result = pcall(cjson.decode, answer)
-  if ok and type(result.ended) == "table" then hang_up(result.ended, dialogs) end
 end

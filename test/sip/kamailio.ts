@@ -23,6 +23,8 @@ export interface KamailioOptions {
   /** Seconds between reports, and that a lease outlives the last of them. */
   reportSeconds: number
   ttlSeconds: number
+  /** How many calls one request of a report holds. */
+  reportItems: number
 }
 
 /** Starts the proxy with all its workers, and waits until it answers OPTIONS. */
@@ -31,7 +33,7 @@ export async function startKamailio (
   options: KamailioOptions
 ): Promise<ServerProcess> {
   const { port, nextHop, service, away, timeoutMs, noAnswerMs } = options
-  const { reportSeconds, ttlSeconds } = options
+  const { reportSeconds, reportItems, ttlSeconds } = options
   const { hostname, port: servicePort } = new URL(service.url)
   const args = ['-DD', '-E', '-f', `${folder}kamailio.cfg`, '-Y', temporaryFolder(t)]
   const proxy = await startProcess(
@@ -50,6 +52,7 @@ export async function startKamailio (
       SESSION_LIMITS_AWAY: away,
       SESSION_LIMITS_TIMEOUT_MS: String(timeoutMs),
       SESSION_LIMITS_REPORT: String(reportSeconds),
+      SESSION_LIMITS_REPORT_ITEMS: String(reportItems),
       SESSION_LIMITS_TTL: String(ttlSeconds)
     },
     { group: true }

@@ -38,6 +38,7 @@ export async function setStage (
     timeoutMs: 300,
     noAnswerMs: 5000,
     reportSeconds: 1,
+    reportItems: 10_000,
     ttlSeconds: 90,
     ...options
   }
