@@ -4,6 +4,7 @@
  * use.
  */
 import type { JsonWebKey } from 'node:crypto'
+import { repeat, type Repeated } from '../util/repeat.ts'
 import type { Header } from './token-verifier.ts'
 import { PUBLIC_KEY_ALGORITHMS, publicKeyOfJwk, type VerificationKey } from './verification-key.ts'
 
@@ -25,7 +26,7 @@ export class Jwks {
   #reading: Promise<void> | undefined
   #nextUnknownMs = 0
   #reported: string | undefined
-  #timer: NodeJS.Timeout | undefined
+  #polling: Repeated | undefined
   #controller: AbortController | undefined
   #stopped = false
 
@@ -37,15 +38,16 @@ export class Jwks {
 
   /** Starts reading. Does not wait, since the issuer may be away. */
   start (): void {
-    void this.read()
-    this.#timer = setInterval(() => {
-      void this.read()
-    }, this.#timing.everyMs).unref()
+    this.#polling = repeat({
+      work: async () => await this.read(),
+      onError: () => {},
+      everyMs: this.#timing.everyMs
+    })
   }
 
   stop (): void {
     this.#stopped = true
-    clearInterval(this.#timer)
+    this.#polling?.stop()
     this.#controller?.abort()
   }
 

@@ -8,7 +8,6 @@ import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts
 import type {
   AcquireRequest,
   AcquireResult,
-  Admitted,
   NodeReconciliation,
   ReconcileResult,
   ReleaseResult,
@@ -19,26 +18,21 @@ import type {
   TerminateResult
 } from '../sessions/session-store.ts'
 import type { Breaker } from './breaker.ts'
-import type { LeaseMirror } from './lease-mirror.ts'
-import type { LimitCache } from './limit-cache.ts'
-import type { Outbox } from './outbox.ts'
+import {
+  acquireLate,
+  acquireLocally,
+  isFresh,
+  noteAcquired,
+  type LocalParts
+} from './local-acquire.ts'
 import { redisAway, type RetryOnce } from './retry-once.ts'
 import { isUnavailable } from './unavailable.ts'
 
-/**
- * What an admission does while Redis is away: decide by the mirror, refuse, or let everybody in.
- */
-export type OutageMode = 'local' | 'deny' | 'allow'
-
 /** What the resilient store is made of. */
-export interface Parts {
+export interface Parts extends LocalParts {
   store: RedisSessionStore
-  mirror: LeaseMirror
-  known: LimitCache
-  outbox: Outbox
   breaker: Breaker
   retry: RetryOnce
-  mode: OutageMode
 }
 
 /** Asks Redis, and does without it while it is away. */
@@ -56,7 +50,7 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
   async acquire (request: AcquireRequest): Promise<AcquireResult> {
     const { store, breaker } = this.#parts
     await breaker.decided()
-    if (breaker.open) return await this.#acquireLocally(request, false, redisAway())
+    if (breaker.open) return await acquireLocally(this.#parts, request, false, redisAway())
     let result: AcquireResult
     // Not by `ask`: every admission comes this way, and is spared two promises.
     try {
@@ -75,7 +69,7 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
       return await retry.again(cause, () => store.acquire({ ...request, again: true }))
     } catch (error) {
       if (!isUnavailable(error)) throw error
-      return await this.#acquireLocally(request, true, error)
+      return await acquireLocally(this.#parts, request, true, error)
     }
   }
 
@@ -86,9 +80,9 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
   #taken (request: AcquireRequest, result: AcquireResult): AcquireResult | Promise<AcquireResult> {
     const { breaker, mode } = this.#parts
     if (breaker.open && mode === 'local' && isFresh(result, request.ttlMs)) {
-      return this.#acquireLate(request, result)
+      return acquireLate(this.#parts, request, result)
     }
-    this.#noteAcquired(request, result)
+    noteAcquired(this.#parts, request, result)
     return result
   }
 
@@ -194,72 +188,10 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
     }
   }
 
-  /**
-   * @param asked - whether Redis was asked, so that it may have taken the slot though no answer
-   * came
-   */
-  async #acquireLocally (
-    request: AcquireRequest,
-    asked: boolean,
-    cause: unknown
-  ): Promise<AcquireResult> {
-    const { mirror, outbox, mode } = this.#parts
-    const { sessionId, username, ttlMs, dryRun } = request
-    const undo = () => {
-      if (asked && !dryRun) outbox.put(sessionId, { kind: 'undo', username, ttlMs })
-    }
-    if (mode === 'deny') {
-      undo()
-      throw cause
-    }
-    const result = await mirror.acquire(request, mode === 'allow')
-    if (result.outcome === 'limit_reached') undo()
-    if (result.outcome === 'admitted' || result.outcome === 'refreshed') {
-      if (!dryRun) {
-        outbox.up(sessionId)
-        for (const id of result.terminated) {
-          outbox.put(id, { kind: 'ended', username, reason: 'terminated' })
-        }
-      }
-    }
-    return { ...result, degraded: true }
-  }
-
-  async #acquireLate (request: AcquireRequest, result: Admitted): Promise<AcquireResult> {
-    for (const id of result.terminated) this.#parts.mirror.forget(id, request.username)
-    this.#parts.known.seeInForce(request.username, result.limit)
-    const again = await this.#acquireLocally(request, true, undefined)
-    return again.outcome === 'admitted'
-      ? { ...again, terminated: [...result.terminated, ...again.terminated] }
-      : again
-  }
-
-  #noteAcquired (
-    { username, sessionId, ttlMs }: AcquireRequest,
-    result: AcquireResult
-  ): void {
-    const { mirror, known } = this.#parts
-    if (result.outcome === 'ended') mirror.forget(sessionId, username)
-    if (result.outcome === 'limit_reached') known.seeInForce(username, result.limit)
-    if (result.outcome !== 'admitted' && result.outcome !== 'refreshed') return
-    known.seeInForce(username, result.limit)
-    for (const id of result.terminated) mirror.forget(id, username)
-    if (result.outcome === 'admitted' || !mirror.prolong(sessionId, username, ttlMs)) {
-      mirror.take(result.lease, ttlMs)
-    }
-  }
-
   #noteRenewed ({ sessionId, username }: RenewRequest, result: RenewResult, ttlMs: number): void {
     const { mirror } = this.#parts
     if (result.outcome === 'ended') mirror.forget(sessionId, username)
     if (result.outcome !== 'renewed' && result.outcome !== 'reregistered') return
     if (!mirror.prolong(sessionId, username, ttlMs)) mirror.take(result.lease(), ttlMs)
   }
-}
-
-/** Whether the slot was taken by this very request, be it by its first try. */
-function isFresh (result: AcquireResult, ttlMs: number): result is AcquireResult & Admitted {
-  if (result.outcome === 'admitted') return true
-  if (result.outcome !== 'refreshed') return false
-  return result.lease.expiresMs - result.lease.startedMs === ttlMs
 }
