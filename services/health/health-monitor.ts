@@ -3,7 +3,7 @@
  * known.
  */
 import type { ComponentHealth, Health } from '../../schemas/health.ts'
-import { repeatLater, type Repeated } from '../util/repeat.ts'
+import { repeatLater, systemTimer, type Repeated, type Timer } from '../util/repeat.ts'
 import type { Check } from './check.ts'
 
 /** How often each dependency is looked at, in milliseconds. */
@@ -27,6 +27,15 @@ export interface Dependency {
 /** The dependencies by name; null is not configured. */
 export type Dependencies = Record<keyof Health['components'], Dependency | null>
 
+/** The time that a monitor goes by. */
+export interface HealthTiming {
+  /** Milliseconds on a clock that only goes forward. */
+  now: () => number
+  timer: Timer
+}
+
+const SYSTEM_TIMING: HealthTiming = { now: () => performance.now(), timer: systemTimer }
+
 /** Knows how the dependencies are. Probes read it; nothing they do reaches a dependency. */
 export class HealthMonitor {
   #watches: Record<keyof Health['components'], Watch | null>
@@ -36,17 +45,15 @@ export class HealthMonitor {
   /** @param onChange - told when a dependency is lost or comes back */
   constructor (
     dependencies: Dependencies,
-    onChange: (name: string, status: ComponentHealth['status']) => void = () => {}
+    onChange: (name: string, status: ComponentHealth['status']) => void = () => {},
+    timing = SYSTEM_TIMING
   ) {
     this.#onChange = onChange
-    this.#watches = {
-      redis:
-        dependencies.redis &&
-        new Watch(dependencies.redis, (status) => this.#onChange('redis', status)),
-      etcd:
-        dependencies.etcd &&
-        new Watch(dependencies.etcd, (status) => this.#onChange('etcd', status))
+    const watch = (name: keyof Health['components']) => {
+      const dependency = dependencies[name]
+      return dependency && new Watch(dependency, (status) => this.#onChange(name, status), timing)
     }
+    this.#watches = { redis: watch('redis'), etcd: watch('etcd') }
   }
 
   /**
@@ -93,16 +100,19 @@ class Watch {
   lost = false
   #check: Check
   #onChange: (status: ComponentHealth['status']) => void
+  #timing: HealthTiming
   #sameSince = 0
   #looking: Repeated | undefined
 
   constructor (
     { check, required }: Dependency,
-    onChange: (status: ComponentHealth['status']) => void
+    onChange: (status: ComponentHealth['status']) => void,
+    timing: HealthTiming
   ) {
     this.#check = check
     this.required = required
     this.#onChange = onChange
+    this.#timing = timing
   }
 
   async start (): Promise<void> {
@@ -115,7 +125,8 @@ class Watch {
         this.#decide()
       },
       onError: () => {},
-      everyMs: CHECK_INTERVAL_MS
+      everyMs: CHECK_INTERVAL_MS,
+      timer: this.#timing.timer
     })
   }
 
@@ -124,30 +135,33 @@ class Watch {
   }
 
   async #look (): Promise<void> {
-    const started = performance.now()
-    const signal = AbortSignal.timeout(CHECK_DEADLINE_MS)
-    const late = new Promise<never>((_resolve, reject) =>
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-    )
-    const latencyMs = await Promise.race([this.#asked(signal), late]).then(
-      (known) => known ?? performance.now() - started,
+    const { now, timer } = this.#timing
+    const started = now()
+    const late = new AbortController()
+    const callOff = timer(() => late.abort(new Error('no answer in time')), CHECK_DEADLINE_MS)
+    const latencyMs = await this.#askedUntil(late.signal).then(
+      (known) => known ?? now() - started,
       () => null
     )
+    callOff()
     const status = latencyMs === null ? 'down' : 'up'
     if (status !== this.component.status) {
-      this.#sameSince = status === 'up' ? performance.now() : started
+      this.#sameSince = status === 'up' ? now() : started
     }
     const rounded = latencyMs === null ? null : Math.round(latencyMs * 100) / 100
     this.component = { status, latency_ms: rounded }
   }
 
-  /** The check's verdict; one that throws at once rejects like any other. */
-  async #asked (signal: AbortSignal): Promise<number | void> {
-    return await this.#check(signal)
+  /** The check's verdict; a check that does not heed the signal is left behind. */
+  async #askedUntil (signal: AbortSignal): Promise<number | void> {
+    const aborted = new Promise<never>((_resolve, reject) =>
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    )
+    return await Promise.race([this.#check(signal), aborted])
   }
 
   #decide (): void {
-    const forMs = performance.now() - this.#sameSince
+    const forMs = this.#timing.now() - this.#sameSince
     const down = this.component.status === 'down'
     if (down === this.lost || forMs < (down ? LOST_AFTER_MS : BACK_AFTER_MS)) return
     this.lost = down

@@ -13,7 +13,8 @@ import { throttled } from '../../services/util/throttled.ts'
 import { memoryPolicySource } from '../../services/policy/memory-policy-source.ts'
 import { PolicyCache, type PolicySource } from '../../services/policy/policy.ts'
 import { Deadlines } from '../../services/redis/deadlines.ts'
-import { waitFor } from '../helpers/servers.ts'
+import { ManualClock } from '../helpers/manual-clock.ts'
+import { waitFor } from '../helpers/wait.ts'
 
 const policy: Policy = { enabled: true, max_sessions_per_user: 5, session_limit_action: 'reject' }
 
@@ -78,84 +79,94 @@ t.test('deadlines', async (t) => {
 })
 
 t.test('health', async (t) => {
+  /** A dependency that is well, unwell or hangs, as told. */
   const dependency = (required = true) => {
-    const state = { well: true, hangs: false, looks: 0, changes: [] as string[] }
-    const check: Dependency['check'] = async (signal) => {
+    const state = { well: true, hangs: false, looks: 0 }
+    const check: Dependency['check'] = async () => {
       state.looks++
-      if (state.hangs) {
-        await new Promise((_resolve, reject) =>
-          signal.addEventListener('abort', () => reject(signal.reason))
-        )
-      }
+      if (state.hangs) await new Promise(() => {})
       if (!state.well) throw new Error('unwell')
     }
     return { state, dependency: { check, required } }
   }
-  const monitorOf = (redis: Dependency | null, etcd: Dependency | null, changes: string[] = []) => {
-    const monitor = new HealthMonitor({ redis, etcd }, (name, status) =>
-      changes.push(`${name} ${status}`)
+  /** A monitor on a clock of its own, and what it told. */
+  const monitorOf = (redis: Dependency | null, etcd: Dependency | null) => {
+    const [clock, changes]: [ManualClock, string[]] = [new ManualClock(), []]
+    const monitor = new HealthMonitor(
+      { redis, etcd },
+      (name, status) => changes.push(`${name} ${status}`),
+      { now: clock.now, timer: clock.timer }
     )
     t.teardown(() => monitor.stop())
-    return monitor
+    return { monitor, clock, changes }
   }
 
   t.test('is told from the first look on', async (t) => {
     const [redis, etcd] = [dependency(), dependency(false)]
     etcd.state.well = false
-    const changes: string[] = []
-    const monitor = monitorOf(redis.dependency, etcd.dependency, changes)
+    const { monitor, changes } = monitorOf(redis.dependency, etcd.dependency)
     await monitor.start()
     t.match(monitor.health, {
       status: 'degraded',
       components: {
         redis: { status: 'up', latency_ms: Number },
-        etcd: {
-          status: 'down',
-          latency_ms: null
-        }
+        etcd: { status: 'down', latency_ms: null }
       }
     })
     t.same(changes, ['etcd down'])
   })
 
-  t.test(
-    'a required one that is lost is down, a hung check included, and each change is told once',
-    async (t) => {
-      const { state, dependency: redis } = dependency()
-      const changes: string[] = []
-      const monitor = monitorOf(redis, null, changes)
-      await monitor.start()
-      t.equal(monitor.health.status, 'ok')
-      state.hangs = true
-      await waitFor(() => monitor.health.components.redis.status === 'down', {
-        what: 'a hung check to be noticed'
-      })
-      t.equal(monitor.health.status, 'ok', 'a blink is not an outage')
-      await waitFor(() => monitor.health.status === 'down', { what: 'it to be lost' })
-      state.hangs = false
-      await waitFor(() => monitor.health.components.redis.status === 'up', {
-        what: 'it to come back'
-      })
-      t.equal(monitor.health.status, 'down', 'nor is a moment the end of one')
-      await waitFor(() => monitor.health.status === 'ok', { what: 'it to count as back' })
-      t.same(changes, ['redis down', 'redis up'])
-    }
-  )
+  t.test('a required dependency is lost after 800 ms, and back after a second', async (t) => {
+    const { state, dependency: redis } = dependency()
+    const { monitor, clock, changes } = monitorOf(redis, null)
+    await monitor.start()
+    const seen = () => [monitor.health.status, monitor.health.components.redis.status]
+    t.same(seen(), ['ok', 'up'])
+    state.well = false
+    await clock.pass(250)
+    t.same(seen(), ['ok', 'down'], 'a blink is not an outage')
+    await clock.pass(750)
+    t.same(seen(), ['ok', 'down'])
+    await clock.pass(250)
+    t.same(seen(), ['down', 'down'])
+    state.well = true
+    await clock.pass(250)
+    t.same(seen(), ['down', 'up'], 'nor is a moment the end of one')
+    await clock.pass(750)
+    t.same(seen(), ['down', 'up'])
+    await clock.pass(250)
+    t.same(seen(), ['ok', 'up'])
+    t.same(changes, ['redis down', 'redis up'], 'each change is told once')
+  })
+
+  t.test('a look that hangs for 500 ms has failed', async (t) => {
+    const { state, dependency: redis } = dependency()
+    const { monitor, clock } = monitorOf(redis, null)
+    await monitor.start()
+    state.hangs = true
+    await clock.pass(250 + 499)
+    t.equal(monitor.health.components.redis.status, 'up')
+    await clock.pass(1)
+    t.equal(monitor.health.components.redis.status, 'down')
+    await clock.pass(250 + 500)
+    t.equal(monitor.health.status, 'down', 'lost since the first look that hung began')
+    t.equal(state.looks, 3, 'one look at a time')
+  })
 
   t.test('a monitor that was stopped looks no more', async (t) => {
     const { state, dependency: redis } = dependency()
-    const monitor = monitorOf(redis, null)
+    const { monitor, clock } = monitorOf(redis, null)
     await monitor.start()
-    await waitFor(() => state.looks >= 2, { what: 'a second look' })
+    await clock.pass(250)
+    t.equal(state.looks, 2)
     monitor.stop()
-    const { looks } = state
-    await t.rejects(
-      waitFor(() => state.looks > looks + 1, { what: 'another look', deadlineMs: 800 })
-    )
+    await clock.pass(10_000)
+    t.equal(state.looks, 2)
+    t.equal(clock.timers, 0)
   })
 
   t.test('a check that throws at once is no different from one that rejects', async (t) => {
-    const monitor = monitorOf(
+    const { monitor } = monitorOf(
       {
         check: () => {
           throw new Error('unwell')
