@@ -12,6 +12,8 @@ import cors from './plugins/cors.ts'
 import errors, { handleClientError, handleError } from './plugins/errors.ts'
 import hostHeader from './plugins/host-header.ts'
 import { errorForLog } from './plugins/http/error-for-log.ts'
+import { escapeControls } from './plugins/http/log-line.ts'
+import { parseQuery } from './plugins/http/query.ts'
 import { requestId } from './plugins/http/request-id.ts'
 import jsonBody from './plugins/json-body.ts'
 import loginThrottle from './plugins/login-throttle.ts'
@@ -84,7 +86,12 @@ export async function buildShell ({
 function createServer (settings: Settings, logger?: FastifyLoggerOptions): FastifyInstance {
   const { LOG_LEVEL: level, TRUSTED_PROXIES: proxies } = settings
   return Fastify({
-    logger: { level, serializers: { err: errorForLog }, ...logger },
+    logger: {
+      level,
+      serializers: { err: errorForLog },
+      hooks: { streamWrite: escapeControls },
+      ...logger
+    },
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: ({ headers }) => requestId(headers['x-request-id']),
     trustProxy: proxies === undefined ? false : commaList(proxies),
@@ -100,7 +107,7 @@ function createServer (settings: Settings, logger?: FastifyLoggerOptions): Fasti
     requestTimeout: 8_000,
     connectionTimeout: 60_000,
     keepAliveTimeout: 72_000,
-    routerOptions: { maxParamLength: 2_048 },
+    routerOptions: { maxParamLength: 2_048, querystringParser: parseQuery },
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     schemaController,

@@ -15,6 +15,7 @@ import {
 } from '../services/auth/token-verifier.ts'
 import { secretKey, type VerificationKey } from '../services/auth/verification-key.ts'
 import { ServiceError } from '../services/errors.ts'
+import { canonicalName } from '../services/util/names.ts'
 import { headerValues } from './http/header-values.ts'
 
 declare module 'fastify' {
@@ -149,6 +150,8 @@ function refusal (
   const { username } = (access.ownData === undefined ? {} : request[access.ownData]) as {
     username?: unknown
   }
-  if (caller.username !== undefined && caller.username === username) return
+  if (caller.username !== undefined && typeof username === 'string') {
+    if (canonicalName(caller.username) === canonicalName(username)) return
+  }
   return new ServiceError('forbidden', `This requires the permission ${access.permission}.`)
 }

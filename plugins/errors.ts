@@ -148,13 +148,6 @@ function validationProblem (error: FastifyError): Problem {
 export default fp(
   async (app) => {
     app.setErrorHandler(handleError)
-    app.setNotFoundHandler((request, reply) =>
-      sendProblem(reply, {
-        status: 404,
-        code: 'not_found',
-        detail: 'There is no such path. GET /openapi.json lists all paths.'
-      })
-    )
   },
   { name: 'errors' }
 )

@@ -1,4 +1,7 @@
-/** Answers 405 with `Allow` when a path exists and its method does not (RFC 9110, 15.5.6). */
+/**
+ * Answers what no route takes: 405 with `Allow` if the path exists and its method does not (RFC
+ * 9110, 15.5.6), and 404 otherwise.
+ */
 import fp from 'fastify-plugin'
 import { sendProblem } from './errors.ts'
 
@@ -7,38 +10,54 @@ export interface MethodNotAllowedOptions {
   routes: ReadonlyMap<string, ReadonlySet<string>>
 }
 
-/** Registered after all routes: adds a route for each method that a path does not have. */
+/**
+ * Not a route per missing method: `POST limits/:username` would hide `POST :session_id/renew` from
+ * a session whose id is `limits`.
+ */
 export default fp<MethodNotAllowedOptions>(
   async (app, { routes }) => {
-    const registered = [...routes].map(([url, methods]) => ({ url, methods: new Set(methods) }))
-    for (const { url } of registered) {
-      // One path may match several patterns: `limits/bulk` is also the limit of a user named bulk.
-      const methods = new Set(
-        registered.filter((other) => covers(other.url, url)).flatMap((other) => [...other.methods])
-      )
-      const allow = [...methods].sort().join(', ')
-      app.route({
-        method: app.supportedMethods.filter((method) => !methods.has(method)),
-        url,
-        schema: { hide: true },
-        config: { access: 'public' },
-        handler: (request, reply) =>
-          sendProblem(reply.header('allow', allow), {
-            status: 405,
-            code: 'method_not_allowed',
-            detail: `This path allows ${allow}, and not ${request.method}.`
-          })
+    const patterns = [...routes].map(([url, methods]) => ({ parts: url.split('/'), methods }))
+
+    app.setNotFoundHandler((request, reply) => {
+      const parts = pathOf(request.url).split('/').map(decoded)
+      const methods = patterns
+        .filter((pattern) => matches(pattern.parts, parts))
+        .flatMap((pattern) => [...pattern.methods])
+      if (methods.length === 0) {
+        return sendProblem(reply, {
+          status: 404,
+          code: 'not_found',
+          detail: 'There is no such path. GET /openapi.json lists all paths.'
+        })
+      }
+      const allow = [...new Set(methods)].sort().join(', ')
+      return sendProblem(reply.header('allow', allow), {
+        status: 405,
+        code: 'method_not_allowed',
+        detail: `This path allows ${allow}, and not ${request.method}.`
       })
-    }
+    })
   },
   { name: 'method-not-allowed', dependencies: ['errors'] }
 )
 
-/** Whether every path that matches `url` matches `pattern`, too. */
-function covers (pattern: string, url: string): boolean {
-  const [parts, others] = [pattern.split('/'), url.split('/')]
+function pathOf (url: string): string {
+  const end = url.search(/[?#]/)
+  return end === -1 ? url : url.slice(0, end)
+}
+
+function decoded (part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}
+
+/** Whether a path matches a route pattern, part by part. */
+function matches (pattern: string[], parts: string[]): boolean {
   return (
-    parts.length === others.length &&
-    parts.every((part, i) => part.startsWith(':') || part === others[i])
+    pattern.length === parts.length &&
+    pattern.every((part, i) => part.startsWith(':') || part === parts[i])
   )
 }

@@ -16,6 +16,7 @@ import * as nodes from '../schemas/nodes.ts'
 import * as policy from '../schemas/policy.ts'
 import * as problem from '../schemas/problem.ts'
 import * as sessions from '../schemas/sessions.ts'
+import { nameKeywords } from './http/name-keywords.ts'
 
 /** Every schema that has an `$id`. */
 const named = [admission, auth, counts, health, limits, nodes, policy, problem, sessions]
@@ -25,8 +26,8 @@ const named = [admission, auth, counts, health, limits, nodes, policy, problem, 
       typeof value === 'object' && value !== null && '$id' in value
   )
 
-/** Keywords of OpenAPI that the validator has to ignore. */
-const keywords = ['example']
+/** Keywords of OpenAPI, which the validator ignores, and our own. */
+const keywords = ['example', ...nameKeywords]
 
 /** Nothing in a body is coerced or dropped: unknown members are refused. */
 const bodyOptions = {

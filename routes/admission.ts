@@ -19,7 +19,7 @@ import { detailsOf } from '../services/sessions/session-view.ts'
 const tags = ['admission']
 const params = Type.Object({ session_id: SessionIdSchema })
 /** Room for 5,000 pairs of the longest names. */
-const BATCH_BODY_BYTES = 4 * 1024 * 1024
+const BATCH_BODY_BYTES = 8 * 1024 * 1024
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(

@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { ref } from '../schemas/components.ts'
 import { CountListSchema, CountSchema, SweepResultSchema } from '../schemas/counts.ts'
-import { UsernameSchema } from '../schemas/names.ts'
+import { AnyUsernameSchema } from '../schemas/names.ts'
 import { MAX_PAGE, PageQuerySchema } from '../schemas/paging.ts'
 import { problems } from '../schemas/problem.ts'
 import { sendJsonStream } from './json-stream.ts'
@@ -55,7 +55,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'getCount',
         tags,
         summary: 'Count the sessions of a user, and how many more the user may have',
-        params: Type.Object({ username: UsernameSchema }),
+        params: Type.Object({ username: AnyUsernameSchema }),
         response: { 200: ref(CountSchema), ...problems(400, 401, 403, 429, 503) }
       }
     },

@@ -11,16 +11,19 @@ import {
   LimitSchema,
   LimitSetSchema
 } from '../schemas/limits.ts'
-import { UsernameSchema } from '../schemas/names.ts'
+import { StoredUsernameSchema, UsernameSchema } from '../schemas/names.ts'
 import { MAX_PAGE, PageQuerySchema } from '../schemas/paging.ts'
 import { problems } from '../schemas/problem.ts'
+import { ServiceError } from '../services/errors.ts'
+import { canonicalName } from '../services/util/names.ts'
 import { sendJsonStream } from './json-stream.ts'
 import { namedValues } from './named-values.ts'
 
 const tags = ['limits']
 const params = Type.Object({ username: UsernameSchema })
+const storedParams = Type.Object({ username: StoredUsernameSchema })
 /** Room for 10,000 entries with the longest names. */
-const BULK_BODY_BYTES = 2 * 1024 * 1024
+const BULK_BODY_BYTES = 4 * 1024 * 1024
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -38,8 +41,8 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
             ...PageQuerySchema.properties,
             prefix: Type.Optional(
               Type.String({
-                pattern: '^[A-Za-z0-9._~+@-]{0,128}$',
-                description: 'List only users whose name begins with this.'
+                maxLength: 256,
+                description: 'List only users whose name begins with this text.'
               })
             )
           },
@@ -77,11 +80,17 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'getLimit',
         tags,
         summary: 'Get the limit in force for a user',
-        params,
+        params: storedParams,
         response: { 200: ref(LimitSchema), ...problems(400, 401, 403, 429, 503) }
       }
     },
-    async ({ params: { username } }) => await app.limitsStore.getLimit(username)
+    async ({ params: { username } }) => {
+      const [canonical, ...stored] = spellings(username)
+      const limit = await app.limitsStore.getLimit(canonical)
+      if (limit.source !== 'default' || stored[0] === undefined) return limit
+      const other = await app.limitsStore.getLimit(stored[0])
+      return other.source === 'user' ? other : limit
+    }
   )
 
   app.put(
@@ -114,12 +123,15 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'removeLimit',
         tags,
         summary: "Remove a user's own limit",
-        params,
+        params: storedParams,
         response: { 200: ref(LimitRemovedSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
       }
     },
     async ({ params: { username } }) => {
-      const removed = await app.limitsStore.removeLimit(username)
+      let removed = false
+      for (const one of spellings(username)) {
+        removed = (await app.limitsStore.removeLimit(one)) || removed
+      }
       return {
         success: true,
         username,
@@ -141,8 +153,27 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(BulkResultSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
       }
     },
-    async ({ body: { limits } }) => await app.limitsStore.setLimits(limits)
+    async ({ body: { limits } }) => await app.limitsStore.setLimits(byCanonicalName(limits))
   )
+}
+
+/** The one spelling of a username and, if another program stored it otherwise, that one too. */
+function spellings (username: string): [canonical: string, ...stored: string[]] {
+  const canonical = canonicalName(username)
+  return canonical === username ? [canonical] : [canonical, username]
+}
+
+/**
+ * The limits by the one spelling of each username.
+ * @throws ServiceError `invalid_input` if one user is named twice
+ */
+function byCanonicalName (limits: Record<string, number | null>): Record<string, number | null> {
+  const entries = Object.entries(limits)
+  const canonical = Object.fromEntries(
+    entries.map(([name, limit]) => [canonicalName(name), limit])
+  )
+  if (Object.keys(canonical).length === entries.length) return canonical
+  throw new ServiceError('invalid_input', 'The body names one user twice, in two spellings.')
 }
 
 export default routes

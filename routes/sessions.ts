@@ -2,7 +2,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { ref } from '../schemas/components.ts'
-import { NodeNameSchema, SessionIdSchema, UsernameSchema, stringEnum } from '../schemas/names.ts'
+import {
+  AnyUsernameSchema,
+  NodeNameSchema,
+  SessionIdSchema,
+  stringEnum
+} from '../schemas/names.ts'
 import { MAX_PAGE, PageQuerySchema } from '../schemas/paging.ts'
 import { problems } from '../schemas/problem.ts'
 import {
@@ -29,8 +34,9 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         summary: 'List the sessions that are up',
         querystring: Type.Object(
           {
-            username: Type.Optional(UsernameSchema),
+            username: Type.Optional(AnyUsernameSchema),
             node: Type.Optional(NodeNameSchema),
+            session_id: Type.Optional(SessionIdSchema),
             ...PageQuerySchema.properties
           },
           { additionalProperties: false }
@@ -38,7 +44,16 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(SessionListSchema), ...problems(400, 401, 403, 429, 503) }
       }
     },
-    async ({ query: { username, node, cursor = '', count = MAX_PAGE } }) => {
+    async ({ query: { username, node, session_id: id, cursor = '', count = MAX_PAGE } }) => {
+      if (id !== undefined) {
+        const found = await app.sessions.getSession(id)
+        const session = found === null ? undefined : sessionView(found)
+        const isListed =
+          session !== undefined &&
+          (username === undefined || session.username === username) &&
+          (node === undefined || session.node === node)
+        return { sessions: isListed ? [session] : [], next_cursor: null }
+      }
       const { entries, next_cursor } = await app.sessionLists.listSessions(
         { username, node },
         { cursor, count }
@@ -105,7 +120,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'getUserSessions',
         tags,
         summary: "Get a user's limit, count and sessions",
-        params: Type.Object({ username: UsernameSchema }),
+        params: Type.Object({ username: AnyUsernameSchema }),
         querystring: PageQuerySchema,
         response: { 200: ref(UserSessionsSchema), ...problems(400, 401, 403, 429, 503) }
       }
@@ -129,7 +144,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'terminateUserSessions',
         tags,
         summary: 'Terminate all sessions of a user',
-        params: Type.Object({ username: UsernameSchema }),
+        params: Type.Object({ username: AnyUsernameSchema }),
         body: ref(ReasonSchema),
         response: { 200: ref(TerminatedSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
       }

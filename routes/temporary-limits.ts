@@ -7,7 +7,7 @@ import {
   TemporaryLimitRemovedSchema,
   TemporaryLimitSetSchema
 } from '../schemas/limits.ts'
-import { UsernameSchema } from '../schemas/names.ts'
+import { AnyUsernameSchema, UsernameSchema } from '../schemas/names.ts'
 import { problems } from '../schemas/problem.ts'
 import { toTimestamp } from '../services/clock.ts'
 
@@ -44,7 +44,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'removeTemporaryLimit',
         tags,
         summary: 'Remove a temporary limit before it expires',
-        params,
+        params: Type.Object({ username: AnyUsernameSchema }),
         response: {
           200: ref(TemporaryLimitRemovedSchema),
           ...problems(400, 401, 403, 413, 415, 429, 503)

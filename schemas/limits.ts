@@ -7,6 +7,7 @@ import {
   StaleSchema,
   TimestampSchema,
   UsernameSchema,
+  freeText,
   stringEnum
 } from './names.ts'
 import { PolicySchema } from './policy.ts'
@@ -124,7 +125,7 @@ export const TemporaryLimitChangeSchema = Type.Object(
       description: 'How long the limit lasts, in seconds: at most 30 days.',
       examples: [3600]
     }),
-    reason: Type.Optional(Type.String({ maxLength: 256, examples: ['fraud investigation'] }))
+    reason: Type.Optional(freeText({ examples: ['fraud investigation'] }))
   },
   { $id: 'TemporaryLimitChange', additionalProperties: false }
 )

@@ -1,29 +1,82 @@
 /** The names that callers choose and the patterns that these must match, and small shared forms. */
 import { Type } from '@sinclair/typebox'
 
+/** The longest free text, in characters. The rest is cut off. */
+const MAX_TEXT = 256
+
 /**
- * Usernames that are refused: `_default` has a meaning on the wire, and the others are special
- * members of JavaScript objects.
+ * The characters of a name: those of the user part of a SIP URI, and of its host (RFC 3261, 25).
  */
-export const RESERVED_USERNAMES = ['_default', '__proto__', 'prototype', 'constructor'] as const
+export const NAME_CHARACTERS = "[A-Za-z0-9_.!~*'()&=+$,;?/%@:[\\]#-]"
 
-const usernamePattern = `^(?!(?:${RESERVED_USERNAMES.join('|')})$)[A-Za-z0-9._~+@-]{1,128}$`
+/**
+ * Names that are refused: `_default` has a meaning on the wire, some are special members of
+ * JavaScript objects, and `.` and `..` cannot stand in a path.
+ */
+export const RESERVED_USERNAMES = [
+  '_default',
+  '__proto__',
+  'prototype',
+  'constructor',
+  '.',
+  '..'
+] as const
 
-/** The user part of a SIP address, or `user@domain`; case-sensitive (RFC 3261, 19.1.4). */
+const notReserved = `(?!(?:${RESERVED_USERNAMES.join('|').replaceAll('.', '\\.')})$)`
+const reserved = `Reserved: ${RESERVED_USERNAMES.join(' ')}`
+
+/** A username: the user part of a SIP address, or `user@domain`. */
 export const UsernameSchema = Type.String({
-  pattern: usernamePattern,
+  pattern: `^${notReserved}${NAME_CHARACTERS}{1,256}$`,
+  'x-canonical': true,
   description:
-    'The user part of a SIP address, or user@domain. Case-sensitive. ' +
-    `Reserved: ${RESERVED_USERNAMES.join(', ')}.`,
+    'The user part of a SIP address, or user@domain. Case-sensitive, except for the host after ' +
+    `the last @, which is lower-cased. ${reserved}`,
+  examples: ['alice']
+})
+
+/**
+ * A username in a request that only reads or removes. Another program may have stored a name that
+ * is not of our form.
+ */
+export const AnyUsernameSchema = Type.String({
+  pattern: `^${notReserved}[\\s\\S]{1,256}$`,
+  'x-canonical': true,
+  description: `A username, or a name of another form that another program stored. ${reserved}`,
+  examples: ['alice']
+})
+
+/** The same, spelled exactly as it is stored. */
+export const StoredUsernameSchema = Type.String({
+  pattern: AnyUsernameSchema.pattern ?? '',
+  description: AnyUsernameSchema.description ?? '',
   examples: ['alice']
 })
 
 /** A session id, chosen by the caller: usually the SIP Call-ID. */
 export const SessionIdSchema = Type.String({
-  pattern: '^[A-Za-z0-9._~+@:-]{1,256}$',
-  description: 'Chosen by the caller, usually the SIP Call-ID. Unique among all users.',
+  pattern: '^[\\x21-\\x7e]{1,512}$',
+  description:
+    'Chosen by the caller, usually the SIP Call-ID: printable ASCII without spaces. ' +
+    'Unique among all users.',
   examples: ['call-7f3a@pbx1']
 })
+
+/** The name of a switch node. */
+export const NodeNameSchema = Type.String({
+  pattern: `^${notReserved}${NAME_CHARACTERS}{1,128}$`,
+  'x-canonical': true,
+  description: 'The name of a switch node, of the form of a username.',
+  examples: ['pbx-1']
+})
+
+/**
+ * Free text, which never makes a request fail: it is cut after so many characters, and control
+ * characters are replaced by spaces.
+ */
+export function freeText (options: { description?: string; examples?: string[] }) {
+  return Type.String({ 'x-free-text': MAX_TEXT, ...options })
+}
 
 /** The highest limit. */
 export const MAX_LIMIT = 1_000_000
@@ -64,10 +117,3 @@ export function stringEnum<const T extends readonly string[]> (
 ) {
   return Type.Unsafe<T[number]>({ type: 'string', enum: values, ...options })
 }
-
-/** The name of a switch node. */
-export const NodeNameSchema = Type.String({
-  pattern: '^[A-Za-z0-9._~+@:-]{1,128}$',
-  description: 'The name of a switch node.',
-  examples: ['pbx-1']
-})

@@ -1,7 +1,7 @@
 /** Sessions on the wire: one session, lists of them, and lists of the users who have them. */
 import { Type, type Static, type TBoolean, type TObject, type TOptional } from '@sinclair/typebox'
 import { ref } from './components.ts'
-import { DegradedSchema, TimestampSchema, stringEnum } from './names.ts'
+import { DegradedSchema, TimestampSchema, freeText, stringEnum } from './names.ts'
 
 /** How long a lease lasts without a renewal, in seconds. */
 export const DEFAULT_TTL_SECONDS = 90
@@ -18,9 +18,6 @@ export const username = Type.String({ examples: ['alice'] })
 /** A schema, or null. */
 export const nullable = <T extends ReturnType<typeof Type.String>>(schema: T) =>
   Type.Union([schema, Type.Null()])
-
-const text = (description: string, example: string) =>
-  Type.String({ maxLength: 256, description, examples: [example] })
 
 export const TtlSchema = Type.Integer({
   minimum: 10,
@@ -39,9 +36,16 @@ const metadataValue = Type.Union([Type.String({ maxLength: 256 }), Type.Number()
 
 /** What a caller may say about a session. It is stored and shown, and never decides anything. */
 export const details = {
-  call_id: Type.Optional(text('SIP Call-ID (RFC 3261, 8.1.1.4).', '7f3a@pbx1.example.net')),
-  from: Type.Optional(text('SIP From.', 'sip:alice@example.net')),
-  to: Type.Optional(text('SIP To.', 'sip:+14155550100@carrier.example.net')),
+  call_id: Type.Optional(
+    freeText({
+      description: 'SIP Call-ID (RFC 3261, 8.1.1.4).',
+      examples: ['7f3a@pbx1.example.net']
+    })
+  ),
+  from: Type.Optional(freeText({ description: 'SIP From.', examples: ['sip:alice@example.net'] })),
+  to: Type.Optional(
+    freeText({ description: 'SIP To.', examples: ['sip:+14155550100@carrier.example.net'] })
+  ),
   direction: Type.Optional(direction),
   // Not Type.Record: its name pattern would let a name that contains a line break hold any value.
   metadata: Type.Optional(
@@ -95,7 +99,7 @@ export const session = ref(SessionSchema)
 
 export const ReasonSchema = Type.Object(
   {
-    reason: Type.Optional(Type.String({ maxLength: 256, examples: ['hangup'] }))
+    reason: Type.Optional(freeText({ examples: ['hangup'] }))
   },
   { $id: 'Reason', additionalProperties: false }
 )

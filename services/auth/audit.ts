@@ -2,7 +2,7 @@
  * Audit records: who asked for which change, from where, and with what result. One record for each
  * request that makes a change.
  */
-import { NodeNameSchema, SessionIdSchema, UsernameSchema } from '../../schemas/names.ts'
+import { AnyUsernameSchema, NodeNameSchema, SessionIdSchema } from '../../schemas/names.ts'
 import type { Caller } from './permissions.ts'
 
 /**
@@ -31,12 +31,12 @@ const SWITCH_WORK = new Set(['session.terminate', 'node.report'])
 /** The targets that a path may name, and their patterns. A name of another form is not logged. */
 const TARGETS = new Map(
   [
-    ['username', UsernameSchema],
+    ['username', AnyUsernameSchema],
     ['session_id', SessionIdSchema],
     ['node', NodeNameSchema]
   ].map(
     ([name, schema]) =>
-      [name, new RegExp((schema as { pattern: string }).pattern)] as [string, RegExp]
+      [name, new RegExp((schema as { pattern: string }).pattern, 'u')] as [string, RegExp]
   )
 )
 /** The members of a body and of an answer that may be logged; never a password or token. */

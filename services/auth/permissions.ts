@@ -1,5 +1,6 @@
 /** Permissions, the roles that group them, and the callers that have them. */
 import { NodeNameSchema } from '../../schemas/names.ts'
+import { canonicalName } from '../util/names.ts'
 
 const NODE_NAME = new RegExp(NodeNameSchema.pattern ?? '', 'u')
 
@@ -62,7 +63,7 @@ export function callerOf (claims: Record<string, unknown>, bindNodes = false): C
 }
 
 function nodeOf (claim: unknown): string {
-  return typeof claim === 'string' && NODE_NAME.test(claim) ? claim : ''
+  return typeof claim === 'string' && NODE_NAME.test(claim) ? canonicalName(claim) : ''
 }
 
 function textOf (claim: unknown): string | undefined {

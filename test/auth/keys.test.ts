@@ -253,35 +253,35 @@ t.test('keys that cannot be used stop the start', async (t) => {
   }
   const keys = (env: Record<string, string>) => readPublicKeys(loadConfig(env))
   for (const [name, text, problem] of [
-    ['empty.pem', '', /holds no key/],
-    ['text.pem', 'hello', /holds no key/],
+    ['empty.pem', '', /has no key/],
+    ['text.pem', 'hello', /has no key/],
     [
       'private.pem',
       rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-      /holds a private key/
+      /has a private key/
     ],
     [
       'both.pem',
       rsa.pem + ec.privateKey.export({ type: 'sec1', format: 'pem' }).toString(),
-      /holds a private key/
+      /has a private key/
     ],
     ['short.pem', makePair('rsa', { modulusLength: 1024 }).pem, /RSA key of less than 2048 bits/],
     [
       'curve.pem',
       makePair('ec', { namedCurve: 'P-384' }).pem,
-      /neither RSA nor of the curve P-256 or Ed25519/
+      /neither RSA nor P-256 nor Ed25519/
     ],
     [
       'koblitz.pem',
       makePair('ec', { namedCurve: 'secp256k1' }).pem,
-      /neither RSA nor of the curve P-256 or Ed25519/
+      /neither RSA nor P-256 nor Ed25519/
     ],
     [
       'second.pem',
       ec.pem + makePair('rsa', { modulusLength: 1024 }).pem,
       /RSA key of less than 2048 bits/
     ],
-    ['broken.pem', rsa.pem.replace(/^MII/m, 'AAA'), /holds a key that cannot be read/]
+    ['broken.pem', rsa.pem.replace(/^MII/m, 'AAA'), /has a key that cannot be read/]
   ] as const) {
     t.throws(() => keys({ JWT_PUBLIC_KEYS: file(name, text) }), { message: problem }, name)
     t.throws(
@@ -317,9 +317,9 @@ t.test('keys that cannot be used stop the start', async (t) => {
       { ...secret, NODE_ENV: 'production', JWT_JWKS_URL: 'http://idp/jwks' },
       /^JWT_JWKS_URL: must begin with https:/
     ],
-    [{ JWT_PROVIDER_ISSUER: 'x' }, /^JWT_PROVIDER_ISSUER: means nothing without/],
-    [{ JWT_PROVIDER_AUDIENCE: 'x' }, /^JWT_PROVIDER_AUDIENCE: means nothing/],
-    [{ JWT_SECRET_PREVIOUS: TEST_SECRET }, /^JWT_SECRET: must be set too/],
+    [{ JWT_PROVIDER_ISSUER: 'x' }, /^JWT_PROVIDER_ISSUER: needs JWT_PUBLIC_KEYS/],
+    [{ JWT_PROVIDER_AUDIENCE: 'x' }, /^JWT_PROVIDER_AUDIENCE: needs JWT_PUBLIC_KEYS/],
+    [{ JWT_SECRET_PREVIOUS: TEST_SECRET }, /^JWT_SECRET: must be set because JWT_SECRET_PREVIOUS is set/],
     [
       { ...secret, JWT_SECRET_PREVIOUS: 'hunter2' },
       /^JWT_SECRET_PREVIOUS: must have at least 32 bytes(?!.*hunter2)/
@@ -337,7 +337,7 @@ t.test('keys that cannot be used stop the start', async (t) => {
         ADMIN_USERNAME: 'a',
         ADMIN_PASSWORD_HASH: `$scrypt$ln=17,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
       },
-      /^JWT_SECRET: must be set in production, as ADMIN_USERNAME is/
+      /^JWT_SECRET: must be set in production because ADMIN_USERNAME is set/
     ]
   ] as Array<[Record<string, string>, RegExp]>) {
     t.throws(() => loadConfig(env), { message }, JSON.stringify(env))

@@ -10,12 +10,8 @@ const noIds: Record<string, string> = {
   NUL: 'a\0b',
   'a line break': 'call-1\r\nDEL x',
   'a line break at its end': 'call-1\n',
-  'a slash': 'a/b',
-  'a glob': '*',
-  'a hash tag': '{call}',
   'a space': 'call 1',
-  'a percent sign': 'call%31',
-  '257 characters': 'c'.repeat(257),
+  '513 characters': 'c'.repeat(513),
   'a Cyrillic с': '\u0441all-1',
   'a lone surrogate': '\ud800'
 }
@@ -39,7 +35,7 @@ const noMembers: Record<string, string> = {
   'ttl null': '"ttl":null',
   'ttl 2^53': '"ttl":9007199254740992',
   'a node of another form': '"node":"pbx 1"',
-  'a node with a colon-less way up': '"node":"../x"',
+  'a node that is the way up': '"node":".."',
   'no node': '"node":""',
   'a node that is null': '"node":null',
   'a direction of another case': '"direction":"Inbound"',
@@ -47,7 +43,6 @@ const noMembers: Record<string, string> = {
   'emergency by text': '"emergency":"true"',
   'emergency 1': '"emergency":1',
   'dry run by text': '"dry_run":"false"',
-  'a From of 257 characters': `"from":"${'x'.repeat(257)}"`,
   'a Call-ID that is a number': '"call_id":5',
   'metadata that is a list': '"metadata":["a"]',
   'metadata that is text': '"metadata":"a"',
@@ -126,8 +121,8 @@ const noReports: Case[] = [
     status: 400
   },
   {
-    what: 'a node that is a glob',
-    ...put('/api/sessions/nodes/*', '{"epoch":1,"sessions":[]}'),
+    what: 'a node that is an object of JavaScript',
+    ...put('/api/sessions/nodes/constructor', '{"epoch":1,"sessions":[]}'),
     status: 400
   }
 ]
@@ -149,7 +144,7 @@ const queries = [
   'cursor=eyJfX3Byb3RvX18iOnt9fQ',
   'cursor=bnVsbA',
   `cursor=${'A'.repeat(12_001)}`,
-  'node=*',
+  'node=..',
   'node=a%20b',
   'page=1',
   'unknown=1',
@@ -158,8 +153,7 @@ const queries = [
   '__proto__[count]=1',
   'username=alice&username=bob',
   'username[]=alice',
-  'token=x',
-  'username=%zz'
+  'token=x'
 ]
 
 export const sessions: Case[] = [
@@ -234,11 +228,6 @@ export const sessions: Case[] = [
     ...remove(`${SESSIONS}/call-1`, { body: '{"reason":5}' }),
     status: 400
   },
-  {
-    what: 'a reason of 257 characters',
-    ...remove(`${SESSIONS}/users/alice/sessions`, { body: `{"reason":"${'x'.repeat(257)}"}` }),
-    status: 400
-  },
   { what: 'an end by another name', ...remove(`${SESSIONS}/call-1?user=alice`), status: 400 },
   ...noReports,
   ...queries.map((query): Case => ({
@@ -276,6 +265,12 @@ export const sessions: Case[] = [
     status: 201,
     leaves: ['user-leases:toString', 'session-lease:..']
   },
+  ...['a/b', '*', '{call}', 'call%31', 'c'.repeat(512)].map((id): Case => ({
+    what: `the id ${id.slice(0, 20)} is an ordinary one`,
+    ...post(SESSIONS, `{"username":"valueOf","session_id":"${id}"}`),
+    status: 201,
+    leaves: ['user-leases:valueOf', `session-lease:${id}`]
+  })),
   {
     what: 'an id of another user',
     ...post(SESSIONS, '{"username":"bob","session_id":"call-1"}'),

@@ -1,30 +1,27 @@
 /** Names that are none, wherever one is asked for, and names that only look odd. */
-import { get, post, put, remove, type Case } from './case.ts'
+import { get, post, put, remove, type Case, type Request } from './case.ts'
 
 const LIMIT = '{"limit":5}'
 
-/** Names that no user has. */
-const none: Record<string, string> = {
+/** Names that no request may use. */
+const reserved: Record<string, string> = {
   'the name that the list gives the policy': '_default',
   'the prototype of an object': '__proto__',
   constructor: 'constructor',
   prototype: 'prototype',
-  'a glob for all': '*',
-  'a glob for some': 'ali*',
-  'a glob for one character': 'alic?',
-  'a glob for a choice': 'alic[ef]',
+  '257 characters': 'a'.repeat(257),
+  '2,000 characters': 'a'.repeat(2000)
+}
+
+/** Names that only another program can have stored: read and removed, and nothing else. */
+const foreign: Record<string, string> = {
   'a hash tag': '{alice}',
   'an empty hash tag': '{}',
-  'another key': 'alice:user-limit',
   NUL: '\0',
   'a NUL inside': 'al\0ice',
   'a line break and a command': 'alice\r\nSET x 1',
   'a line break at its end': 'alice\n',
-  'a slash': 'alice/bob',
-  'the way up': '../../etc/passwd',
   'the way up by backslashes': '..\\..\\windows',
-  '129 characters': 'a'.repeat(129),
-  '2,000 characters': 'a'.repeat(2000),
   'a Cyrillic а': '\u0430lice',
   'full-width letters': '\uff41lice',
   'a Turkish dotless ı': 'al\u0131ce',
@@ -42,26 +39,16 @@ const none: Record<string, string> = {
   'a no-break space': 'al\u00a0ice',
   'a line separator': 'alice\u2028',
   'an emoji': '\u{1f600}',
-  'a percent sign': '100%',
-  'an escape that was escaped': '%61lice',
   'a quotation mark': 'alice"',
   'an apostrophe and SQL': "alice' OR '1'='1",
   'a tag': '<script>alert(1)</script>',
   'a template': '#{7*7}',
-  'a pipe': 'alice|id',
-  'a semicolon': 'alice;id',
-  'a comma': 'alice,bob',
-  'an ampersand': 'alice&limit=1',
-  'a hash': 'alice#bob',
-  'a scheme': 'sip:alice@example.net'
+  'a pipe': 'alice|id'
 }
 
-/** The same, written into a path in ways that no encoder writes. */
+/** Paths that are not escaped as UTF-8, and so name nobody. */
 const pathOnly: Record<string, string> = {
   'a reserved name, escaped': '%5f%5fproto%5f%5f',
-  'a slash, escaped': 'alice%2Fbob',
-  'dot-dot and a slash, escaped': '%2e%2e%2f%2e%2e%2fetc',
-  'a plus for a space before a star': '+*',
   'bytes that are not ASCII': 'al\xefce',
   'bytes that are not UTF-8': '%ff%fe',
   'UTF-8 that is cut off': 'ren%c3',
@@ -71,7 +58,9 @@ const pathOnly: Record<string, string> = {
   'an escape that is cut off': 'alice%2',
   'an escape of another kind': '%u0061lice',
   'a NUL that is cut from a longer one': '%0',
-  'a query that is escaped': 'alice%3fcount=1'
+  'dot-dot, escaped': '%2e%2e',
+  'a dot': '.',
+  'dot-dot': '..'
 }
 
 /** Names that mean something elsewhere, and nothing here. */
@@ -88,7 +77,6 @@ const ordinary = [
   'NaN',
   '0',
   '-1',
-  '..',
   '...',
   '-rf',
   '~',
@@ -96,14 +84,29 @@ const ordinary = [
   'bulk',
   'a@b.example',
   '+14155550100',
-  'a'.repeat(128)
+  'a'.repeat(256),
+  '*',
+  'ali*',
+  'alic?',
+  'alic[ef]',
+  'alice:user-limit',
+  'alice/bob',
+  '../../etc/passwd',
+  '100%',
+  '%61lice',
+  'alice;id',
+  'alice,bob',
+  'alice&limit=1',
+  'alice#bob',
+  'sip:alice@example.net',
+  "o'brien"
 ]
 
 /** A character, escaped for a JSON string, so that every byte on the wire is plain. */
 const json = (name: string) => JSON.stringify(name)
 
 /** Every way in which a name stands in a path. */
-function inPaths (what: string, name: string): Case[] {
+function inPaths (what: string, name: string): Array<Case & Request> {
   const user = `/api/sessions/users/${name}`
   return [
     { what: `${what}, read`, ...get(`/api/sessions/limits/${name}`), status: 400 },
@@ -136,13 +139,21 @@ function elsewhere (what: string, name: string): Case[] {
       what: `${what}, in bulk`,
       ...post('/api/sessions/limits/bulk', `{"limits":{"bob":1,${json(name)}:5}}`),
       status: 400
-    },
-    {
-      what: `${what}, searched`,
-      ...get(`/api/sessions/active?username=${encodeURIComponent(name)}`),
-      status: 400
     }
   ]
+}
+
+/** The list of sessions, searched for a name. */
+function searched (what: string, name: string): Case {
+  return {
+    what: `${what}, searched`,
+    ...get(`/api/sessions/active?username=${encodeURIComponent(name)}`),
+    status: 400
+  }
+}
+
+function writes (method: string, path: string): boolean {
+  return method === 'PUT' || path.endsWith('temporary-limit')
 }
 
 export const usernames: Case[] = [
@@ -160,22 +171,36 @@ export const usernames: Case[] = [
     ...put(`/api/sessions/limits/${'%61'.repeat(3000)}`, LIMIT),
     status: 414
   },
-  { what: 'a prefix that is a glob', ...get('/api/sessions/limits?prefix=*'), status: 400 },
-  { what: 'a prefix with a NUL', ...get('/api/sessions/limits?prefix=%00'), status: 400 },
+  {
+    what: 'a prefix longer than any name',
+    ...get(`/api/sessions/limits?prefix=${'a'.repeat(257)}`),
+    status: 400
+  },
   ...elsewhere('no name', ''),
-  ...Object.entries(none).flatMap(([what, name]) => [
+  searched('no name', ''),
+  ...Object.entries(reserved).flatMap(([what, name]) => [
     ...inPaths(what, encodeURIComponent(name)),
+    ...elsewhere(what, name),
+    searched(what, name)
+  ]),
+  ...Object.entries(foreign).flatMap(([what, name]) => [
+    ...inPaths(what, encodeURIComponent(name)).filter(({ path, method }) => writes(method, path)),
     ...elsewhere(what, name)
   ]),
   ...Object.entries(pathOnly).flatMap(([what, name]) => inPaths(what, name)),
   ...ordinary.flatMap((name): Case[] => [
     {
       what: `${name} is an ordinary user`,
-      ...put(`/api/sessions/limits/${name}`, LIMIT),
+      ...put(`/api/sessions/limits/${encodeURIComponent(name)}`, LIMIT),
       status: 200,
       leaves: [`user-limit:${name}`]
     },
-    { what: `${name} has a count`, ...get(`/api/sessions/counts/${name}`), status: 200, leaves: [] }
+    {
+      what: `${name} has a count`,
+      ...get(`/api/sessions/counts/${encodeURIComponent(name)}`),
+      status: 200,
+      leaves: []
+    }
   ]),
   {
     what: 'a plus is a plus',
