@@ -3,8 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Estimate } from './harness/estimate.ts'
 import { startHttpServer, type HttpServer, type HttpServerOptions } from './harness/http-server.ts'
-import type { Started } from './harness/processes.ts'
-import { startRedis, type BenchRedis, type Programs } from './harness/redis.ts'
+import { startRedis, type BenchRedis } from './harness/redis.ts'
 
 /** One figure of a comparison. */
 export interface Figure {
@@ -51,26 +50,25 @@ export interface ServiceOptions extends Pick<HttpServerOptions, 'env' | 'watchLo
 export class Bench {
   readonly quick: boolean
   readonly pace: Pace
-  readonly programs: Programs
   #cwd: string
   #profileTo: string | undefined
-  #started: Started[] = []
+  #servers: HttpServer[] = []
+  #ends: Array<() => unknown> = []
 
   /**
    * @param cwd - a folder without a .env file
    * @param profileTo - folder for CPU profiles of the service, if wanted
    */
-  constructor (programs: Programs, cwd: string, quick: boolean, profileTo?: string) {
+  constructor (cwd: string, quick: boolean, profileTo?: string) {
     this.quick = quick
     this.pace = quick ? QUICK : THOROUGH
-    this.programs = programs
     this.#cwd = cwd
     this.#profileTo = profileTo
   }
 
   /** An empty Redis. */
   async redis (): Promise<BenchRedis> {
-    return this.#own(await startRedis(this.programs, this.#cwd))
+    return await startRedis({ teardown: (end) => this.#ends.push(end) })
   }
 
   /** The service on that Redis; on its in-memory store without one. */
@@ -97,18 +95,19 @@ export class Bench {
     })
   }
 
-  /** The last output of its processes, for a comparison that failed. */
+  /** The end of its servers' output, for a comparison that failed. */
   outputs (): string {
-    return this.#started
-      .map((started) => started.output())
+    return this.#servers
+      .map((server) => server.output())
       .join('')
       .trim()
   }
 
   /** Stops everything, the latest first. */
   async end (): Promise<void> {
-    for (const started of this.#started.reverse()) await started.stop()
-    this.#started = []
+    for (const end of this.#ends.reverse()) await end()
+    this.#ends = []
+    this.#servers = []
   }
 
   async #start (
@@ -116,12 +115,10 @@ export class Bench {
     options: Omit<HttpServerOptions, 'cwd' | 'profileTo'>
   ): Promise<HttpServer> {
     const profileTo = this.#profileTo === undefined ? undefined : join(this.#profileTo, name)
-    return this.#own(await startHttpServer({ ...options, cwd: this.#cwd, profileTo }))
-  }
-
-  #own<S extends Started>(started: S): S {
-    this.#started.push(started)
-    return started
+    const server = await startHttpServer({ ...options, cwd: this.#cwd, profileTo })
+    this.#servers.push(server)
+    this.#ends.push(server.stop)
+    return server
   }
 }
 

@@ -4,11 +4,12 @@ import { readFileSync } from 'node:fs'
 import { cpus, loadavg, totalmem } from 'node:os'
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
+import { programs } from '../test/helpers/programs.ts'
 
 /** One line each: machine, versions. */
-export function machine (redisServer: string): string[] {
+export function machine (): string[] {
   const [cpu] = cpus()
-  const printed = execFileSync(redisServer, ['--version'], { encoding: 'utf8' })
+  const printed = execFileSync(programs.redisServer, ['--version'], { encoding: 'utf8' })
   const redis = /v=(\S+)/.exec(printed)?.[1] ?? 'unknown'
   const memoryGiB = (totalmem() / 2 ** 30).toFixed(0)
   const model = cpu?.model.trim() ?? 'an unknown CPU'

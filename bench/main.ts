@@ -9,7 +9,6 @@ import { Bench, THOROUGH, type Comparison } from './bench.ts'
 import { COMPARISONS } from './comparisons/all.ts'
 import { BEFORE, compareWith } from './comparisons/before.ts'
 import { killAll } from './harness/processes.ts'
-import type { Programs } from './harness/redis.ts'
 import { loadBefore, machine } from './machine.ts'
 import { topFunctions } from './profile.ts'
 import { asMarkdown, asText, summary, type Outcome } from './report.ts'
@@ -22,7 +21,7 @@ const DEADLINE_MS = 10 * 60_000
  * @returns the exit code: 1 when a comparison failed; a goal that is missed is a figure, not a
  * failure
  */
-export async function main (args: string[], programs: Programs): Promise<number> {
+export async function main (args: string[]): Promise<number> {
   const wishes = parse(args)
   const { only, before } = wishes
   const known = [...(before === undefined ? [] : [compareWith(before)]), ...COMPARISONS]
@@ -33,10 +32,10 @@ export async function main (args: string[], programs: Programs): Promise<number>
     if (before === undefined) console.log(`${BEFORE.padEnd(20)} With --before <commit>`)
     return unknown === undefined ? 0 : 1
   }
-  const conditions = [...machine(programs.redisServer), loadBefore()]
+  const conditions = [...machine(), loadBefore()]
   console.log(`${conditions.join('\n')}\n`)
   const chosen = known.filter(({ name }) => only?.includes(name) ?? true)
-  const outcomes = await runAll(chosen, wishes, programs)
+  const outcomes = await runAll(chosen, wishes)
   if (outcomes === undefined) return 1
   if (!wishes.quick && !wishes.profile && only === undefined) {
     const rounds = `${THOROUGH.rounds} rounds unless said otherwise`
@@ -65,8 +64,7 @@ function parse (args: string[]) {
 /** Runs one after the other; nothing is returned where one has failed. */
 async function runAll (
   chosen: Comparison[],
-  { quick, profile }: Wishes,
-  programs: Programs
+  { quick, profile }: Wishes
 ): Promise<Outcome[] | undefined> {
   const cwd = resolve('.cache/bench/run')
   mkdirSync(cwd, { recursive: true })
@@ -75,7 +73,7 @@ async function runAll (
   for (const comparison of chosen) {
     const profileTo = profile ? resolve('.cache/bench/profiles', comparison.name) : undefined
     if (profileTo !== undefined) rmSync(profileTo, { recursive: true, force: true })
-    const outcome = await runOne(comparison, new Bench(programs, cwd, quick, profileTo))
+    const outcome = await runOne(comparison, new Bench(cwd, quick, profileTo))
     if (outcome === undefined) {
       failed.push(comparison.name)
       continue

@@ -6,16 +6,16 @@
  * profiles.
  */
 import { spawnSync } from 'node:child_process'
-import { cpSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { findServers } from '../scripts/servers.mjs'
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 const out = '.cache/bench/dist'
 build()
 const { main } = await import(new URL(`../${out}/bench/main.js`, import.meta.url).href)
-process.exitCode = await main(process.argv.slice(2), findServers())
+process.exitCode = await main(process.argv.slice(2))
 
 function build () {
   rmSync(out, { recursive: true, force: true })
@@ -28,4 +28,6 @@ function build () {
     file.endsWith('.lua')
   )
   for (const file of scripts) cpSync(`services/${file}`, `${out}/services/${file}`)
+  // A link, not a copy: the script finds its cache of programs from where it lies.
+  symlinkSync(resolve('scripts/servers.mjs'), `${out}/scripts/servers.mjs`)
 }

@@ -12,11 +12,11 @@ import type { HttpServer } from '../harness/http-server.ts'
 import { load, type Load } from '../harness/load.ts'
 import type { BenchRedis } from '../harness/redis.ts'
 import { both, noSamples, takeTurns, type Samples } from '../harness/rounds.ts'
-import { ADMISSIONS } from '../harness/sessions.ts'
+import { ADMISSIONS, warmUp } from '../harness/sessions.ts'
 
 const ROUNDS = 20
-/** A process that has just started runs code that is not compiled yet. */
-const [WARMUP_MS, WARMUP_MS_QUICK] = [2000, 1000]
+/** Admissions before the measured ones: a process that has just started is slow. */
+const [FIRST, FIRST_QUICK] = [20_000, 5_000]
 
 /**
  * What counts as no dearer. Equal costs give an interval around 1, so that "at most 1" could never
@@ -64,15 +64,17 @@ async function oneRound (
   const admissions = async ({ port, pid }: HttpServer, redis?: BenchRedis) =>
     await load({
       ...ADMISSIONS,
+      ...bench.pace,
       port,
-      pids: { http: pid, ...(redis && { redis: redis.pid }) },
-      warmupMs: bench.quick ? WARMUP_MS_QUICK : WARMUP_MS,
-      durationMs: bench.pace.durationMs
+      pids: { http: pid, ...(redis && { redis: redis.pid }) }
     })
   const sides = {
     now: async () => await admissions(now, redises.now),
     before: async () => await admissions(before, redises.before),
     twin: async () => await admissions(twin)
+  }
+  for (const server of [now, before, twin]) {
+    await warmUp(server, bench.quick ? FIRST_QUICK : FIRST)
   }
   await takeTurns(round, sides, samples)
   await Promise.all([now, before, twin].map(async (server) => await server.stop()))

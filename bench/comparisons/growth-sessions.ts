@@ -21,7 +21,7 @@ export default {
             headers: { 'content-type': 'application/json' },
             body: JSON.stringify({ limit: 1_000_000 })
           })
-          await takeSlots(bench, redis, service, { sessions, users: 1, one: ONE })
+          await takeSlots(redis, service, { sessions, users: 1, one: ONE })
         }
       }))
     )

@@ -12,7 +12,7 @@ export default {
         what: `${users.toLocaleString('en')} users`,
         users,
         fill: async (redis, service) =>
-          await takeSlots(bench, redis, service, { sessions: users, users })
+          await takeSlots(redis, service, { sessions: users, users })
       }))
     )
   }

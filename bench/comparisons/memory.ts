@@ -1,6 +1,7 @@
 /** What a session costs Redis: all keys that a user with one session has. */
 import type { Bench, Comparison } from '../bench.ts'
 import { counted } from '../harness/estimate.ts'
+import type { BenchRedis } from '../harness/redis.ts'
 import { admit, TTL_SECONDS } from '../harness/sessions.ts'
 
 const USERS = 1000
@@ -36,8 +37,7 @@ export default {
 async function bytesPerSession (bench: Bench, given: object): Promise<number> {
   const redis = await bench.redis()
   const service = await bench.service(redis)
-  const keys = async () => (await redis.cli('KEYS *')).split('\n').filter(Boolean)
-  const before = new Set(await keys())
+  const before = await allKeys(redis)
   for (let i = 0; i < USERS; i++) {
     const number = String(i).padStart(8, '0')
     await admit(service, {
@@ -48,10 +48,20 @@ async function bytesPerSession (bench: Bench, given: object): Promise<number> {
       ...given
     })
   }
-  const added = (await keys()).filter((key) => !before.has(key))
-  if (added.length < USERS) throw new Error(`${USERS} sessions have added ${added.length} keys`)
-  const sizes = (await redis.cli(...added.map((key) => `MEMORY USAGE "${key}" SAMPLES 0`))).split(
-    '\n'
-  )
-  return sizes.reduce((sum, size) => sum + Number(size), 0) / USERS
+  const after = await allKeys(redis)
+  const added = after.keys - before.keys
+  if (added < USERS) throw new Error(`${USERS} sessions have added ${added} keys`)
+  return (after.bytes - before.bytes) / USERS
+}
+
+/** How many keys there are, and the memory of all of them. */
+async function allKeys (redis: BenchRedis): Promise<{ keys: number; bytes: number }> {
+  const script = `
+    local keys, bytes = redis.call('KEYS', '*'), 0
+    for _, key in ipairs(keys) do
+      bytes = bytes + redis.call('MEMORY', 'USAGE', key, 'SAMPLES', 0)
+    end
+    return { #keys, bytes }`
+  const [keys, bytes] = (await redis.cli('EVAL', script, '0')).split('\n').map(Number)
+  return { keys: keys ?? NaN, bytes: bytes ?? NaN }
 }

@@ -20,8 +20,8 @@ export default {
   async run (bench) {
     const redis = await bench.redis()
     const service = await bench.service(redis)
-    const scripts = await captureScripts(bench, redis, service)
-    const empty = await redis.cli('SCRIPT LOAD "return 1"')
+    const scripts = await captureScripts(redis, service)
+    const empty = await redis.cli('SCRIPT', 'LOAD', 'return 1')
     const behindHttp = await cpuBehindHttp(bench, redis, service, scripts.acquire.with(1, empty))
     await service.stop()
     return [...(await pipelined(bench, redis, scripts, empty)), behindHttp]
@@ -82,9 +82,8 @@ function scriptFigures (
 
 /** @throws Error unless the script has done its work, as the record of one session shows */
 async function checkRecords (redis: BenchRedis, begins: '+' | '-', number: number): Promise<void> {
-  const record = await redis.cli(
-    `GET voice-ferry-c4:session-lease:call-${String(number).padStart(10, '0')}`
-  )
+  const id = `call-${String(number).padStart(10, '0')}`
+  const record = await redis.cli('GET', `voice-ferry-c4:session-lease:${id}`)
   if (!record.startsWith(begins)) {
     throw new Error(`the script has left the record ${JSON.stringify(record)}`)
   }
@@ -105,7 +104,7 @@ async function cpuBehindHttp (
   let commands = NaN
   const samples = await inTurn(bench.pace.rounds, {
     service: async () => {
-      await redis.cli('CONFIG RESETSTAT')
+      await redis.cli('CONFIG', 'RESETSTAT')
       const loads = await admitThenRelease(bench, { port: service.port, pids })
       commands = await callsPerScript(redis, loads.admission.numbers + loads.release.numbers)
       return loads.admission
@@ -125,7 +124,7 @@ async function cpuBehindHttp (
 
 /** How many commands Redis ran for each of so many script calls, by its own statistics. */
 async function callsPerScript (redis: BenchRedis, scripts: number): Promise<number> {
-  const counts = [...(await redis.cli('INFO commandstats')).matchAll(/:calls=(\d+)/g)].map(
+  const counts = [...(await redis.cli('INFO', 'commandstats')).matchAll(/:calls=(\d+)/g)].map(
     ([, calls]) => Number(calls)
   )
   return counts.reduce((sum, calls) => sum + calls, 0) / scripts

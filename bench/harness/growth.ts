@@ -77,12 +77,11 @@ export interface Slots {
 
 /** Takes slots with the service's own script. @throws Error when some are missing afterwards */
 export async function takeSlots (
-  bench: Bench,
   redis: BenchRedis,
   service: HttpServer,
   { sessions, users, one }: Slots
 ): Promise<void> {
-  const acquire = (await captureScripts(bench, redis, service)).acquire.map((word) =>
+  const acquire = (await captureScripts(redis, service)).acquire.map((word) =>
     forUser(word, one)
   )
   const firstNumber = nextNumbers()

@@ -2,7 +2,7 @@
  * The service and its twins, each as a process of its own, with the settings it is shipped with.
  */
 import { mkdirSync } from 'node:fs'
-import { freePort } from './ports.ts'
+import { freePort } from '../../test/helpers/ports.ts'
 import { start, type Started } from './processes.ts'
 import { ADMIN_TOKEN, SECRET } from './token.ts'
 

@@ -10,6 +10,9 @@ import { request } from './token.ts'
 /** Longer than any comparison takes. */
 export const TTL_SECONDS = 3600
 
+/** How long a server may take to warm up. */
+const WARM_UP_DEADLINE_MS = 60_000
+
 /** Releases take less time than the admissions before them. */
 const [RELEASE_WARMUP_MS, RELEASE_DEADLINE_MS] = [200, 30_000]
 
@@ -43,6 +46,12 @@ export const ADMISSIONS = {
   answers: [ADMITTED]
 }
 
+/** Has a server's code compiled before it is measured. */
+export async function warmUp ({ port }: Pick<HttpServer, 'port'>, admissions: number) {
+  const untilAllAreAnswered = { numbers: admissions, warmupMs: 0, durationMs: WARM_UP_DEADLINE_MS }
+  await load({ ...ADMISSIONS, ...untilAllAreAnswered, port })
+}
+
 /** Admissions and releases in turn, each of a session of one of some users. */
 export const TAKE_AND_RELEASE = {
   templates: ADMIT_AND_RELEASE,
@@ -71,7 +80,7 @@ export async function admitThenRelease (
 }
 
 /** The script calls with which the service admits, renews and releases. */
-export async function captureScripts (bench: Bench, redis: BenchRedis, service: HttpServer) {
+export async function captureScripts (redis: BenchRedis, service: HttpServer) {
   const session = { ...SESSION, username: `user-${SAMPLE.u}`, session_id: `call-${SAMPLE.n}` }
   const verbs = [admit, renew, release]
   // The first call may send the script's text; all later ones are alike. It has an id of its own,
@@ -81,13 +90,7 @@ export async function captureScripts (bench: Bench, redis: BenchRedis, service: 
   }
   const captured: string[][] = []
   for (const verb of verbs) {
-    captured.push(
-      await captureScriptCall(
-        redis,
-        bench.programs.redisCli,
-        async () => await verb(service, session)
-      )
-    )
+    captured.push(await captureScriptCall(redis, async () => await verb(service, session)))
   }
   const [acquire = [], renewal = [], ending = []] = captured
   return { acquire, renew: renewal, release: ending }
