@@ -1,16 +1,19 @@
 /**
- * Asks etcd by its HTTP gateway: several endpoints, user and password, TLS, and always a deadline.
+ * A client of etcd's HTTP gateway: several endpoints, user and password, TLS, and a deadline for
+ * every request.
  */
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 
-/** How etcd is reached. */
+/** How to reach etcd. */
 export interface EtcdOptions {
   /** `http://` or `https://` URLs, without a path. */
   endpoints: string[]
   username?: string | undefined
   password?: string | undefined
-  /** PEM texts: the authority that signed etcd's certificate, and our own certificate and key. */
+  /**
+   * PEM texts: the authority that signed etcd's certificate, and the client's certificate and key.
+   */
   ca?: string | undefined
   cert?: string | undefined
   key?: string | undefined
@@ -21,22 +24,19 @@ interface KeyValue {
   mod_revision?: string
 }
 
-interface Question {
+interface EtcdRequest {
   method: 'GET' | 'POST'
   path: string
   body?: unknown
   token?: string | undefined
 }
 
-/** A small client of etcd 3's JSON gateway. */
+/** Reads and writes keys of etcd 3, and asks for its health. */
 export class EtcdClient {
   #options: EtcdOptions
-  /**
-   * Tokens by endpoint: etcd takes a while to check a password, so one is kept for as long as it is
-   * taken.
-   */
+  /** Tokens by endpoint, kept while etcd accepts them: it takes a while to check a password. */
   #tokens = new Map<string, string>()
-  /** Which endpoint answered last: the first to be asked for a write. */
+  /** The endpoint that answered last, which is the first to be sent a write. */
   #answering: string | undefined
 
   constructor (options: EtcdOptions) {
@@ -44,9 +44,9 @@ export class EtcdClient {
   }
 
   /**
-   * Whether etcd is well: the first endpoint that says so is enough.
-   * With a user, it must also let us in, for a password that changed is an outage to us.
-   * @throws Error when no endpoint is well before the signal aborts
+   * Settles when one endpoint says that it is healthy. If a user is configured, that endpoint must
+   * accept the password, too: with a changed password etcd is out of reach for this service.
+   * @throws Error when no endpoint is healthy before the signal aborts
    */
   async health (signal: AbortSignal): Promise<void> {
     await this.#anyEndpoint(signal, async (endpoint, endpointSignal) => {
@@ -62,7 +62,7 @@ export class EtcdClient {
     })
   }
 
-  /** The value of a key, and the revision at which it was last changed; 0 when there is none. */
+  /** The value of a key, and the revision of its last change; 0 where there is no value. */
   async get (
     key: string,
     signal: AbortSignal
@@ -81,7 +81,7 @@ export class EtcdClient {
         }
   }
 
-  /** Sets a key, if it has not been changed since the given revision; false when it has. */
+  /** Sets a key unless it has changed since the given revision. @returns whether it was set */
   async putIfUnchanged (
     key: string,
     value: string,
@@ -106,8 +106,8 @@ export class EtcdClient {
   }
 
   /**
-   * Asks one endpoint after the other, the one that answered last first: a write is not sent twice
-   * at once.
+   * Asks one endpoint after the other, beginning with the one that answered last, so that a write
+   * is never sent to two endpoints at once.
    */
   async #firstEndpoint<T>(ask: (endpoint: string) => Promise<T>): Promise<T> {
     const errors: unknown[] = []
@@ -122,7 +122,7 @@ export class EtcdClient {
     throw new AggregateError(errors, 'no etcd endpoint answered')
   }
 
-  /** Asks with a token, a new one where the old one is not taken any more. */
+  /** Sends a request with a token, and once more with a new token if etcd refuses the old one. */
   async #authorized (
     endpoint: string,
     path: string,
@@ -146,7 +146,7 @@ export class EtcdClient {
     }
   }
 
-  /** Asks all endpoints at once, takes the first good answer and lets go of the others. */
+  /** Asks all endpoints at once, takes the first good answer and cancels the other requests. */
   async #anyEndpoint<T>(
     signal: AbortSignal,
     ask: (endpoint: string, signal: AbortSignal) => Promise<T>
@@ -168,29 +168,29 @@ export class EtcdClient {
   async #login (endpoint: string, signal: AbortSignal): Promise<string | undefined> {
     const { username: name, password } = this.#options
     if (name === undefined) return undefined
-    const question: Question = {
+    const login: EtcdRequest = {
       method: 'POST',
       path: '/v3/auth/authenticate',
       body: { name, password }
     }
     this.#tokens.delete(endpoint)
-    const { token } = (await this.#ask(endpoint, question, signal)) as { token: string }
+    const { token } = (await this.#ask(endpoint, login, signal)) as { token: string }
     this.#tokens.set(endpoint, token)
     return token
   }
 
-  async #ask (endpoint: string, question: Question, signal: AbortSignal): Promise<unknown> {
+  async #ask (endpoint: string, asked: EtcdRequest, signal: AbortSignal): Promise<unknown> {
     const { ca, cert, key } = this.#options
-    const url = new URL(question.path, endpoint)
+    const url = new URL(asked.path, endpoint)
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest
     return await new Promise((resolve, reject) => {
       const request = send(
         url,
         {
-          method: question.method,
+          method: asked.method,
           signal,
           agent: false,
-          headers: question.token === undefined ? {} : { authorization: question.token },
+          headers: asked.token === undefined ? {} : { authorization: asked.token },
           ...(url.protocol === 'https:' ? { ca, cert, key } : {})
         },
         (response) => {
@@ -198,12 +198,16 @@ export class EtcdClient {
           response.on('data', (chunk: Buffer) => chunks.push(chunk))
           response.on('error', reject)
           response.on('end', () => {
-            if (response.statusCode !== 200) { reject(new Error(`${endpoint} answered ${response.statusCode}`)) } else resolveJson(Buffer.concat(chunks).toString(), resolve, reject)
+            if (response.statusCode === 200) {
+              resolveJson(Buffer.concat(chunks).toString(), resolve, reject)
+            } else {
+              reject(new Error(`${endpoint} answered ${response.statusCode}`))
+            }
           })
         }
       )
       request.on('error', reject)
-      request.end(question.body === undefined ? undefined : JSON.stringify(question.body))
+      request.end(asked.body === undefined ? undefined : JSON.stringify(asked.body))
     })
   }
 }
@@ -220,6 +224,6 @@ function resolveJson (
   try {
     resolve(JSON.parse(text))
   } catch (cause) {
-    reject(new Error('etcd answered what is not JSON', { cause }))
+    reject(new Error('etcd did not answer with JSON', { cause }))
   }
 }

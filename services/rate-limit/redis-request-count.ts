@@ -1,15 +1,15 @@
-/** Counts requests in windows of time in Redis, so that all replicas count together. */
+/** Counts the requests of each caller in Redis, so that all replicas count together. */
 import { createHash } from 'node:crypto'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
 
-/** How many requests came in a window, and how long it lasts yet, in milliseconds. */
+/** How many requests a caller has sent in a window, and how many milliseconds are left of it. */
 export interface RequestCount {
   count: number
   leftMs: number
 }
 
-/** One key a caller, which expires with its window. */
+/** Keeps one key for each caller, which expires with the caller's window. */
 export class RedisRequestCount {
   #executor: RedisExecutor
   #keys: RedisKeys
@@ -19,9 +19,10 @@ export class RedisRequestCount {
     this.#keys = keys
   }
 
-  /** Counts one request; undefined when Redis cannot tell. */
+  /** Counts a request; undefined where Redis cannot be asked. */
   async add (caller: string, windowMs: number): Promise<RequestCount | undefined> {
-    // A subject may be any text of any length: its hash is neither a hash tag nor a long key.
+    // The name of a caller may be any text. Its hash is short and has no braces, which a Cluster
+    // would take for a hash tag.
     const key = this.#keys.requestCount(createHash('sha256').update(caller).digest('base64url'))
     try {
       const [count, leftMs] = (await this.#executor.run(

@@ -1,6 +1,6 @@
 /**
- * Makes the Redis client, for one server, Sentinels or a Cluster: it fails at once rather than
- * queues, and reconnects for ever.
+ * Makes the Redis client, for one server, for Sentinels or for a Cluster. It refuses commands while
+ * it is not connected, instead of queueing them, and it never stops reconnecting.
  */
 import { Cluster, Redis, type ClusterOptions, type Command, type RedisOptions } from 'ioredis'
 import type { Settings } from '../../schemas/settings.ts'
@@ -12,18 +12,15 @@ export interface TlsOptions {
   key?: string
 }
 
-/**
- * Replies by which a server says that it is not, or no longer, the one to talk to: the connection
- * is made anew.
- */
-const NOT_THE_ONE = /^(READONLY|NOREPLICAS|LOADING)/
+/** Replies of a server that is not the master any more, or not yet: the client reconnects. */
+const NOT_THE_MASTER = /^(READONLY|NOREPLICAS|LOADING)/
 
 const retryStrategy = (attempt: number) => Math.min(50 * attempt, 500)
 
 /**
- * A Cluster client that refuses while it is not connected. Its own `enableOfflineQueue: false`
- * would do that too, but also refuse whatever is asked of a single node while that is being
- * connected to: after every start and every move of slots.
+ * A Cluster client that refuses commands while it is not connected. Its own
+ * `enableOfflineQueue: false` would also refuse commands to a single node while the client connects
+ * to that node, which happens after every start and every move of slots.
  */
 class PromptCluster extends Cluster {
   override sendCommand (command: Command, ...more: [stream?: never, node?: never]): unknown {
@@ -36,8 +33,9 @@ class PromptCluster extends Cluster {
 }
 
 /**
- * A client for the configured Redis, not connected yet. Commands while it is down are rejected at
- * once, and none is sent twice. A Cluster is given as a Redis: it takes the same commands.
+ * A client for the configured Redis, not connected yet. While Redis is down commands are rejected
+ * at once, and no command is sent twice. A Cluster client is typed as `Redis`, because it takes the
+ * same commands.
  */
 export function connectRedis (settings: Settings, tls: TlsOptions): Redis {
   const { REDIS_URL: url, REDIS_HOST: host, REDIS_PORT: port, REDIS_DB: db } = settings
@@ -58,9 +56,9 @@ export function connectRedis (settings: Settings, tls: TlsOptions): Redis {
 }
 
 /**
- * Sends in one piece what is asked in one turn of the event loop: the write is what a command costs
- * most. The client's own `enableAutoPipelining` does so at a higher price, and sends scripts to the
- * wrong node of a Cluster.
+ * Makes a client write all commands of one turn of the event loop at once, because the write is the
+ * dearest part of a command. The client's own `enableAutoPipelining` costs more, and it sends
+ * scripts to the wrong node of a Cluster.
  */
 function inOnePiece (client: Redis): Redis {
   const send = client.sendCommand.bind(client)
@@ -86,22 +84,22 @@ function connectionOptions (settings: Settings, tls: TlsOptions) {
   const secured = byUrl ? url.startsWith('rediss:') : settings.REDIS_TLS
   return {
     lazyConnect: true,
-    // The older protocol's replies are the same here, and a call with it costs 2 µs less.
+    // The replies are the same with the older protocol, and a call costs 2 µs less.
     protocol: 2,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     connectTimeout: 1000,
-    // Long enough that a process which was held up itself does not take its own delay for a dead
+    // Long enough that a process which was held up does not take its own delay for a dead
     // connection.
     socketTimeout: 2500,
-    // A frozen server never says goodbye; nobody connects to the next one before it has, or this is
-    // over.
+    // A frozen server never closes its end, and the client connects to the next server only after
+    // that or after this time.
     disconnectTimeout: 100,
-    // Redis guesses how long loading will take, and may be far out.
+    // Redis estimates how long it will be loading, and may be far off.
     maxLoadingRetryTime: 500,
     retryStrategy,
-    reconnectOnError: (error) => NOT_THE_ONE.test(error.message),
+    reconnectOnError: (error) => NOT_THE_MASTER.test(error.message),
     ...(settings.REDIS_USERNAME === undefined ? {} : { username: settings.REDIS_USERNAME }),
     ...(settings.REDIS_PASSWORD === undefined ? {} : { password: settings.REDIS_PASSWORD }),
     ...(secured ? { tls } : {})
@@ -109,8 +107,8 @@ function connectionOptions (settings: Settings, tls: TlsOptions) {
 }
 
 /**
- * `failoverDetector` listens to the Sentinels, so that a master that is frozen is left when they
- * name another.
+ * `failoverDetector` listens to the Sentinels, so that the client leaves a frozen master when they
+ * name another one.
  */
 function sentinelOptions (settings: Settings, tls: TlsOptions, sentinels: string) {
   const {
@@ -143,8 +141,8 @@ function clusterOptions ({
     clusterRetryStrategy: retryStrategy,
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
-    // A frozen master answers with no MOVED: its successor is found by asking, and any node may be
-    // the frozen one.
+    // A frozen master does not answer MOVED, so its successor is found by asking the other nodes.
+    // The node that is asked may be the frozen one.
     slotsRefreshTimeout: 300,
     slotsRefreshInterval: 1000
   } satisfies ClusterOptions

@@ -1,54 +1,55 @@
-/** One deadline for every question under way, and one timer for all of them. */
+/** A deadline for every command under way, with one timer for all of them. */
 
-interface Question {
+/** A wait for a reply. */
+interface Wait {
   dueMs: number
   onLate: () => void
 }
 
 /**
- * Tells whoever waits too long. As all wait equally long, the first that began is the first that is
- * late.
+ * Ends waits that take too long. All of them may take equally long, so the first to begin is the
+ * first to be late.
  */
 export class Deadlines {
   #afterMs: number
-  #waiting = new Set<Question>()
+  #waiting = new Set<Wait>()
   #timer: NodeJS.Timeout | undefined
 
-  /** @param afterMs - how long one may wait, in milliseconds */
+  /** @param afterMs - how long a wait may take, in milliseconds */
   constructor (afterMs: number) {
     this.#afterMs = afterMs
   }
 
-  /** From now on the time runs. @returns what to give to `end` */
-  begin (onLate: () => void): Question {
-    const question = { dueMs: performance.now() + this.#afterMs, onLate }
-    this.#waiting.add(question)
+  /** Begins a wait. @returns the wait, for `end` */
+  begin (onLate: () => void): Wait {
+    const wait = { dueMs: performance.now() + this.#afterMs, onLate }
+    this.#waiting.add(wait)
     this.#timer ??= setTimeout(() => {
-      this.#look()
+      this.#check()
     }, this.#afterMs).unref()
-    return question
+    return wait
   }
 
-  /** The wait is over. */
-  end (question: Question): void {
-    this.#waiting.delete(question)
+  /** Ends a wait: the reply has come. */
+  end (wait: Wait): void {
+    this.#waiting.delete(wait)
   }
 
-  #look (): void {
-    // A process that was held up itself reads what has arrived meanwhile before it calls anybody
-    // late.
+  #check (): void {
+    // After this process itself was held up, it first reads the replies that have arrived in the
+    // meantime.
     setImmediate(() => {
       this.#timer = undefined
       const nowMs = performance.now()
-      for (const question of this.#waiting) {
-        if (question.dueMs > nowMs) {
+      for (const wait of this.#waiting) {
+        if (wait.dueMs > nowMs) {
           this.#timer = setTimeout(() => {
-            this.#look()
-          }, question.dueMs - nowMs).unref()
+            this.#check()
+          }, wait.dueMs - nowMs).unref()
           return
         }
-        this.#waiting.delete(question)
-        question.onLate()
+        this.#waiting.delete(wait)
+        wait.onLate()
       }
     })
   }

@@ -1,25 +1,24 @@
 /**
- * A command as one text, made in one go. ioredis' own command copies, checks and measures its words
- * in several passes, and keeps the closures for it: for a script call with some twenty words that
- * costs 9 µs, this 1 µs.
+ * A command as one text. ioredis' own command copies, checks and measures its words in several
+ * passes: that takes 9 µs for a script call with some twenty words, and this takes 1 µs.
  */
 import { Command } from 'ioredis'
 
 type Words = Array<string | number>
 
-/** A command that is answered with text, numbers or lists of them. */
+/** A command whose reply is text, numbers or lists of them. */
 export class EncodedCommand extends Command {
   #text: string
   #firstKey: string | undefined
 
   /**
-   * @param firstKey - by which a Cluster finds the slot
-   * @param words - all that follows the name, in one list or several
+   * @param firstKey - the key by which a Cluster finds the slot
+   * @param words - everything after the name, in one list or several
    */
   constructor (name: string, firstKey: string | undefined, ...words: Words[]) {
     super(name, [], { replyEncoding: 'utf8' })
-    // Text in ASCII, as nearly all is, has as many characters as bytes: one look at the whole
-    // spares one at each word.
+    // Nearly all text is ASCII and has as many bytes as characters. Measuring the whole text then
+    // spares measuring each word.
     const text = encode(name, words, (word) => word.length)
     this.#text =
       Buffer.byteLength(text) === text.length ? text : encode(name, words, Buffer.byteLength)
@@ -35,10 +34,7 @@ export class EncodedCommand extends Command {
   }
 }
 
-/**
- * What stands before a word: the end of the one before, and its own length. Made once for all usual
- * lengths.
- */
+/** What stands before a word: the end of the word before, and the length of this one. */
 const HEADS = Array.from({ length: 256 }, (_, length) => head(length))
 
 function head (length: number): string {

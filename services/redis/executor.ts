@@ -1,4 +1,4 @@
-/** The one door to Redis: every question has a deadline, and every failure one meaning. */
+/** Runs commands on Redis: each has a deadline, and each failure has one meaning. */
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, ReplyError, type Redis } from 'ioredis'
@@ -7,17 +7,20 @@ import { Deadlines } from './deadlines.ts'
 import { EncodedCommand } from './encoded-command.ts'
 import { loadScripts, type Scripts } from './scripts.ts'
 
-/** How long one question may take before the store counts as unavailable, in milliseconds. */
+/** How long a command may take until the store counts as unavailable, in milliseconds. */
 export const DEFAULT_DEADLINE_MS = 200
 
 /**
- * Error replies by which a server says that it cannot serve now; anything else in a reply is a
- * mistake of ours.
+ * Error replies of a server that cannot serve at the moment. Any other error reply is a fault of
+ * this service.
  */
-const CANNOT_SERVE =
-  /^(LOADING|READONLY|OOM|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|NOAUTH|WRONGPASS|NOPERM|UNKILLABLE|EXECABORT|ERR max number of clients|ERR Script attempted to access a non local key)/
+const CANNOT_SERVE = new RegExp(
+  '^(LOADING|READONLY|OOM|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|NOAUTH|' +
+    'WRONGPASS|NOPERM|UNKILLABLE|EXECABORT|ERR max number of clients|' +
+    'ERR Script attempted to access a non local key)'
+)
 
-/** A Redis client with deadlines, and the scripts loaded into it. */
+/** A Redis client with its scripts, and a deadline for every command. */
 export class RedisExecutor {
   readonly deadlineMs: number
   readonly isCluster: boolean
@@ -48,23 +51,23 @@ export class RedisExecutor {
    */
   run<T>(reply: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const question = this.#deadlines.begin(() => {
+      const wait = this.#deadlines.begin(() => {
         reject(storeUnavailable(new Error(`Redis did not answer within ${this.deadlineMs} ms`)))
       })
       reply.then(
         (value) => {
-          this.#deadlines.end(question)
+          this.#deadlines.end(wait)
           resolve(value)
         },
         (error: unknown) => {
-          this.#deadlines.end(question)
+          this.#deadlines.end(wait)
           reject(isRefusal(error) ? (error as Error) : storeUnavailable(error))
         }
       )
     })
   }
 
-  /** Whether the connection is there, after waiting a little for one that was cut. */
+  /** Whether Redis is connected, after waiting up to `waitMs` for a connection that was cut. */
   async connected (waitMs: number): Promise<boolean> {
     if (this.client.status === 'ready') return true
     this.#connecting ??= this.#connected(waitMs).finally(() => {
@@ -73,7 +76,7 @@ export class RedisExecutor {
     return await this.#connecting
   }
 
-  /** However many wait, one listens. */
+  /** Called once, however many callers wait. */
   async #connected (waitMs: number): Promise<boolean> {
     const controller = new AbortController()
     const late = sleep(waitMs, false, { signal: controller.signal }).catch(() => false)
@@ -84,14 +87,12 @@ export class RedisExecutor {
     return await Promise.race([ready, late]).finally(() => controller.abort())
   }
 
-  /** The string at a key; to be given to `ask`. */
+  /** The string at a key, null where there is none. The caller passes the reply to `run`. */
   get (key: string): Promise<string | null> {
     return this.client.sendCommand(new EncodedCommand('get', key, [key])) as Promise<string | null>
   }
 
-  /**
-   * The strings at many keys, in their order; null where there is none, or a value of another type.
-   */
+  /** The strings at many keys, in their order; null where there is none or one of another type. */
   async getMany (keys: string[]): Promise<Array<string | null>> {
     if (keys.length === 0) return []
     if (!this.isCluster) return await this.run(this.client.mget(keys))
@@ -100,7 +101,7 @@ export class RedisExecutor {
     )
   }
 
-  /** A reply, or the fallback where the key holds another type: someone else wrote it. */
+  /** A reply, or the fallback where another program has written a value of another type. */
   async or<T>(fallback: T, reply: Promise<T>, onWrongType: () => void = () => {}): Promise<T> {
     try {
       return await reply
@@ -117,13 +118,13 @@ export class RedisExecutor {
     return seconds * 1000 + Math.floor(microseconds / 1000)
   }
 
-  /** Whether a command failed because the key holds another type: someone else wrote it. */
+  /** Whether a command failed because the key holds a value of another type. */
   isWrongType (error: unknown): boolean {
     return error instanceof Error && error.message.startsWith('WRONGTYPE')
   }
 }
 
-/** Whether the server answered and refused this very command, as against being unable to serve. */
+/** Whether the server refused this one command, rather than being unable to serve any. */
 function isRefusal (error: unknown): boolean {
   return error instanceof ReplyError && !CANNOT_SERVE.test((error as Error).message)
 }

@@ -1,17 +1,16 @@
-/** Every Redis key that the service reads or writes, in one place. */
+/** The names of all Redis keys that the service reads or writes. */
 
-/** The key families that belong to one user. */
+/** The families of keys that belong to one user. */
 export type UserFamily = 'user-limit' | 'user-temporary-limit' | 'user-sessions' | 'user-leases'
 
 /**
- * Hash tags whose slots lie 1,024 apart, so that every master of a cluster with as many slots in a
- * row has one of them.
+ * Hash tags whose slots are 1,024 apart, so that every master of a cluster that holds as many
+ * consecutive slots has one of them.
  */
 const TAGS_ALL_OVER = [18, 455, 333, 223, 553, 443, 95, 663, 265, 375, 908, 155, 985, 895, 405, 515]
 
 /**
- * Names keys. In Redis Cluster all keys of a user carry the hash tag `{user}` and so share one
- * slot.
+ * Names keys. In a Redis Cluster all keys of a user carry the hash tag `{user}`: they share a slot.
  */
 export class RedisKeys {
   readonly prefix: string
@@ -20,11 +19,11 @@ export class RedisKeys {
   readonly policy: string
   /** Hash: the switch nodes, each with its epoch and when it last reported. */
   readonly nodes: string
-  /** String: tells this data from what an emptied Redis would hold. */
+  /** String: the generation of the data, by which the loss of all data is noticed. */
   readonly generation: string
-  /** The same on every master of a cluster; elsewhere just that one. */
+  /** In a cluster the same for every master; otherwise the one `generation`. */
   readonly generations: string[]
-  /** String: which replica sweeps now; expires by itself. */
+  /** String, expires: one replica is sweeping. */
   readonly sweepLock: string
 
   /**
@@ -50,76 +49,68 @@ export class RedisKeys {
       : `${this.prefix}${family}:${username}`
   }
 
-  /** What stands before and behind the username in a family's keys, for scripts. */
-  aroundUser (family: UserFamily): [before: string, behind: string] {
+  /** What stands before and after the username in a family's keys, for scripts. */
+  aroundUser (family: UserFamily): [before: string, after: string] {
     return this.cluster ? [`${this.prefix}${family}:{`, '}'] : [`${this.prefix}${family}:`, '']
   }
 
-  /** String, the switch's: what it knows of a session. */
+  /** String, written by the switch: what the switch knows about a session. */
   session (sessionId: string): string {
     return `${this.prefix}session:${sessionId}`
   }
 
-  /**
-   * What the records of a user's leases begin with. Outside a cluster ids are unique among all
-   * users.
-   */
+  /** What the records of a user's leases begin with. Without a cluster it is the same for all. */
   leasePrefix (username: string): string {
     return this.cluster
       ? `${this.prefix}session-lease:{${username}}:`
       : `${this.prefix}session-lease:`
   }
 
-  /** String: the record of a lease, or the memory that its id has ended. */
+  /** String, expires: the record of a lease, or of an id that has ended. */
   lease (username: string, sessionId: string): string {
     return this.leasePrefix(username) + sessionId
   }
 
-  /** Sorted set: `user id` of the leases of one switch node, by their end. */
+  /** Sorted set: the leases of one switch node as `<user> <id>`, by their end. */
   nodeLeases (node: string): string {
     return `${this.prefix}node-leases:${node}`
   }
 
-  /** String, expires: how many requests a caller has sent in its window. */
+  /** String, expires: how many requests a caller has sent in the current window. */
   requestCount (caller: string): string {
     return `${this.prefix}request-count:${caller}`
   }
 
   /**
-   * What node-leases keys begin with, for scripts; empty in a cluster, where they lie in other
-   * slots.
+   * What node-leases keys begin with, for scripts; '' in a cluster, where they are in other slots.
    */
   get nodeLeasesPrefix (): string {
     return this.cluster ? '' : this.nodeLeases('')
   }
 
   /**
-   * What the switch's session keys begin with, for scripts; empty in a cluster, where they lie in
-   * other slots.
+   * What the switch's session keys begin with, for scripts; '' in a cluster, for the same reason.
    */
   get sessionPrefix (): string {
     return this.cluster ? '' : this.session('')
   }
 
-  /** String, in a cluster only: whose session an id is. */
+  /** String, expires, only in a cluster: the user that holds a session id. */
   holder (sessionId: string): string {
     return `${this.prefix}session-holder:${sessionId}`
   }
 
-  /** The SCAN pattern for both families of keys that hold a user's sessions. */
+  /** The SCAN pattern for both families that hold a user's sessions: leases and external ones. */
   get userSessionsPattern (): string {
     return this.pattern('user-[sl]e[sa]s*')
   }
 
-  /** The SCAN pattern for the records of leases and of the switch's sessions. */
+  /** The SCAN pattern for the records of leases and of external sessions. */
   get sessionRecordsPattern (): string {
     return `${escapeGlob(this.prefix)}session[-:]*`
   }
 
-  /**
-   * The session id in the key of a lease record or of one of the switch's sessions, and which of
-   * the two it is.
-   */
+  /** The session id in the key of a lease record or of an external session, and which it is. */
   sessionIdOf (
     key: string
   ): { id: string; source: 'lease' | 'external'; username?: string } | undefined {
@@ -136,7 +127,7 @@ export class RedisKeys {
       : { id, source: 'lease', ...(username !== '' && username !== undefined && { username }) }
   }
 
-  /** The user that a key belongs to, or undefined when the key is of another family. */
+  /** The user that a key belongs to; undefined where the key is of another family. */
   usernameOf (family: UserFamily, key: string): string | undefined {
     const head = `${this.prefix}${family}:`
     if (!key.startsWith(head)) return undefined
@@ -147,11 +138,12 @@ export class RedisKeys {
 
   /** The SCAN pattern for a family's keys of users whose name begins with `namePrefix`. */
   pattern (family: string, namePrefix = ''): string {
-    return `${escapeGlob(this.prefix)}${family}:${this.cluster ? '{' : ''}${escapeGlob(namePrefix)}*`
+    const tag = this.cluster ? '{' : ''
+    return `${escapeGlob(this.prefix)}${family}:${tag}${escapeGlob(namePrefix)}*`
   }
 }
 
-/** A text as a Redis glob that matches only itself. */
+/** A Redis glob pattern that matches only the given text. */
 export function escapeGlob (text: string): string {
   return text.replace(/[\\*?[\]^]/g, '\\$&')
 }

@@ -1,6 +1,6 @@
 /**
- * Lists over the keyspace: by SCAN, in pages that can be resumed, never holding more than a step in
- * memory.
+ * Lists that are read with SCAN, in pages that can be resumed. No more than the names of one step
+ * are held in memory.
  */
 import { Cluster, type Redis } from 'ioredis'
 import type { Page } from '../../schemas/paging.ts'
@@ -8,20 +8,20 @@ import { decodeCursor, encodeCursor } from '../util/cursor.ts'
 import type { RedisExecutor } from './executor.ts'
 
 /**
- * One thing to go through, the keyspace of a master or a big key: from a SCAN cursor, looking at
- * about `look` entries.
- * @returns the next cursor, '0' at the end, and the names found
+ * What is scanned, the keyspace of a master or one big key. A step begins at a SCAN cursor and
+ * looks at about `look` entries.
+ * @returns the next cursor, which is '0' at the end, and the names that were found
  */
 export type Source = (cursor: string, look: number) => Promise<[cursor: string, names: string[]]>
 
-/** What a list is made of: what it goes through, and what it says of each name found there. */
+/** A list: what is scanned for it, and how an entry is made from each name. */
 export interface ScanList<T> {
   sources: Source[]
-  /** What the list says of each name; a name it has nothing to say of is left out. */
+  /** The entries of the names. A name may have no entry. */
   load(names: string[]): Promise<T[]>
 }
 
-/** The keyspaces of all masters, as sources of the names in keys that match a pattern. */
+/** The keyspaces of all masters, as sources of the names in the keys that match a pattern. */
 export function keyspaces (
   executor: RedisExecutor,
   pattern: string,
@@ -36,35 +36,35 @@ export function keyspaces (
 }
 
 /**
- * Which source is gone through, the SCAN cursor in it (null: that one is done), and names found but
- * not read yet. Where those are too many to travel, there are none, and the step that found them is
- * taken once more, up to what comes after the last one read: Redis gives so many in one step only
- * where it gives all there are, whatever the cursor.
+ * How far a list was read: the source, the SCAN cursor in it (null at its end) and the names that
+ * were found but not read yet. If those are too many for a cursor, the position has none of them
+ * but the last name that was read (`after`), and the step is repeated for the names after that one.
+ * This works because Redis finds so many names in one step only in a small collection, of which
+ * every step returns all names.
  */
 type Position = [source: number, scanCursor: string | null, pending: string[], after?: string]
 
 const START: Position = [0, '0', []]
 /**
- * The most keys one SCAN looks at, so that whoever else asks Redis or this process is held up for a
- * millisecond at most; and the least: a page that wants few more entries must not find many.
+ * The most keys that one SCAN looks at, so that other callers of Redis and of this process wait for
+ * a millisecond at most; and the fewest, so that a page which needs few more entries does not find
+ * many.
  */
 const [MOST_KEYS, LEAST_KEYS] = [500, 16]
-/**
- * The most bytes of names, as JSON, that may travel in a cursor: well within what a query takes.
- */
+/** The most bytes of names, as JSON, in a cursor. A query parameter may be longer than that. */
 const MOST_PENDING = 6000
 /** Redis reads cursors as unsigned 64-bit integers. */
 const CURSORS_END = 2n ** 64n
 /**
- * How many SCANs one page may take: over a huge keyspace with few matches a page is short rather
- * than late.
+ * The most SCANs for one page. In a huge keyspace with few matches a page has few entries, rather
+ * than taking long.
  */
 const STEPS_PER_PAGE = 400
 
 /**
- * One page of a list. What one step found beyond the page travels in the cursor, so that nothing is
- * skipped.
- * @throws ServiceError `invalid_input` for a foreign cursor, `store_unavailable`
+ * One page of a list. Names that a step found beyond the page are kept in the cursor, so that none
+ * is skipped.
+ * @throws ServiceError `invalid_input` for a cursor of another list, `store_unavailable`
  */
 export async function scanPage<T> (
   list: ScanList<T>,
@@ -79,16 +79,20 @@ export async function scanPage<T> (
   return { entries, next_cursor: walk.done ? null : encodeCursor(walk.position) }
 }
 
-/** A whole list in batches that have something in them. @throws ServiceError `store_unavailable` */
+/** A whole list, in batches that are not empty. @throws ServiceError `store_unavailable` */
 export async function * scanAll<T> (list: ScanList<T>): AsyncGenerator<T[]> {
   for await (const batch of scanSteps(list)) if (batch.length > 0) yield batch
 }
 
 /**
- * A whole list step by step, each of them looking at about so many keys; many steps find nothing.
+ * A whole list, step by step. A step may find nothing.
+ * @param stepKeys - about how many keys each step looks at
  * @throws ServiceError `store_unavailable`
  */
-export async function * scanSteps<T> (list: ScanList<T>, stepKeys = MOST_KEYS): AsyncGenerator<T[]> {
+export async function * scanSteps<T> (
+  list: ScanList<T>,
+  stepKeys = MOST_KEYS
+): AsyncGenerator<T[]> {
   const walk = new ScanWalk(list, START, stepKeys)
   while (!walk.done) yield await walk.next(Infinity)
 }
@@ -99,10 +103,10 @@ class ScanWalk<T> {
   #source: number
   #scanCursor: string | null
   #pending: string[]
-  /** The last name read of the step that found what is pending, and where that step began. */
+  /** The last name read of those that the current step found, and where that step began. */
   #after: string | undefined
   #stepCursor: string | null = null
-  /** Matches per entry looked at, as seen so far: how far one step should look. */
+  /** Names found per key looked at, as in the last step: how many keys a step should look at. */
   #density = 1
 
   constructor (
@@ -127,13 +131,13 @@ class ScanWalk<T> {
   }
 
   get position (): Position {
-    if (canTravel(this.#pending) || this.#after === undefined) {
+    if (fitInCursor(this.#pending) || this.#after === undefined) {
       return [this.#source, this.#scanCursor, this.#pending]
     }
     return [this.#source, this.#stepCursor, [], this.#after]
   }
 
-  /** Up to `wanted` further entries; none is no sign of the end. */
+  /** Up to `wanted` further entries. There may be more after a step that returns none. */
   async next (wanted: number): Promise<T[]> {
     if (this.#pending.length === 0) await this.#scan(wanted)
     const names = this.#pending.slice(0, wanted)
@@ -155,7 +159,7 @@ class ScanWalk<T> {
     }
     let look = Math.min(this.#mostKeys, Math.max(LEAST_KEYS, Math.ceil(wanted / this.#density)))
     let [next, names] = await source(this.#scanCursor, look)
-    while (look > 1 && !canTravel(names.slice(wanted))) {
+    while (look > 1 && !fitInCursor(names.slice(wanted))) {
       look = look > LEAST_KEYS ? LEAST_KEYS : 1
       ;[next, names] = await source(this.#scanCursor, look)
     }
@@ -168,8 +172,8 @@ class ScanWalk<T> {
 }
 
 /**
- * In a cluster in the order of their first slots: a cursor from one replica must mean the same to
- * every other.
+ * The masters, in the order of their first slots, so that a cursor means the same to every replica
+ * of the service.
  */
 function mastersOf (client: Redis | Cluster): Redis[] {
   if (!(client instanceof Cluster)) return [client]
@@ -182,7 +186,8 @@ function mastersOf (client: Redis | Cluster): Redis[] {
   return client.nodes('master').sort((a, b) => firstSlotOf(a) - firstSlotOf(b))
 }
 
-function canTravel (names: string[]): boolean {
+/** Whether so many names fit into a cursor. */
+function fitInCursor (names: string[]): boolean {
   return Buffer.byteLength(JSON.stringify(names)) <= MOST_PENDING
 }
 

@@ -1,4 +1,4 @@
-/** The items of a text that lists them, separated by commas. */
+/** The items of a comma-separated list, without empty ones. */
 export function commaList (text = ''): string[] {
   return text
     .split(',')

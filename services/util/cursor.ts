@@ -1,4 +1,4 @@
-/** Opaque page cursors: base64url of JSON, checked when they come back. */
+/** Opaque page cursors: a position as JSON in base64url, which is checked when it comes back. */
 import { ServiceError } from '../errors.ts'
 
 /** A position as a cursor. */
@@ -8,7 +8,7 @@ export function encodeCursor (position: unknown): string {
 
 /**
  * The position that a cursor stands for.
- * @throws ServiceError `invalid_input` when it is no cursor of this list
+ * @throws ServiceError `invalid_input` for what is no cursor of this list
  */
 export function decodeCursor<T> (cursor: string, isPosition: (value: unknown) => value is T): T {
   let value: unknown
@@ -18,7 +18,7 @@ export function decodeCursor<T> (cursor: string, isPosition: (value: unknown) =>
     value = undefined
   }
   if (!isPosition(value)) {
-    throw new ServiceError('invalid_input', 'cursor is not one that this list gave')
+    throw new ServiceError('invalid_input', 'cursor is not a cursor of this list')
   }
   return value
 }

@@ -1,9 +1,8 @@
-/** Many questions, a few under way at a time: whoever else asks has to wait for those few only. */
-
 /**
- * Does the work for each item; they begin in their order, `atOnce` of them without waiting for one
- * another.
+ * Work on many items with a limit, so that other callers of the store do not wait for all of it.
  */
+
+/** Works on each item, in their order, and on no more than `atOnce` of them at the same time. */
 export async function forEachLimit<T> (
   items: Iterable<T>,
   atOnce: number,

@@ -1,11 +1,11 @@
-/** Values that someone else wrote wrongly: counted, logged sparingly, and otherwise passed over. */
+/** Malformed values of other programs in Redis: they are counted, logged sparingly and skipped. */
 
-/** How long the log stays quiet about a kind of kind after a line, in milliseconds. */
+/** How long no further value of a kind is logged, in milliseconds. */
 const QUIET_MS = 10_000
 
-/** Counts malformed by kind, and hands on one of each kind every ten seconds at the most. */
+/** Counts malformed values by kind, and logs one of each kind in ten seconds at the most. */
 export class MalformedValues {
-  /** How many were met, by kind. */
+  /** How many were found, by kind. */
   readonly counts = new Map<string, number>()
   #lastLogged = new Map<string, number>()
   #log: (kind: string, key: string, count: number) => void
@@ -15,9 +15,9 @@ export class MalformedValues {
   }
 
   /**
-   * Notes one kind.
-   * @param kind - what is odd; a small, fixed set of words
-   * @param key - where it was met
+   * Notes one malformed value.
+   * @param kind - what is malformed, one word of a small, fixed set
+   * @param key - the key that holds it
    */
   note (kind: string, key: string): void {
     const count = (this.counts.get(kind) ?? 0) + 1

@@ -1,42 +1,42 @@
-/** Work that is done again and again in the background. */
+/** Background work that is repeated until it is stopped. */
 
-/** Calls back after so many milliseconds; @returns what calls it off. */
+/** Calls back after so many milliseconds. @returns a function that cancels the call */
 export type Timer = (callback: () => void, afterMs: number) => () => void
 
-/** The process's own timers. They keep no process alive. */
+/** Timers of the process, which do not keep it alive. */
 export const systemTimer: Timer = (callback, afterMs) => {
   const timer = setTimeout(callback, afterMs).unref()
   return () => clearTimeout(timer)
 }
 
-/** What is repeated, and how. */
+/** What is repeated, and how often. */
 export interface Repetition {
-  /** One round. */
+  /** The work of one round. */
   work: () => Promise<void>
-  /** Told of a round that failed. */
+  /** Called after a round that failed. */
   onError: (error: unknown) => void
-  /** How long it rests after a round, in milliseconds. */
+  /** The rest after a round, in milliseconds. */
   everyMs: number
-  /** The same after a round that failed; `everyMs` when left out. */
+  /** The rest after a round that failed, in milliseconds; `everyMs` by default. */
   retryMs?: number
   timer?: Timer
 }
 
-/** A loop that is under way. */
+/** A loop that runs. */
 export interface Repeated {
-  /** Settles with the first round, whatever came of it; at once where that is yet to begin. */
+  /** Settles after the first round, failed or not; at once if the loop begins with a rest. */
   first: Promise<void>
   /** No further round begins. */
   stop: () => void
 }
 
-/** Begins with a round now, and goes on until it is stopped. Rounds never overlap. */
+/** Repeats the work until it is stopped, the first time now. Rounds never overlap. */
 export function repeat (repetition: Repetition): Repeated {
   const loop = new Loop(repetition)
   return { first: loop.round(), stop: () => loop.stop() }
 }
 
-/** The same, its first round after a rest. */
+/** Repeats the work until it is stopped, the first time after a rest. Rounds never overlap. */
 export function repeatLater (repetition: Repetition): Repeated {
   const loop = new Loop(repetition)
   loop.rest(repetition.everyMs)
@@ -46,7 +46,7 @@ export function repeatLater (repetition: Repetition): Repeated {
 class Loop {
   #repetition: Repetition
   #stopped = false
-  #callOff = () => {}
+  #cancel = () => {}
 
   constructor (repetition: Repetition) {
     this.#repetition = repetition
@@ -66,13 +66,13 @@ class Loop {
   rest (ms: number): void {
     if (this.#stopped) return
     const { timer = systemTimer } = this.#repetition
-    this.#callOff = timer(() => {
+    this.#cancel = timer(() => {
       void this.round()
     }, ms)
   }
 
   stop (): void {
     this.#stopped = true
-    this.#callOff()
+    this.#cancel()
   }
 }

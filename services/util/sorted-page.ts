@@ -1,10 +1,10 @@
-/** Pages of names held in memory, in the order of the names. */
+/** Pages of entries that are held in memory, in the order of their names. */
 import type { Page } from '../../schemas/paging.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 
 /**
- * The `count` entries whose names come next after the cursor's. @throws ServiceError
- * `invalid_input` for a foreign cursor
+ * Up to `count` entries, beginning after the cursor.
+ * @throws ServiceError `invalid_input` for a cursor of another list
  */
 export function sortedPage<T> (
   entries: Iterable<[string, T]>,

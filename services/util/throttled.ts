@@ -1,12 +1,9 @@
-/**
- * Work in the background that others do not feel: short steps, each with a rest in proportion
- * behind it.
- */
+/** Background work in short steps, with a rest after each, so that requests are not held up. */
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Goes through steps and rests after each, so that they take at most `share` of the time. A step
- * that had to wait for others took longer, and so rests longer.
+ * Takes steps and rests after each, so that the work takes at most `share` of the time. After a
+ * step that took long, because Redis was busy, the rest is long, too.
  * @param share - above 0, at most 1
  */
 export async function * throttled<T> (steps: AsyncIterable<T>, share: number): AsyncGenerator<T> {

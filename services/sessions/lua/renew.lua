@@ -12,8 +12,8 @@ local ttl_ms = ARGV[1]
 local record_grace_ms = ARGV[2] -- how much longer than its lease a record is kept
 local ended_ttl_ms = ARGV[3] -- how long an id that has ended is remembered
 local record_prefix = ARGV[4]
-local before_user = ARGV[5] -- what stands before and behind the user in the key of the leases
-local behind_user = ARGV[6]
+local before_user = ARGV[5] -- what stands before and after the user in the key of the leases
+local after_user = ARGV[6]
 local node_leases_prefix = ARGV[7] -- '' in a cluster
 local new_node = ARGV[8] -- the node that all of the sessions are on; '' for the node of each record
 local wants_records = ARGV[9] == '1'
@@ -87,7 +87,7 @@ for i = 1, total do
   if outcomes[i] == ENDED then
     call('PEXPIRE', record_key, ended_ttl_ms, 'GT')
   elseif node then
-    local leases_key = before_user .. user .. behind_user
+    local leases_key = before_user .. user .. after_user
     local stays = held_on[i] == node
     local is_live = stays and all_live[node] or lease_end(leases_key, id, now)
     if stays then
