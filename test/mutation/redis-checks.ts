@@ -30,7 +30,7 @@ async function external (
 
 /** Checks of what is shared with the switch, and of what lies in Redis. */
 export const redisChecks: Record<string, Check> = {
-  'sessions of the switch count, and those that are leases too count once': onRedis(
+  'external sessions count, and those that are leases, too, count once': onRedis(
     async (store, is, raw) => {
       await external(raw, 'ann', 'x0', 1)
       is(await store.count('ann'), '0+1/2')
@@ -45,7 +45,7 @@ export const redisChecks: Record<string, Check> = {
       is(await store.acquire('ann', 'x0'), 'ended')
     }
   ),
-  'a session of the switch that asks for a lease has its slot already': onRedis(
+  'an external session that asks for a lease has its slot already': onRedis(
     async (store, is, raw) => {
       await external(raw, 'ann', 'x0', 1)
       await external(raw, 'ann', 'x1', 2)
@@ -53,7 +53,7 @@ export const redisChecks: Record<string, Check> = {
       is(await store.count('ann'), '1+1/2')
     }
   ),
-  'a node whose index still names what has moved on does not release it': onRedis(
+  'a node whose index still names a session that has moved does not release it': onRedis(
     async (store, is, { keys, command }) => {
       await store.acquire('ann', 's0', { node: 'n2' })
       await command('ZADD', keys.nodeLeases('n1'), '9999999999999', 'ann s0')
@@ -61,33 +61,37 @@ export const redisChecks: Record<string, Check> = {
       is(await store.sessions('ann'), ['s0'])
     }
   ),
-  'a ghost takes no slot, and what is up stays': onRedis(async (store, is, raw) => {
+  'a ghost takes no slot, and sessions that are up stay': onRedis(async (store, is, raw) => {
     await external(raw, 'ann', 'x0', 1)
     await external(raw, 'ann', 'x1')
     is(await store.acquire('ann', 's0'), 'admitted 2/2')
     is(await store.acquire('ann', 's1'), 'limit_reached 2/2')
     is(await store.sessions('ann'), ['s0', 'x0'])
   }),
-  'sessions of the switch end after all leases, oldest first': onRedis(async (store, is, raw) => {
-    await store.subject.policy.update({
-      max_sessions_per_user: 5,
-      session_limit_action: 'terminate_oldest'
-    })
-    await external(raw, 'ann', 'x0', 2000)
-    await external(raw, 'ann', 'x1', 1000)
-    await external(raw, 'ann', 'x2', 3000)
-    await store.acquire('ann', 's0')
-    await store.subject.limits.setLimit('ann', 2)
-    is(await store.acquire('ann', 's1'), 'admitted 2/2 ending s0 x1 x0')
-    is(await store.sessions('ann'), ['s1', 'x2'])
-  }),
-  'a limit that is no decimal integer is none': onRedis(async (store, is, { keys, command }) => {
-    for (const text of ['0x10', '1e1', 'nan', '1234567890']) {
-      await command('SET', keys.user('user-limit', 'ann'), text)
-      is(await store.acquire('ann', 's0', { dryRun: true }), 'admitted 1/2')
+  'external sessions are terminated after all leases, the oldest first': onRedis(
+    async (store, is, raw) => {
+      await store.subject.policy.update({
+        max_sessions_per_user: 5,
+        session_limit_action: 'terminate_oldest'
+      })
+      await external(raw, 'ann', 'x0', 2000)
+      await external(raw, 'ann', 'x1', 1000)
+      await external(raw, 'ann', 'x2', 3000)
+      await store.acquire('ann', 's0')
+      await store.subject.limits.setLimit('ann', 2)
+      is(await store.acquire('ann', 's1'), 'admitted 2/2 ending s0 x1 x0')
+      is(await store.sessions('ann'), ['s1', 'x2'])
     }
-  }),
-  'a sweep takes what has expired, and nothing else': onRedis(async (store, is, raw) => {
+  ),
+  'a limit that is not a decimal integer does not count': onRedis(
+    async (store, is, { keys, command }) => {
+      for (const text of ['0x10', '1e1', 'nan', '1234567890']) {
+        await command('SET', keys.user('user-limit', 'ann'), text)
+        is(await store.acquire('ann', 's0', { dryRun: true }), 'admitted 1/2')
+      }
+    }
+  ),
+  'a sweep removes expired leases and ghosts, and nothing else': onRedis(async (store, is, raw) => {
     const { keys, command } = raw
     await store.acquire('ann', 's0', { node: 'n1' })
     await store.acquire('ann', 's1', { node: 'n1', ttlMs: 80_000 })
@@ -99,25 +103,27 @@ export const redisChecks: Record<string, Check> = {
     is(await command('ZRANGE', keys.nodeLeases('n1'), 0, -1), ['ann s1'])
     is(await command('SMEMBERS', keys.user('user-sessions', 'bob')), ['x1'])
   }),
-  'nothing is left when all has ended': onRedis(async (store, is, { keys, command }) => {
-    await store.acquire('ann', 's0', { node: 'n1' })
-    await store.acquire('ann', 's1', { node: 'n1' })
-    await store.renew('ann', 's1', { node: 'n2' })
-    await store.subject.limits.setTemporaryLimit('ann', { limit: 1, duration: 16 })
-    await store.release('s0')
-    await store.pass(64)
-    await store.subject.sessions.sweep(1)
-    await store.pass(3616)
-    const left = [
-      keys.lease('ann', 's0'),
-      keys.lease('ann', 's1'),
-      keys.nodeLeases('n1'),
-      keys.nodeLeases('n2'),
-      keys.user('user-leases', 'ann'),
-      keys.user('user-temporary-limit', 'ann')
-    ]
-    is(await command('EXISTS', ...left), 0)
-  }),
+  'no key is left when all sessions have ended and are forgotten': onRedis(
+    async (store, is, { keys, command }) => {
+      await store.acquire('ann', 's0', { node: 'n1' })
+      await store.acquire('ann', 's1', { node: 'n1' })
+      await store.renew('ann', 's1', { node: 'n2' })
+      await store.subject.limits.setTemporaryLimit('ann', { limit: 1, duration: 16 })
+      await store.release('s0')
+      await store.pass(64)
+      await store.subject.sessions.sweep(1)
+      await store.pass(3616)
+      const left = [
+        keys.lease('ann', 's0'),
+        keys.lease('ann', 's1'),
+        keys.nodeLeases('n1'),
+        keys.nodeLeases('n2'),
+        keys.user('user-leases', 'ann'),
+        keys.user('user-temporary-limit', 'ann')
+      ]
+      is(await command('EXISTS', ...left), 0)
+    }
+  ),
   'a policy of another type is replaced': onRedis(async (store, is, { keys, command }) => {
     await command('SET', keys.policy, 'x')
     await store.subject.policy.update({ max_sessions_per_user: 3 })

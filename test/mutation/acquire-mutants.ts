@@ -1,0 +1,153 @@
+/** A mistake in a script: the first text is replaced by the second. */
+export type Mutant = [mistake: string, text: string, instead: string]
+
+/** Mistakes in the script that decides admissions. */
+export const acquire: Mutant[] = [
+  ['expired leases count', "'ZCOUNT', leases_key, '(' .. now", "'ZCOUNT', leases_key, '-inf'"],
+  ['one too many is admitted', 'after > limit', 'after > limit + 1'],
+  ['one too few is admitted', 'after > limit', 'after >= limit'],
+  ['0 is a limit like others', 'local is_over = limit > 0 and', 'local is_over ='],
+  ['temporary limits do not count', 'tonumber(temporary_limit or own_limit', 'tonumber(own_limit'],
+  ['own limits do not count', 'temporary_limit or own_limit or', 'temporary_limit or'],
+  [
+    'any text is a limit',
+    "string.match(own_limit, '^%-?%d%d?%d?%d?%d?%d?%d?%d?%d?$')",
+    'own_limit'
+  ],
+  ['external sessions do not count', 'local count = leases + external', 'local count = leases'],
+  [
+    'external sessions that are leases count twice',
+    'external = external - 1',
+    'external = external'
+  ],
+  ['an external session that asks counts twice', 'count + 1 - own_slot', 'count + 1'],
+  [
+    'ended ids are forgotten',
+    'if string.sub(record, 1, 1) == ENDED_MARK then',
+    'if false then'
+  ],
+  [
+    'a late call does not prolong the memory of an ended id',
+    "call('PEXPIRE', record_key, ended_ttl_ms, 'GT')",
+    ''
+  ],
+  [
+    'a late call shortens the memory of an ended id',
+    ", ended_ttl_ms, 'GT')",
+    ', ended_ttl_ms)'
+  ],
+  [
+    'a dry run prolongs the memory of an ended id',
+    "if not dry_run then call('PEXPIRE'",
+    "if true then call('PEXPIRE'"
+  ],
+  [
+    'the id of another user is free',
+    '> record_ttl_ms - ttl_ms then return { CONFLICT }',
+    '> 1e15 then return { CONFLICT }'
+  ],
+  [
+    'the id of another user is never free',
+    '> record_ttl_ms - ttl_ms then return { CONFLICT }',
+    '> 0 then return { CONFLICT }'
+  ],
+  ["the id of another user is one's own", 'if holder and holder ~= user then', 'if false then'],
+  ['a held id takes a second slot', 'elseif holder then', 'elseif false then'],
+  ['an expired lease is live', 'if ends and ends > now then', 'if ends then'],
+  [
+    'a refresh does not prolong the record',
+    "call('PEXPIRE', record_key, record_ttl_ms)",
+    ''
+  ],
+  ['a refresh does not prolong the lease', "call('ZADD', leases_key, expires, id)", ''],
+  [
+    'a refresh does not prolong the entry of the node',
+    'enter_node(node_leases_prefix, held_on, user, id, expires)',
+    ''
+  ],
+  [
+    'a refresh moves to another node',
+    'enter_node(node_leases_prefix, held_on, user, id, expires)',
+    'enter_node(node_leases_prefix, node, user, id, expires)'
+  ],
+  [
+    'a dry run refreshes',
+    "if not dry_run then\n        call('PEXPIRE'",
+    "if true then\n        call('PEXPIRE'"
+  ],
+  ['nobody is refused', "if is_over and at_the_limit == 'reject'", 'if false'],
+  [
+    'emergencies are refused',
+    "at_the_limit == 'reject'",
+    "(at_the_limit == 'reject' or at_the_limit == 'admit')"
+  ],
+  [
+    'emergencies terminate others',
+    "at_the_limit ~= 'terminate_oldest' then",
+    "at_the_limit == 'observe' then"
+  ],
+  ['nobody is terminated', "if not is_over or at_the_limit ~= 'terminate_oldest'", 'if true'],
+  ['observing is not reported', "is_over and at_the_limit == 'observe'", 'false'],
+  ['one too few is terminated', 'math.min(after - limit', 'math.min(after - limit - 1'],
+  ['one too many is terminated', 'math.min(after - limit', 'math.min(after - limit + 1'],
+  ['the newest is terminated first', 'return a.start < b.start', 'return a.start > b.start'],
+  [
+    'external sessions are terminated first',
+    'return a.rank < b.rank',
+    'return a.rank > b.rank'
+  ],
+  [
+    'the lease that expires first is terminated first',
+    'table.sort(others, function',
+    'local _ = (function'
+  ],
+  [
+    'expired leases are terminated in place of live ones',
+    "'ZRANGEBYSCORE', leases_key, '(' .. now",
+    "'ZRANGEBYSCORE', leases_key, '-inf'"
+  ],
+  [
+    'a terminated session comes back',
+    "ENDED_MARK .. user .. ' terminated'",
+    "LEASE_MARK .. user .. ' 1  '"
+  ],
+  [
+    'a terminated session comes back too soon',
+    'math.max(ended_ttl_ms, session.left_ms or 0)',
+    'ended_ttl_ms'
+  ],
+  ['a terminated session keeps its slot', "call('ZREM', leases_key, session.id)", ''],
+  [
+    'a terminated external session keeps its slot',
+    "pcall('SREM', external_key, session.id)",
+    ''
+  ],
+  [
+    'a terminated session stays on its node',
+    "leave_node(node_leases_prefix, session.node or '', user, session.id)",
+    ''
+  ],
+  [
+    'a dry run terminates others',
+    'if not dry_run then\n    -- A lease may',
+    'if true then\n    -- A lease may'
+  ],
+  [
+    'a dry run takes a slot',
+    'if not dry_run then\n  local started',
+    'if true then\n  local started'
+  ],
+  [
+    'no record is written',
+    "call('SET', record_key, new_record, 'PX', record_ttl_ms)",
+    ''
+  ],
+  ['a record never expires', "new_record, 'PX', record_ttl_ms)", 'new_record)'],
+  [
+    'a record expires with its lease',
+    "new_record, 'PX', record_ttl_ms)",
+    "new_record, 'PX', ttl_ms)"
+  ],
+  ['no slot is taken', "write('ZADD', leases_key, expires, id)", ''],
+  ['the node is not told', 'enter_node(node_leases_prefix, node, user, id, expires)', '']
+]

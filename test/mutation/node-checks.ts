@@ -1,0 +1,77 @@
+import type { Check } from './check-store.ts'
+
+/** Promises about the reports of switch nodes. */
+export const nodeChecks: Record<string, Check> = {
+  'the report of a node is the truth about its sessions': async (store, is) => {
+    await store.acquire('ann', 's0', { node: 'n1' })
+    await store.acquire('ann', 's1', { node: 'n2' })
+    await store.acquire('bob', 's2', { node: 'n1' })
+    is(
+      await store.report('n1', 5, [
+        ['bob', 's2'],
+        ['cid', 's3'],
+        ['cid', 's1']
+      ]),
+      '1/1/1, s1 conflict'
+    )
+    is(await store.report('n2', 1, [['ann', 's1']]), '1/0/0')
+    is(await store.nodes(), { n1: 2, n2: 1 })
+    is(await store.acquire('ann', 's0'), 'ended')
+    is(await store.report('n1', 4, []), 'stale, 5 is known')
+    is(await store.report('n1', 6, []), '0/0/2')
+    is(await store.nodes(), { n1: 0, n2: 1 })
+  },
+  'a session moves with its node, and only its node releases it': async (store, is) => {
+    await store.acquire('ann', 's0', { node: 'n1' })
+    is(await store.renew('ann', 's0', { node: 'n2' }), 'renewed')
+    is(await store.report('n1', 1, []), '0/0/0')
+    is(await store.report('n2', 1, [['ann', 's0']]), '1/0/0')
+    is(await store.nodes(), { n1: 0, n2: 1 })
+    is(await store.release('s0'), 'released')
+    is(await store.nodes(), { n1: 0, n2: 0 })
+  },
+  'a session that comes back on another node belongs to that node': async (store, is) => {
+    await store.acquire('ann', 's0', { node: 'n1' })
+    await store.pass(64)
+    is(await store.acquire('ann', 's0', { node: 'n2' }), 'admitted 1/2')
+    is(await store.report('n1', 1, []), '0/0/0')
+    is(await store.report('n2', 1, [['ann', 's0']]), '1/0/0')
+    is(await store.nodes(), { n1: 0, n2: 1 })
+  },
+  'an expired session that its node reports is registered again': async (
+    store,
+    is
+  ) => {
+    await store.acquire('ann', 's0', { node: 'n1' })
+    await store.pass(64)
+    is(await store.report('n1', 1, [['ann', 's0']]), '0/1/0')
+    await store.pass(64)
+    is(await store.report('n1', 1, []), '0/0/0')
+    is(await store.report('n1', 1, [['ann', 's0']]), '0/1/0')
+    is(await store.report('n1', 1, [['ann', 's0']]), '1/0/0')
+  },
+  'a session that its node does not report is released, whatever its lease': async (store, is) => {
+    await store.acquire('ann', 's0', { node: 'n1', ttlMs: 96_000 })
+    await store.acquire('ann', 's1', { node: 'n1', ttlMs: 24_000 })
+    is(await store.report('n1', 1, [['bob', 's2']]), '0/1/2')
+    await store.acquire('bob', 's3', { node: 'n1' })
+    is(
+      await store.report('n1', 1, [
+        ['bob', 's2'],
+        ['bob', 's2']
+      ]),
+      '2/0/1'
+    )
+    is(await store.nodes(), { n1: 1 })
+  },
+  'a session that began after the list was taken stays until a later list': async (store, is) => {
+    await store.acquire('ann', 's0', { node: 'n1' })
+    await store.pass(32)
+    await store.acquire('ann', 's1', { node: 'n1' })
+    const start = (await store.start('s1')) ?? 0
+    is(await store.report('n1', 1, [], store.subject.storeTime(start - 16_000)), '0/0/1')
+    is(await store.sessions('ann'), ['s1'])
+    is(await store.nodes(), { n1: 1 })
+    is(await store.report('n1', 1, []), '0/0/1')
+  }
+}
