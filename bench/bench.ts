@@ -1,24 +1,9 @@
 /** What a comparison is, and what it is given to work with. */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Estimate } from './harness/estimate.ts'
+import type { Figure } from './figure.ts'
 import { startHttpServer, type HttpServer, type HttpServerOptions } from './harness/http-server.ts'
 import { startRedis, type BenchRedis } from './harness/redis.ts'
-
-/** One figure of a comparison. */
-export interface Figure {
-  what: string
-  measured: Estimate
-  /** Empty for a ratio. */
-  unit?: string
-  /** What the figure should be; without a goal it is information. */
-  goal?: Goal | undefined
-  /** Absolute figures behind a ratio, conditions. */
-  note?: string
-}
-
-/** What a figure should be. */
-export type Goal = { atLeast: number } | { atMost: number }
 
 /** One comparison: a file of its own in comparisons/. */
 export interface Comparison {

@@ -1,27 +1,11 @@
 /** The figures as a table, for people and for docs/performance.md. */
-import type { Comparison, Figure } from './bench.ts'
+import { verdict, type Figure, type Verdict } from './figure.ts'
 
 /** What came of one comparison. */
 export interface Outcome {
-  comparison: Comparison
+  comparison: { name: string; title: string }
   figures: Figure[]
   tookS: number
-}
-
-/** What the interval says of the goal; empty where there is no goal. */
-export type Verdict = 'met' | 'short' | 'not decided' | ''
-
-/**
- * A goal is met, or missed, only where the whole interval says so. While the goal lies within the
- * interval, or there are too few rounds for one, nothing is decided.
- */
-export function verdict ({ measured: { low, high }, goal }: Figure): Verdict {
-  if (goal === undefined) return ''
-  const [met, short] =
-    'atLeast' in goal
-      ? [low >= goal.atLeast, high < goal.atLeast]
-      : [high <= goal.atMost, low > goal.atMost]
-  return met ? 'met' : short ? 'short' : 'not decided'
 }
 
 /** How many goals are met, short and not decided, as a sentence. */

@@ -4,7 +4,8 @@
  * process happens to get (its place in memory, what the compiler makes of it) is part of the
  * interval, too.
  */
-import type { Bench, Comparison, Figure } from '../bench.ts'
+import type { Bench, Comparison } from '../bench.ts'
+import type { Figure } from '../figure.ts'
 import { httpCpu, redisCpu } from '../harness/against-twin.ts'
 import { buildCommit } from '../harness/build-commit.ts'
 import { ratio } from '../harness/estimate.ts'

@@ -3,7 +3,8 @@
  * that of the bare twin at the same rate. Requests are sent by the clock, and each counts from when
  * it was due, so that no stall hides the requests that it held up.
  */
-import type { Bench, Comparison, Figure } from '../bench.ts'
+import type { Bench, Comparison } from '../bench.ts'
+import type { Figure } from '../figure.ts'
 import { besideTwin, checkAlike, type Target } from '../harness/against-twin.ts'
 import { difference } from '../harness/estimate.ts'
 import type { HttpServer } from '../harness/http-server.ts'

@@ -2,7 +2,8 @@
  * 100,000 limits among 1,000,000 other keys: the whole list as a stream, and in pages, beside other
  * requests.
  */
-import type { Bench, Comparison, Figure } from '../bench.ts'
+import type { Bench, Comparison } from '../bench.ts'
+import type { Figure } from '../figure.ts'
 import { counted, estimate, ratio } from '../harness/estimate.ts'
 import { fillKeyspace, LIMITS } from '../harness/fill.ts'
 import type { HttpServer } from '../harness/http-server.ts'

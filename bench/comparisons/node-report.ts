@@ -2,7 +2,8 @@
  * Switch nodes report the calls that they have up, to one service process: one node alone, and
  * several at once.
  */
-import type { Bench, Comparison, Figure } from '../bench.ts'
+import type { Bench, Comparison } from '../bench.ts'
+import type { Figure } from '../figure.ts'
 import { httpCpu, redisCpu } from '../harness/against-twin.ts'
 import { counted, estimate } from '../harness/estimate.ts'
 import type { HttpServer } from '../harness/http-server.ts'

@@ -2,7 +2,8 @@
  * The scripts against one that does nothing: by themselves, as fast as Redis goes, and behind HTTP,
  * as the service calls them.
  */
-import type { Bench, Comparison, Figure } from '../bench.ts'
+import type { Bench, Comparison } from '../bench.ts'
+import type { Figure } from '../figure.ts'
 import { redisCpu } from '../harness/against-twin.ts'
 import { ratio } from '../harness/estimate.ts'
 import type { HttpServer } from '../harness/http-server.ts'

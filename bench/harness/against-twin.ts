@@ -1,5 +1,6 @@
 /** The service under a load, against the bare twin under the same. */
-import type { Bench, Figure, Goal } from '../bench.ts'
+import type { Bench } from '../bench.ts'
+import type { Figure, Goal } from '../figure.ts'
 import { estimate, ratio } from './estimate.ts'
 import type { HttpServer } from './http-server.ts'
 import { load, loadRemark, type Load, type LoadRequest } from './load.ts'

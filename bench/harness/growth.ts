@@ -1,5 +1,6 @@
 /** The median time of an admission as Redis holds more and more, with one request at a time. */
-import type { Bench, Figure } from '../bench.ts'
+import type { Bench } from '../bench.ts'
+import type { Figure } from '../figure.ts'
 import { ratio } from './estimate.ts'
 import type { HttpServer } from './http-server.ts'
 import { load, nextNumbers } from './load.ts'
