@@ -5,9 +5,10 @@ import { RedisKeys } from '../services/redis/keys.ts'
 import { type Script, type Scripts, scriptTexts } from '../services/redis/scripts.ts'
 import { startRedis } from './helpers/servers.ts'
 import { Model } from './model/model.ts'
+import { modelSubject } from './model/model-subject.ts'
 import { redisSubject } from './model/redis-subject.ts'
 import { memorySubject } from './model/subject.ts'
-import { checkStore, type Raw, World } from './mutation/check-store.ts'
+import { checkStore, type Raw, World } from './conformance/quick/check-store.ts'
 import { mutants } from './mutation/mutants.ts'
 
 const { policy } = new Model()
@@ -31,12 +32,13 @@ async function checkRedis (scripts: Partial<Scripts> = {}): Promise<string | und
   })
 }
 
-t.test('both stores keep every promise on the list', async (t) => {
+t.test('the stores and the model keep every promise on the list', async (t) => {
   t.equal(
     await checkStore(async () => new World(memorySubject(policy), null)),
     undefined,
     'in memory'
   )
+  t.equal(await checkStore(async () => new World(modelSubject(), null)), undefined, 'the model')
   t.equal(await checkRedis(), undefined, 'on Redis')
 })
 

@@ -1,8 +1,8 @@
 import { deepStrictEqual } from 'node:assert/strict'
-import type { RedisKeys } from '../../services/redis/keys.ts'
-import type { Details } from '../../services/sessions/lease.ts'
-import { sessionView } from '../../services/sessions/session-view.ts'
-import type { Subject } from '../model/subject.ts'
+import type { RedisKeys } from '../../../services/redis/keys.ts'
+import type { Details } from '../../../services/sessions/lease.ts'
+import { sessionView } from '../../../services/sessions/session-view.ts'
+import type { Subject } from '../../model/subject.ts'
 import { checks } from './checks.ts'
 
 /** What a check may ask for beyond the defaults. */
