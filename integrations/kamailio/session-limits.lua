@@ -12,6 +12,7 @@
 --   SESSION_LIMITS_REPORT_ITEMS   how many calls one request of a report holds; 10000
 
 local cjson = require("cjson")
+local socket = require("socket")
 local folder = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
 local service = dofile(folder .. "service.lua")
 
@@ -180,22 +181,30 @@ local function take_hangups()
 end
 
 -- While the service is away this process alone asks whether it is back, so that no caller waits.
-local function probe()
+local function may_ask()
   if not service.is_away() then return true end
-  local now = require("socket").gettime()
+  local now = socket.gettime()
   if now < next_probe then return false end
   next_probe = now + PROBE_SECONDS
+  return true
+end
+
+local function probe()
   local question = { username = "probe", session_id = "probe:" .. NODE, dry_run = true }
-  return service.ask("/api/sessions", question) ~= nil
+  service.ask("/api/sessions", question)
 end
 
 --- Tells the service what has ended. What it does not take is told again; what does not fit the
--- queue is freed by the next report.
+-- queue is freed by the next report. After an outage this comes first, so that calls which ended
+-- meanwhile hold no place when the first newcomer asks.
 function send_releases()
   take_hangups()
-  if not probe() then return end
+  if not may_ask() then return end
   take_releases()
-  if #pending == 0 then return end
+  if #pending == 0 then
+    if service.is_away() then probe() end
+    return
+  end
   local status = service.ask("/api/sessions/release", { sessions = pending, node = NODE })
   if status and status < 500 and status ~= 429 then
     if status ~= 200 then KSR.err("session limits: releases were refused: " .. status .. "\n") end
