@@ -72,6 +72,15 @@ export default [
     }
   },
   {
+    files: [...sources, 'scripts/**'],
+    rules: {
+      'max-lines': ['error', 250],
+      'max-lines-per-function': ['error', 40]
+    }
+  },
+  // A route registrar lists the routes of a file, however many there are.
+  { files: ['routes/**/*.ts'], rules: { 'max-lines-per-function': ['error', 130] } },
+  {
     files: sources,
     languageOptions: {
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname }

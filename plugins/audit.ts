@@ -2,7 +2,7 @@
  * Writes the audit log: one log line with the message `audit` for each request that makes a
  * change.
  */
-import type { onSendHookHandler } from 'fastify'
+import type { FastifyRequest, onSendHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { AUDITED, auditRecord, isAudited } from '../services/auth/audit.ts'
 
@@ -19,38 +19,27 @@ export default fp(
 
     function logAs (action: string): onSendHookHandler {
       return (request, reply, payload, done) => {
-        const { caller, ip: address, id: requestId, body } = request
-        if (isAudited(action, caller)) {
+        if (isAudited(action, request.caller)) {
           const answer: unknown = typeof payload === 'string' ? JSON.parse(payload) : undefined
-          const target = action === 'login' ? knownAccount(body) : request.params
-          log.info(
-            {
-              audit: auditRecord({
-                action,
-                caller,
-                address,
-                requestId,
-                target,
-                body,
-                status: reply.statusCode,
-                answer
-              })
-            },
-            'audit'
-          )
+          const target =
+            action === 'login' ? knownAccount(request, app.config.ADMIN_USERNAME) : request.params
+          const { caller, ip: address, id: requestId, body } = request
+          const { statusCode: status } = reply
+          const what = { action, caller, address, requestId, target, body, status, answer }
+          log.info({ audit: auditRecord(what) }, 'audit')
         }
         done(null, payload)
       }
     }
-
-    /**
-     * The account of a login, if it exists. An unknown name is not logged: it may be a password
-     * that was typed into the wrong field.
-     */
-    function knownAccount (body: unknown): object {
-      const { username } = (body ?? {}) as { username?: unknown }
-      return username === app.config.ADMIN_USERNAME ? { username } : {}
-    }
   },
   { name: 'audit', dependencies: ['config', 'auth'] }
 )
+
+/**
+ * The account of a login, if it exists. An unknown name is not logged: it may be a password that
+ * was typed into the wrong field.
+ */
+function knownAccount ({ body }: FastifyRequest, known: string | undefined): object {
+  const { username } = (body ?? {}) as { username?: unknown }
+  return username === known ? { username } : {}
+}

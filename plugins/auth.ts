@@ -43,7 +43,7 @@ export interface AuthOptions {
 
 export default fp<AuthOptions>(
   async (app, { secret, publicKeys = [] }) => {
-    const { JWT_ISSUER, JWT_AUDIENCE, JWT_CLOCK_TOLERANCE_SECONDS, BIND_NODES } = app.config
+    const { JWT_ISSUER, JWT_AUDIENCE } = app.config
     await app.register(fastifyJwt, {
       secret,
       sign: {
@@ -53,17 +53,7 @@ export default fp<AuthOptions>(
       },
       verify: { algorithms: ['HS256'], requiredClaims: ['exp'] }
     })
-    const verifier = new TokenVerifier({
-      issuers: issuersOf(app, secret, publicKeys),
-      // Each issuer has its own keys and checks, so they are passed with each token.
-      jwt: {
-        decode: (token) =>
-          app.jwt.decode(token, { complete: true }) as ReturnType<JwtLibrary['decode']>,
-        verify: (token, checks) => app.jwt.verify(token, checks)
-      },
-      toleranceMs: JWT_CLOCK_TOLERANCE_SECONDS * 1000,
-      bindNodes: BIND_NODES
-    })
+    const verifier = verifierOf(app, secret, publicKeys)
     app.decorateRequest('caller', null)
     app.addHook('onRoute', (route) => {
       route.config = { ...route.config, access: accessOf(route) }
@@ -88,6 +78,26 @@ export default fp<AuthOptions>(
   },
   { name: 'auth', dependencies: ['config', 'errors'] }
 )
+
+/** Verifies the tokens of all issuers. */
+function verifierOf (
+  app: FastifyInstance,
+  secret: string,
+  publicKeys: VerificationKey[]
+): TokenVerifier {
+  const { JWT_CLOCK_TOLERANCE_SECONDS, BIND_NODES } = app.config
+  return new TokenVerifier({
+    issuers: issuersOf(app, secret, publicKeys),
+    // Each issuer has its own keys and checks, so they are passed with each token.
+    jwt: {
+      decode: (token) =>
+        app.jwt.decode(token, { complete: true }) as ReturnType<JwtLibrary['decode']>,
+      verify: (token, checks) => app.jwt.verify(token, checks)
+    },
+    toleranceMs: JWT_CLOCK_TOLERANCE_SECONDS * 1000,
+    bindNodes: BIND_NODES
+  })
+}
 
 /** The issuers whose tokens are accepted: the holders of the secret, and the identity provider. */
 function issuersOf (app: FastifyInstance, secret: string, publicKeys: VerificationKey[]): Issuer[] {

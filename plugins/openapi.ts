@@ -1,5 +1,5 @@
 /** The API description: OpenAPI 3.1 at /openapi.json, and offline pages at /docs. */
-import { fastifySwagger } from '@fastify/swagger'
+import { fastifySwagger, type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import { fastifySwaggerUi } from '@fastify/swagger-ui'
 import fp from 'fastify-plugin'
 import { completeDocument, type ApiDocument } from './http/openapi-document.ts'
@@ -16,32 +16,7 @@ const CONTENT_POLICY =
 export default fp<{ version: string }>(
   async (app, { version }) => {
     await app.register(fastifySwagger, {
-      openapi: {
-        openapi: '3.1.0',
-        info: {
-          title: 'Voice Ferry session limits',
-          version,
-          description: 'Limits how many sessions each user may have at the same time.',
-          license: { name: 'MIT', identifier: 'MIT' }
-        },
-        servers: [{ url: '/' }],
-        tags: [
-          {
-            name: 'limits',
-            description: 'Limits of users, and the policy for users without their own'
-          },
-          { name: 'counts', description: 'The number of sessions that are up' },
-          { name: 'admission', description: 'Acquire, renew and release sessions' },
-          { name: 'nodes', description: 'Reports of switch nodes' },
-          { name: 'sessions', description: 'The sessions that are up' },
-          { name: 'auth', description: 'Tokens' },
-          { name: 'health', description: 'Probes' }
-        ],
-        components: {
-          securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } }
-        },
-        security: [{ bearer: [] }]
-      },
+      openapi: head(version),
       transformObject: (made) =>
         'openapiObject' in made
           ? completeDocument(made.openapiObject as typeof made.openapiObject & ApiDocument)
@@ -61,3 +36,33 @@ export default fp<{ version: string }>(
   },
   { name: 'openapi', dependencies: ['auth'] }
 )
+
+/** What the description says besides the routes and their schemas. */
+function head (version: string): NonNullable<FastifyDynamicSwaggerOptions['openapi']> {
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Voice Ferry session limits',
+      version,
+      description: 'Limits how many sessions each user may have at the same time.',
+      license: { name: 'MIT', identifier: 'MIT' }
+    },
+    servers: [{ url: '/' }],
+    tags: [
+      {
+        name: 'limits',
+        description: 'Limits of users, and the policy for users without their own'
+      },
+      { name: 'counts', description: 'The number of sessions that are up' },
+      { name: 'admission', description: 'Acquire, renew and release sessions' },
+      { name: 'nodes', description: 'Reports of switch nodes' },
+      { name: 'sessions', description: 'The sessions that are up' },
+      { name: 'auth', description: 'Tokens' },
+      { name: 'health', description: 'Probes' }
+    ],
+    components: {
+      securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } }
+    },
+    security: [{ bearer: [] }]
+  }
+}

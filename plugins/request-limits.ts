@@ -30,16 +30,12 @@ export default fp(
   async (app) => {
     // The library counts in memory, for the last 5,000 callers and addresses.
     await app.register(fastifyRateLimit, { global: false })
-    const {
-      RATE_LIMIT_MAX: max,
-      RATE_LIMIT_WINDOW_SECONDS: windowSeconds,
-      RATE_LIMIT_EXEMPT_ROLES: exemptRoles
-    } = app.config
+    const { RATE_LIMIT_MAX: max } = app.config
     if (max === 0) return
-    const timeWindow = windowSeconds * 1000
-    const exempt = new Set(commaList(exemptRoles))
+    const timeWindow = app.config.RATE_LIMIT_WINDOW_SECONDS * 1000
+    const exempt = new Set(commaList(app.config.RATE_LIMIT_EXEMPT_ROLES))
     const byAddress = app.createRateLimit({ max, timeWindow })
-    const byCaller = app.createRateLimit({ max, timeWindow, keyGenerator: callerKey })
+    const secondsOverForCaller = callerLimit(app, max, timeWindow)
     app.decorateRequest('counted', false)
 
     app.addHook('onRequest', async (request) => {
@@ -64,20 +60,9 @@ export default fp(
       request.counted = true
       const retryAfterSeconds = secondsOver(await byAddress(request))
       if (retryAfterSeconds === undefined) return payload
-      return JSON.stringify(
-        setProblem(
-          reply.header('retry-after', retryAfterSeconds).removeHeader('www-authenticate'),
-          tooMany
-        )
-      )
+      reply.header('retry-after', retryAfterSeconds).removeHeader('www-authenticate')
+      return JSON.stringify(setProblem(reply, tooMany))
     })
-
-    /** Uses the count of all replicas or, while Redis is away, that of this one. */
-    async function secondsOverForCaller (request: FastifyRequest): Promise<number | undefined> {
-      const shared = await app.requestCount?.add(callerKey(request), timeWindow)
-      if (shared === undefined) return secondsOver(await byCaller(request))
-      return shared.count > max ? Math.ceil(shared.leftMs / 1000) : undefined
-    }
   },
   { name: 'request-limits', dependencies: ['config', 'errors', 'auth'] }
 )
@@ -85,6 +70,16 @@ export default fp(
 /** How many seconds to wait when the limit is exceeded; undefined when it is not. */
 export function secondsOver (verdict: Verdict): number | undefined {
   return !verdict.isAllowed && verdict.isExceeded ? verdict.ttlInSeconds : undefined
+}
+
+/** Uses the count of all replicas or, while Redis is away, that of this one. */
+function callerLimit (app: FastifyInstance, max: number, timeWindow: number) {
+  const byCaller = app.createRateLimit({ max, timeWindow, keyGenerator: callerKey })
+  return async (request: FastifyRequest): Promise<number | undefined> => {
+    const shared = await app.requestCount?.add(callerKey(request), timeWindow)
+    if (shared === undefined) return secondsOver(await byCaller(request))
+    return shared.count > max ? Math.ceil(shared.leftMs / 1000) : undefined
+  }
 }
 
 async function count (

@@ -1,7 +1,9 @@
 /**
  * The policy, the stores and admission: picks a backend, and gives its parts to the application.
  */
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Policy } from '../schemas/policy.ts'
 import { memoryBackend } from '../services/backends/memory-backend.ts'
 import type { Backend, BackendOptions } from '../services/backends/backend.ts'
 import { redisBackend } from '../services/backends/redis-backend.ts'
@@ -61,18 +63,15 @@ export default fp<StoresOptions>(
       max_sessions_per_user: config.MAX_SESSIONS_PER_USER,
       session_limit_action: config.SESSION_LIMIT_ACTION
     }
+    const policyFrom = (own: PolicySource) => {
+      const source = etcdSource(app, defaults, malformed) ?? own
+      return new PolicyCache(source, defaults, (policy) => log.info({ policy }, 'policy in force'))
+    }
     const options = { clock, defaults, policyFrom, malformed, outcomes, log }
-    const backend = given?.(options) ?? (usesRedis(config) ? onRedis() : inMemory())
+    const backend = given?.(options) ?? configured(app, options)
 
     app.decorate('malformed', malformed)
-    app.decorate('policy', backend.policy)
-    app.decorate('limitsStore', backend.limits)
-    app.decorate('limitLists', backend.limitLists)
-    app.decorate('sessions', backend.sessions)
-    app.decorate('sessionLists', backend.sessionLists)
-    app.decorate('sweeper', backend.sweeper)
-    app.decorate('redisLatencyMs', backend.latencyMs)
-    app.decorate('requestCount', backend.requestCount)
+    decorate(app, backend)
     const sip = { status: config.SIP_REJECT_STATUS, reason: config.SIP_REJECT_REASON }
     app.decorate('admission', new AdmissionService(backend.sessions, outcomes, sip))
 
@@ -86,28 +85,41 @@ export default fp<StoresOptions>(
       backend.policy.stop()
       backend.stop()
     })
-
-    function policyFrom (own: PolicySource): PolicyCache {
-      const { ETCD_POLICY_KEY: key } = config
-      const source =
-        key === undefined || app.etcd === null
-          ? own
-          : etcdPolicySource(app.etcd, key, defaults, malformed)
-      return new PolicyCache(source, defaults, (policy) => log.info({ policy }, 'policy in force'))
-    }
-
-    function onRedis (): Backend {
-      const executor = new RedisExecutor(app.redis, config.REDIS_TIMEOUT_MS)
-      const keys = new RedisKeys(config.REDIS_KEY_PREFIX, executor.isCluster)
-      return redisBackend({ executor, keys, mode: config.OUTAGE_MODE }, options)
-    }
-
-    function inMemory (): Backend {
-      log.warn(
-        'everything is kept in memory and lost when this process ends; set REDIS_URL to keep it'
-      )
-      return memoryBackend(options)
-    }
   },
   { name: 'stores', dependencies: ['config', 'redis', 'etcd'] }
 )
+
+/** The policy in etcd; undefined if the settings name no key for it. */
+function etcdSource (
+  { config, etcd }: FastifyInstance,
+  defaults: Policy,
+  malformed: MalformedValues
+): PolicySource | undefined {
+  const { ETCD_POLICY_KEY: key } = config
+  if (key === undefined || etcd === null) return undefined
+  return etcdPolicySource(etcd, key, defaults, malformed)
+}
+
+/** The backend that the settings ask for. */
+function configured ({ config, log, redis }: FastifyInstance, options: BackendOptions): Backend {
+  if (!usesRedis(config)) {
+    log.warn(
+      'everything is kept in memory and lost when this process ends; set REDIS_URL to keep it'
+    )
+    return memoryBackend(options)
+  }
+  const executor = new RedisExecutor(redis, config.REDIS_TIMEOUT_MS)
+  const keys = new RedisKeys(config.REDIS_KEY_PREFIX, executor.isCluster)
+  return redisBackend({ executor, keys, mode: config.OUTAGE_MODE }, options)
+}
+
+function decorate (app: FastifyInstance, backend: Backend): void {
+  app.decorate('policy', backend.policy)
+  app.decorate('limitsStore', backend.limits)
+  app.decorate('limitLists', backend.limitLists)
+  app.decorate('sessions', backend.sessions)
+  app.decorate('sessionLists', backend.sessionLists)
+  app.decorate('sweeper', backend.sweeper)
+  app.decorate('redisLatencyMs', backend.latencyMs)
+  app.decorate('requestCount', backend.requestCount)
+}

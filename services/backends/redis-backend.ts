@@ -47,54 +47,26 @@ export interface RedisOptions {
 export function redisBackend (redis: RedisOptions, options: BackendOptions): Backend {
   const { executor, keys, mode, reconnectWaitMs = RECONNECT_WAIT_MS } = redis
   const { defaults, policyFrom, malformed, outcomes, log } = options
-  const breaker: Breaker = new Breaker({
-    recover: async (lostItsData) => {
-      const told = await replay.run(lostItsData ? Infinity : breaker.openForMs + REPLICATION_LAG_MS)
-      if (told.ended + told.restored > 0) log.info(told, 'wrote to Redis what it missed')
-    },
-    settle: async () => await replay.settle(),
-    onGeneration: (generation) => {
-      stores.sessions.generation = generation
-    },
-    onChange: (open, cause) =>
-      open
-        ? log.warn({ err: cause, outage_mode: mode }, 'Redis is down: deciding without it')
-        : log.info({}, 'Redis works: asking it again')
-  })
+  const breaker = makeBreaker(mode, log, () => ({ replay, store: stores.sessions }))
   const guarded = new GuardedExecutor(executor, breaker)
   const policy = policyFrom(redisPolicySource(guarded, keys, defaults, malformed))
   const onExpired = expiredTo(outcomes)
   const stores = redisStores({ executor, guarded, keys, policy, malformed, onExpired })
-  const mirrorOfLimits = new MemoryLimitsStore(
-    () => policy.current.max_sessions_per_user,
-    steadyClock
-  )
+  const defaultLimit = () => policy.current.max_sessions_per_user
+  const mirrorOfLimits = new MemoryLimitsStore(defaultLimit, steadyClock)
   const table = new LeaseTable(steadyClock, MIRROR_ENDED_MEMORY_MS)
   const mirror = new LeaseMirror(mirrorOfLimits, policy, table)
   const known = new LimitCache(mirrorOfLimits, steadyClock)
   const outbox = new Outbox()
   const replay = new Replay({ executor, keys, store: stores.sessions, mirror, outbox, outcomes })
   const retry = new RetryOnce(breaker, async () => await executor.connected(reconnectWaitMs))
-  const prober = new Prober({
-    probe: async () => await probe(executor, keys, stores.sessions, log),
-    onServed: (seen) => {
-      void breaker.served(seen)
-    },
-    onFailed: (error) => breaker.trip(error)
-  })
+  const prober = makeProber(breaker, async () => await probe(executor, keys, stores.sessions, log))
+  const parts = { store: stores.sessions, mirror, known, outbox, breaker, retry, mode }
   return {
     policy,
     limits: new ResilientLimitsStore(stores.limits, known, retry),
     limitLists: stores.limitLists,
-    sessions: new ResilientSessionStore({
-      store: stores.sessions,
-      mirror,
-      known,
-      outbox,
-      breaker,
-      retry,
-      mode
-    }),
+    sessions: new ResilientSessionStore(parts),
     sessionLists: stores.sessionLists,
     sweeper: stores.sweeper,
     requestCount: new RedisRequestCount(guarded, keys),
@@ -110,6 +82,44 @@ export function redisBackend (redis: RedisOptions, options: BackendOptions): Bac
       known.stop()
     }
   }
+}
+
+/**
+ * The breaker, and what happens when it opens and closes.
+ * @param later - the replay and the store; they need the breaker and are made after it
+ */
+function makeBreaker (
+  mode: OutageMode,
+  log: Log,
+  later: () => { replay: Replay; store: RedisSessionStore }
+): Breaker {
+  const breaker: Breaker = new Breaker({
+    recover: async (lostItsData) => {
+      const sinceMs = lostItsData ? Infinity : breaker.openForMs + REPLICATION_LAG_MS
+      const told = await later().replay.run(sinceMs)
+      if (told.ended + told.restored > 0) log.info(told, 'wrote to Redis what it missed')
+    },
+    settle: async () => await later().replay.settle(),
+    onGeneration: (generation) => {
+      later().store.generation = generation
+    },
+    onChange: (open, cause) =>
+      open
+        ? log.warn({ err: cause, outage_mode: mode }, 'Redis is down: deciding without it')
+        : log.info({}, 'Redis works: asking it again')
+  })
+  return breaker
+}
+
+/** The prober that opens and closes the breaker. */
+function makeProber (breaker: Breaker, ask: () => Promise<Seen>): Prober<Seen> {
+  return new Prober({
+    probe: ask,
+    onServed: (seen) => {
+      void breaker.served(seen)
+    },
+    onFailed: (error) => breaker.trip(error)
+  })
 }
 
 /** Asks every master for what the service needs, a write included. */

@@ -28,6 +28,8 @@ export function etcdPolicySource (
   malformed: MalformedValues
 ): PolicySource {
   const get = async () => await etcd.get(key, AbortSignal.timeout(DEADLINE_MS))
+  const put = async (value: string, revision: number) =>
+    await etcd.putIfUnchanged(key, value, revision, AbortSignal.timeout(DEADLINE_MS))
   let lastGood: StoredPolicy = {}
   let notedRevision: number | undefined
   return {
@@ -47,14 +49,7 @@ export function etcdPolicySource (
         for (let i = 0; i < TRIES; i++) {
           const { value, revision } = await get()
           const stored = { ...parsedOr(lastGood, value), ...change }
-          if (
-            await etcd.putIfUnchanged(
-              key,
-              JSON.stringify(stored),
-              revision,
-              AbortSignal.timeout(DEADLINE_MS)
-            )
-          ) {
+          if (await put(JSON.stringify(stored), revision)) {
             lastGood = stored
             return { ...defaults, ...policyIn(stored) }
           }

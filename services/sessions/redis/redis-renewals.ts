@@ -32,6 +32,9 @@ export interface NodeRenewals {
   latestEndMs: number
 }
 
+/** What the script answers: the end of the leases, a digit for each session, and records. */
+type RenewReply = [expiresMs: number, digits: string, ...records: string[]]
+
 /** Sessions of one call: those from `from` up to `to`. */
 interface Batch {
   from: number
@@ -116,11 +119,7 @@ export class RedisRenewals {
         keys.push(this.#keys.lease(username, requests[i]?.sessionId ?? ''))
       }
     }
-    return (await this.#executor.run(this.#executor.scripts.renew(keys, args))) as [
-      expiresMs: number,
-      digits: string,
-      ...records: string[]
-    ]
+    return (await this.#executor.run(this.#executor.scripts.renew(keys, args))) as RenewReply
   }
 }
 
