@@ -6,134 +6,79 @@
  *
  *   npm run demo
  */
-import { execFileSync, spawn } from 'node:child_process'
-import { createHmac, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
+import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { isDeepStrictEqual } from 'node:util'
+import { fail, failed, redisConsole, requests, show, title } from './demo/console.mjs'
+import { freePort, start, stopAll, until } from './demo/processes.mjs'
 import { findServers } from './servers.mjs'
 
 const path = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url))
-const input = path('test/data/switch-redis.resp')
+const route = '/api/sessions/limits/final_test'
 const expected = JSON.parse(readFileSync(path('test/data/expected.json'), 'utf8'))
-const programs = findServers()
-const children = []
-let failed = 0
 
 try {
-  await demonstrate()
+  const redis = await startRedis()
+  const curl = await startService(redis)
+  await showLimits(curl, redis)
+  await sweepGhosts(curl)
+  await setLimit(curl, redis)
+  await refuseWrong(curl)
 } catch (error) {
-  failed++
-  console.error(`\n✗ ${error.message}`)
+  fail(error)
 } finally {
-  await Promise.all(children.map(stop))
+  await stopAll()
 }
 console.log(
   failed === 0 ? '\nEverything was as promised.' : `\n${failed} of these were not as promised.`
 )
 process.exitCode = failed === 0 ? 0 : 1
 
-async function demonstrate () {
-  const [redisPort, port] = [await freePort(), await freePort()]
-  const redisCli = (args, options = {}) =>
-    execFileSync(programs.redisCli, ['-p', redisPort, ...args], {
-      encoding: 'utf8',
-      ...options
-    }).trimEnd()
-  /** Runs redis-cli in sight, and checks what it prints. */
-  const redis = (command, promised) => {
-    const printed = redisCli(command.split(' '))
-    show(
-      `redis-cli -p ${redisPort} ${command}`,
-      JSON.stringify(printed),
-      printed === promised,
-      `prints ${JSON.stringify(promised)}`
-    )
-  }
-
+async function startRedis () {
   title('A Redis, filled as the switch fills it')
-  start(programs.redisServer, [
-    '--port',
-    redisPort,
-    '--bind',
-    '127.0.0.1',
-    '--save',
-    '',
-    '--appendonly',
-    'no',
-    '--loglevel',
-    'warning'
-  ])
-  await until('Redis', () => redisCli(['PING'], { stdio: ['ignore', 'pipe', 'ignore'] }) === 'PONG')
-  const loaded = redisCli(['--pipe'], { input: readFileSync(input) })
-    .split('\n')
-    .at(-1)
+  const { redisServer, redisCli } = findServers()
+  const port = await freePort()
+  const redis = { port, ...redisConsole(redisCli, port) }
+  const nothingSaved = ['--save', '', '--appendonly', 'no', '--loglevel', 'warning']
+  start(redisServer, ['--port', port, '--bind', '127.0.0.1', ...nothingSaved])
+  const quiet = { stdio: ['ignore', 'pipe', 'ignore'] }
+  await until('Redis', () => redis.run(['PING'], quiet) === 'PONG')
+  const input = readFileSync(path('test/data/switch-redis.resp'))
+  const loaded = redis.run(['--pipe'], { input }).split('\n').at(-1)
   show(
-    `redis-cli -p ${redisPort} --pipe < test/data/switch-redis.resp`,
+    `redis-cli -p ${port} --pipe < test/data/switch-redis.resp`,
     loaded,
     loaded.startsWith('errors: 0'),
     'no error'
   )
+  return redis
+}
 
+async function startService (redis) {
   title('The service beside it')
+  const port = await freePort()
   const secret = randomBytes(32).toString('base64')
   const url = `http://127.0.0.1:${port}`
   start(process.execPath, [path('dist/server.js')], {
     PATH: process.env.PATH,
     HOST: '127.0.0.1',
     PORT: String(port),
-    REDIS_URL: `redis://127.0.0.1:${redisPort}`,
+    REDIS_URL: `redis://127.0.0.1:${redis.port}`,
     JWT_SECRET: secret,
     GHOST_SWEEP_INTERVAL_SECONDS: '0',
     LOG_LEVEL: 'warn'
   })
   await until('the service', async () => (await fetch(`${url}/healthz/ready`)).ok)
-  const authorization = `Bearer ${token(secret, { sub: 'demo', role: 'admin' })}`
-  console.log(
-    `$ export URL=${url} TOKEN=<signed with JWT_SECRET: {"sub":"demo","role":"admin","exp":…}>`
-  )
-  /**
-   * Sends a request in sight, and checks its answer: the status and the whole body, or what
-   * `promised` says of it.
-   */
-  const curl = async (method, route, body, promise, promised, status = 200) => {
-    const headers = { authorization, ...(body && { 'content-type': 'application/json' }) }
-    const answer = await fetch(url + route, {
-      method,
-      headers,
-      ...(body && { body: JSON.stringify(body) })
-    })
-    const text = await answer.text()
-    const got = JSON.parse(text)
-    const kept = typeof promised === 'function' ? promised(got) : isDeepStrictEqual(got, promised)
-    const verb = method === 'GET' ? '' : ` -X ${method}`
-    const data = body ? ` -H 'Content-Type: application/json' -d '${JSON.stringify(body)}'` : ''
-    show(
-      `curl${verb}${data} -H "Authorization: Bearer $TOKEN" "$URL${route}"`,
-      `${answer.status} ${text}`,
-      answer.status === status && kept,
-      promise
-    )
-    return got
-  }
+  return requests(url, secret)
+}
 
+async function showLimits (curl, redis) {
   title('What the switch wrote is what is answered')
-  const {
-    limits,
-    limits_without_meaning: odd,
-    counts_with_ghosts: before,
-    counts_without_ghosts: after
-  } = expected
+  const { limits, limits_without_meaning: odd } = expected
   const policy = { enabled: true, max_sessions_per_user: 5, session_limit_action: 'reject' }
-  const count = Object.keys(limits).length
-  const all = `all ${count} limits and the default, and none of ${odd.join(', ')}`
-  await curl('GET', '/api/sessions/limits', undefined, all, {
-    ...policy,
-    user_limits: { _default: 5, ...limits }
-  })
+  const all = `all limits and the default, and none of ${odd.join(', ')}`
+  const user_limits = { _default: 5, ...limits }
+  await curl('GET', '/api/sessions/limits', undefined, all, { ...policy, user_limits })
   const first = await curl(
     'GET',
     '/api/sessions/limits?count=5',
@@ -156,7 +101,7 @@ async function demonstrate () {
     source: 'user',
     unlimited: true
   })
-  redis('GET voice-ferry-c4:user-limit:hex', '0x10')
+  redis.show('GET voice-ferry-c4:user-limit:hex', '0x10')
   await curl(
     'GET',
     '/api/sessions/limits/hex',
@@ -164,7 +109,10 @@ async function demonstrate () {
     'a value without meaning is no own limit',
     { username: 'hex', limit: 5, source: 'default', unlimited: false }
   )
+}
 
+async function sweepGhosts (curl) {
+  const { counts_with_ghosts: before, counts_without_ghosts: after } = expected
   title('Sessions that are gone and still counted are swept')
   await curl('GET', '/api/sessions/counts', undefined, 'the counts with them', {
     counts: before,
@@ -188,17 +136,19 @@ async function demonstrate () {
     'a key of another type counts nothing and breaks nothing',
     ({ count, limit }) => count === 0 && limit === 5
   )
+}
 
+async function setLimit (curl, redis) {
   title('A limit that is set here is the one that the switch reads')
-  const [route, key] = ['/api/sessions/limits/final_test', 'voice-ferry-c4:user-limit:final_test']
+  const key = 'voice-ferry-c4:user-limit:final_test'
   await curl('PUT', route, { limit: 25 }, 'in the shape that existing clients read', {
     success: true,
     username: 'final_test',
     limit: 25,
     message: 'Session limit for user final_test set to 25'
   })
-  redis(`GET ${key}`, '25')
-  redis(`SET ${key} 30`, 'OK')
+  redis.show(`GET ${key}`, '25')
+  redis.show(`SET ${key} 30`, 'OK')
   await curl('GET', route, undefined, 'what redis-cli sets holds at once', {
     username: 'final_test',
     limit: 30,
@@ -211,8 +161,10 @@ async function demonstrate () {
     message: 'Session limit for user final_test removed (will use default)',
     removed: true
   })
-  redis(`EXISTS ${key}`, '0')
+  redis.show(`EXISTS ${key}`, '0')
+}
 
+async function refuseWrong (curl) {
   title('What is wrong is refused')
   await curl(
     'PUT',
@@ -230,65 +182,6 @@ async function demonstrate () {
     ({ code, errors }) => code === 'invalid_input' && errors[0].path === 'body/limit',
     400
   )
-}
-
-function title (text) {
-  console.log(`\n── ${text}\n`)
-}
-
-/** One step: the command, its answer, shortened, and whether it is as promised. */
-function show (command, answer, kept, promise) {
-  const shown =
-    answer.length <= 200 ? answer : `${answer.slice(0, 160)} … (${answer.length} characters)`
-  console.log(`$ ${command}\n${shown}\n${kept ? '✓' : '✗'} ${promise}\n`)
-  if (!kept) failed++
-}
-
-function start (program, args, env = process.env) {
-  const child = spawn(program, args.map(String), { env, stdio: ['ignore', 'ignore', 'inherit'] })
-  child.once('error', (error) => console.error(error.message))
-  children.push(child)
-}
-
-async function stop (child) {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
-  const ended = once(child, 'exit')
-  child.kill('SIGTERM')
-  const force = setTimeout(() => child.kill('SIGKILL'), 5000)
-  await ended
-  clearTimeout(force)
-}
-
-async function until (what, isUp) {
-  for (const deadline = Date.now() + 15_000; Date.now() < deadline; await sleep(50)) {
-    if (children.some(({ exitCode }) => exitCode !== null)) {
-      throw new Error(`${what} ended while starting`)
-    }
-    try {
-      if (await isUp()) return
-    } catch {
-      /* not yet */
-    }
-  }
-  throw new Error(`${what} did not start`)
-}
-
-async function freePort () {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-/** A token as the web console signs it: HS256 (RFC 7515). */
-function token (secret, claims) {
-  const encode = (part) => Buffer.from(JSON.stringify(part)).toString('base64url')
-  const now = Math.floor(Date.now() / 1000)
-  const payload = encode({ iat: now, exp: now + 3600, ...claims })
-  const signed = `${encode({ alg: 'HS256', typ: 'JWT' })}.${payload}`
-  return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`
 }
 
 function sum (values) {
