@@ -15,6 +15,7 @@ const limits = new SessionLimits({
 })
 
 const srf = new Srf()
+srf.on('error', (error) => console.error(`drachtio: ${error.message}`))
 srf.connect({
   host: env.DRACHTIO_HOST ?? '127.0.0.1',
   port: Number(env.DRACHTIO_PORT ?? 9022),

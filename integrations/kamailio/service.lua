@@ -17,6 +17,11 @@ function service.setting(name, default)
   return value
 end
 
+--- Text as it stands in a path (RFC 3986, 2.1).
+function service.encoded(text)
+  return (text:gsub("[^%w%-_.~]", function(char) return ("%%%02X"):format(char:byte()) end))
+end
+
 service.NODE = service.setting("NODE", "kamailio")
 service.TIMEOUT_SECONDS = tonumber(service.setting("TIMEOUT_MS", "300")) / 1000
 

@@ -19,6 +19,7 @@ local service = dofile(folder .. "service.lua")
 local NODE = service.NODE
 local PASS_WHEN_AWAY = service.setting("AWAY", "pass") ~= "refuse"
 local TTL = tonumber(service.setting("TTL", "90"))
+local REPORT_PATH = "/api/sessions/nodes/" .. service.encoded(NODE)
 local REPORT_SECONDS = tonumber(service.setting("REPORT", "30"))
 -- A report may be large, and nobody waits for it.
 local REPORT_TIMEOUT_SECONDS = 5
@@ -30,10 +31,6 @@ local PROBE_SECONDS = 0.25
 local EPOCH = os.time()
 
 local function get(name) return KSR.pv.get(name) end
-
-local function encoded(text)
-  return (text:gsub("[^%w%-_.~]", function(char) return ("%%%02X"):format(char:byte()) end))
-end
 
 --- Sets $var(away) to 1 while the breaker is open.
 function is_away()
@@ -84,8 +81,7 @@ end
 
 local UNANSWERED = { [401] = true, [403] = true, [404] = true, [429] = true }
 
---- Asks for the INVITE at hand; sets $var(status), $var(reason) and $var(retry_after).
-function admit()
+local function ask_for_call()
   if service.is_away() then return decide_alone(false) end
   local request = this_session()
   request.node, request.ttl = NODE, TTL
@@ -101,6 +97,14 @@ function admit()
   end
   if is_emergency() then return verdict(0) end
   verdict(sip_answer(status, body))
+end
+
+--- Asks for the INVITE at hand; sets $var(status), $var(reason) and $var(retry_after).
+function admit()
+  local ok, failure = pcall(ask_for_call)
+  if ok then return end
+  KSR.err("session limits: " .. tostring(failure) .. "\n")
+  decide_alone(true)
 end
 
 -- The sessions of this node -------------------------------------------------------------------
@@ -219,8 +223,7 @@ local next_report = 0
 -- Sends one piece of a list; returns what the service has ended, or nothing if it was not taken.
 local function post_report(items, first, last, head)
   local body = ("{%s,\"sessions\":[%s]}"):format(head, table.concat(items, ",", first, last))
-  local path = "/api/sessions/nodes/" .. encoded(NODE)
-  local status, answer = service.post(path, body, REPORT_TIMEOUT_SECONDS)
+  local status, answer = service.post(REPORT_PATH, body, REPORT_TIMEOUT_SECONDS)
   if status == 200 then return cjson.decode(answer).ended end
   KSR.err(("session limits: report not taken: %s %s\n"):format(
     tostring(status or "no answer"), tostring(answer)))

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { waitFor } from '../helpers/wait.ts'
 import { serveHere } from '../faults/service.ts'
 import { NODE } from './kamailio.ts'
+import { type CallEvent, type Callers } from './sipp.ts'
 import { setStage } from './stage.ts'
 
 const CALLEE = 'sip:bob@example.net'
@@ -21,7 +22,7 @@ t.test('the fourth of three calls is refused with 486, and a BYE frees its place
   t.equal(await stage.count('alice'), 3)
 
   const events = await three.done
-  t.strictSame(events.map(({ what }) => what).sort(), ['down', 'down', 'down', 'up', 'up', 'up'])
+  t.strictSame(outcomes(events).sort(), ['down', 'down', 'down', 'up', 'up', 'up'])
   await stage.waitForCount('alice', 0)
   const [again] = await stage.call({ calls: [['alice', CALLEE]], holdMs: 100 }).done
   t.match(again, { what: 'up' })
@@ -46,7 +47,7 @@ t.test('a call that never came about leaves nothing', async (t) => {
 
 t.test('a challenged INVITE comes again with the same Call-ID, and succeeds', async (t) => {
   await stage.setLimit('dave', 1)
-  const challenged = stage.call({ calls: [['dave', 'sip:challenge@example.net']], holdMs: 1500 })
+  const challenged = stage.call({ calls: [['dave', 'sip:challenge@example.net']], holdMs: 3000 })
   await waitFor(() => challenged.events().length, { what: 'the call to be up' })
   t.match(challenged.events()[0], { what: 'up' })
   t.equal(await stage.count('dave'), 1)
@@ -65,10 +66,8 @@ t.test('an emergency call passes at the limit, counts, and stays', async (t) => 
   const callers = stage.call({ calls, holdMs: 3000 })
   await stage.waitForCount('erin', 3)
   const events = await callers.done
-  t.strictSame(
-    events.map(({ what }) => what).sort(),
-    ['down', 'down', 'down', 'refused', 'up', 'up', 'up']
-  )
+  const expected = ['down', 'down', 'down', 'refused', 'up', 'up', 'up']
+  t.strictSame(outcomes(events).sort(), expected)
   await stage.waitForCount('erin', 0)
 })
 
@@ -83,7 +82,7 @@ t.test('what an operator ends is hung up', async (t) => {
   t.match(callers.events()[3], { what: 'hung-up', callId: first?.callId })
   await endAs(t, 'DELETE', '/api/sessions/users/frank/sessions')
   const events = await callers.done
-  t.strictSame(events.map(({ what }) => what), ['up', 'up', 'up', 'hung-up', 'hung-up', 'hung-up'])
+  t.strictSame(outcomes(events), ['up', 'up', 'up', 'hung-up', 'hung-up', 'hung-up'])
   await stage.waitForCount('frank', 0)
 })
 
@@ -99,6 +98,33 @@ t.test('the node reports what is up, and nothing else', async (t) => {
   await waitFor(async () => (await node())?.sessions === 0, { what: 'the node to have none' })
   t.equal(await stage.count('grace'), 0)
 })
+
+t.test('room is made by hanging up the oldest call, but never an emergency call', async (t) => {
+  await policy(t, 'terminate_oldest')
+  await stage.setLimit('heidi', 1)
+  const up = async (uri: string, holdMs: number): Promise<Callers> => {
+    const callers = stage.call({ calls: [['heidi', uri]], holdMs })
+    await waitFor(() => callers.events().length, { what: 'the call to be up' })
+    return callers
+  }
+  const emergency = await up('urn:service:sos', 8000)
+  const first = await up(CALLEE, 60_000)
+  const second = await up(CALLEE, 500)
+  t.strictSame(outcomes(await first.done), ['up', 'hung-up'])
+  t.strictSame(outcomes(await second.done), ['up', 'down'])
+  t.strictSame(outcomes(await emergency.done), ['up', 'down'], 'the emergency call stays')
+  await policy(t, 'reject')
+  await stage.waitForCount('heidi', 0)
+})
+
+function outcomes (events: CallEvent[]): string[] {
+  return events.map(({ what }) => what)
+}
+
+async function policy (t: Test, action: string): Promise<void> {
+  const body = { session_limit_action: action }
+  t.equal((await stage.http.ask('PUT', '/api/sessions/limits', body)).status, 200)
+}
 
 async function endAs (t: Test, method: string, path: string): Promise<void> {
   t.equal((await stage.http.ask(method, path)).status, 200)
