@@ -11,10 +11,11 @@ export interface TemporaryLimit {
 
 /**
  * The own limit that a stored text stands for, or undefined when it stands for none: only decimal
- * integers of up to nine digits do. A negative one means unlimited.
+ * integers of up to ten digits do, with or without a sign, as the switch itself reads them. A
+ * negative one means unlimited.
  */
 export function parseLimit (text: string): number | undefined {
-  return /^-?\d{1,9}$/.test(text) ? Number(text) : undefined
+  return /^[+-]?\d{1,10}$/.test(text) ? Number(text) : undefined
 }
 
 /**

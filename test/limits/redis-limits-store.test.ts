@@ -72,9 +72,9 @@ t.test('redis: values without meaning are no own limits, and are counted', async
     ' 5 ',
     '5\n',
     '',
-    '+5',
+    '+-5',
     '--5',
-    '1234567890',
+    '12345678901',
     '٥',
     '5abc'
   ]
@@ -100,6 +100,21 @@ t.test('redis: values without meaning are no own limits, and are counted', async
       `a ${name} at the key`
     )
     t.equal(count() - before, 1, 'and is counted')
+  }
+  const send = as(app, ADMIN)
+  for (const [text, limit] of [
+    ['+5', 5],
+    ['+1', 1],
+    ['1234567890', 1_234_567_890],
+    ['-1234567890', -1_234_567_890]
+  ] as const) {
+    const username = `read-${text}`
+    await app.redis.set(key(username), text)
+    t.match(await app.limitsStore.getLimit(username), { limit, source: 'user' }, text)
+    const admitted = await send('POST', '/api/sessions', { username, session_id: username })
+    t.match(admitted, { status: 201, body: { limit } }, `${text} is the limit of an admission`)
+    const count = await send('GET', `/api/sessions/counts/${encodeURIComponent(username)}`)
+    t.match(count.body, { count: 1, limit })
   }
   t.strictSame(await app.limitsStore.getLimit('negative'), {
     username: 'negative',

@@ -46,7 +46,7 @@ local stored =
   call('MGET', record_key, limit_key, temporary_limit_key, generation_key or record_key)
 local record, own_limit, temporary_limit, generation = stored[1], stored[2], stored[3], stored[4]
 if expected_generation ~= '' and generation ~= expected_generation then return { LOST_DATA } end
-own_limit = own_limit and string.match(own_limit, '^%-?%d%d?%d?%d?%d?%d?%d?%d?%d?$')
+own_limit = own_limit and string.match(own_limit, '^[+-]?%d%d?%d?%d?%d?%d?%d?%d?%d?%d?$')
 temporary_limit = temporary_limit and string.match(temporary_limit, '^(%d+) %d+ ')
 local limit = tonumber(temporary_limit or own_limit or policy_limit)
 
