@@ -15,6 +15,7 @@ import {
 } from '../services/auth/token-verifier.ts'
 import { secretKey, type VerificationKey } from '../services/auth/verification-key.ts'
 import { ServiceError } from '../services/errors.ts'
+import { commaList } from '../services/util/comma-list.ts'
 import { canonicalName } from '../services/util/names.ts'
 import { headerValues } from './http/header-values.ts'
 
@@ -85,7 +86,7 @@ function verifierOf (
   secret: string,
   publicKeys: VerificationKey[]
 ): TokenVerifier {
-  const { JWT_CLOCK_TOLERANCE_SECONDS, BIND_NODES } = app.config
+  const { JWT_CLOCK_TOLERANCE_SECONDS, BIND_NODES, JWT_ROLE_CLAIMS } = app.config
   return new TokenVerifier({
     issuers: issuersOf(app, secret, publicKeys),
     // Each issuer has its own keys and checks, so they are passed with each token.
@@ -95,7 +96,7 @@ function verifierOf (
       verify: (token, checks) => app.jwt.verify(token, checks)
     },
     toleranceMs: JWT_CLOCK_TOLERANCE_SECONDS * 1000,
-    bindNodes: BIND_NODES
+    claims: { bindNodes: BIND_NODES, roleClaims: commaList(JWT_ROLE_CLAIMS) }
   })
 }
 

@@ -44,6 +44,13 @@ export const authSettings = {
     maximum: 60,
     default: 5
   }),
+  JWT_ROLE_CLAIMS: optional(
+    text(
+      'Further claims that name roles, separated by commas: `realm_access.roles` for Keycloak, ' +
+        '`https://example.com/roles` for a namespaced claim. ' +
+        'The claims `role` and `roles` are always read.'
+    )
+  ),
   BIND_NODES: flag(
     'Whether a token with a `node` claim may change only the sessions of that switch node.',
     false

@@ -37,20 +37,32 @@ export interface Caller {
   node: string | undefined
 }
 
+/** How the claims of a token are read. */
+export interface ClaimOptions {
+  /** Whether a `node` claim binds the caller. An invalid one binds it to no node. */
+  bindNodes?: boolean
+  /** Further claims that name roles, or paths to them, such as `realm_access.roles`. */
+  roleClaims?: readonly string[]
+}
+
 /**
- * The caller that a verified token stands for. Reads the claims `sub` or `username`, `role` or
- * `roles`, `permissions`, and `scope` (RFC 8693, 4.2). Unknown values grant nothing.
- * @param bindNodes - whether a `node` claim binds the caller; an invalid one binds it to no node
+ * The caller that a verified token stands for. The name is that of `username`, else of
+ * `preferred_username`, else of `sub`. Roles come from `role` and `roles`, permissions from
+ * `permissions`, `scope` (RFC 8693, 4.2) and `scp`. Unknown values grant nothing.
  */
-export function callerOf (claims: Record<string, unknown>, bindNodes = false): Caller {
-  const roles = [...texts(claims.role), ...texts(claims.roles)]
+export function callerOf (
+  claims: Record<string, unknown>,
+  { bindNodes = false, roleClaims = [] }: ClaimOptions = {}
+): Caller {
+  const roles = [claims.role, claims.roles, ...roleClaims.map((path) => claimAt(claims, path))]
+    .flatMap(texts)
   const granted = roles.flatMap((role) => ROLES.get(role) ?? [])
   const named = [
     ...texts(claims.permissions),
-    ...(typeof claims.scope === 'string' ? claims.scope.split(' ') : [])
+    ...[claims.scope, claims.scp].flatMap(texts).flatMap((text) => text.split(' '))
   ]
   return {
-    username: [claims.sub, claims.username].find((name) => typeof name === 'string'),
+    username: [claims.username, claims.preferred_username, claims.sub].find(isName),
     issuer: textOf(claims.iss),
     tokenId: textOf(claims.jti),
     roles,
@@ -60,6 +72,21 @@ export function callerOf (claims: Record<string, unknown>, bindNodes = false): C
     ]),
     node: bindNodes && 'node' in claims ? nodeOf(claims.node) : undefined
   }
+}
+
+function isName (claim: unknown): claim is string {
+  return typeof claim === 'string' && claim !== ''
+}
+
+/** The claim of this name or, if there is none, the one that a path of names leads to. */
+function claimAt (claims: Record<string, unknown>, path: string): unknown {
+  if (Object.hasOwn(claims, path)) return claims[path]
+  let value: unknown = claims
+  for (const name of path.split('.')) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
+    value = (value as Record<string, unknown>)[name]
+  }
+  return value
 }
 
 function nodeOf (claim: unknown): string {

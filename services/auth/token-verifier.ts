@@ -4,7 +4,7 @@
  */
 import { systemClock, type Clock } from '../clock.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
-import { callerOf, type Caller } from './permissions.ts'
+import { callerOf, type Caller, type ClaimOptions } from './permissions.ts'
 import type { Algorithm, VerificationKey } from './verification-key.ts'
 
 /**
@@ -62,8 +62,8 @@ export interface VerifierOptions {
   jwt: JwtLibrary
   /** How far an issuer's clock may differ from ours, in milliseconds. */
   toleranceMs: number
-  /** Whether a `node` claim binds the caller. */
-  bindNodes: boolean
+  /** How the claims of a verified token are read. */
+  claims: ClaimOptions
   clock?: Clock
 }
 
@@ -92,7 +92,7 @@ export class TokenVerifier {
     const [, token] = BEARER.exec(authorization) ?? []
     if (token === undefined) throw new Error('no bearer token')
     const claims = await this.#claims(token)
-    const caller = callerOf(claims, this.#options.bindNodes)
+    const caller = callerOf(claims, this.#options.claims)
     this.#remember(authorization, caller, Number(claims.exp) * 1000 + this.#options.toleranceMs)
     return caller
   }

@@ -27,7 +27,7 @@ t.test('the end and the beginning of a token, to the millisecond', async (t) => 
       issuers: [{ name: undefined, audience: undefined, keys: [() => keys] }],
       jwt,
       toleranceMs,
-      bindNodes: false,
+      claims: {},
       clock: () => now
     })
   const seconds = start / 1000

@@ -59,6 +59,25 @@ t.test('redis: a bulk change that Redis refuses in part is not done in part', as
   )
 })
 
+t.test('redis: a sign and ten digits are read, as the switch reads them', async (t) => {
+  const app = await startOwnApp(t, redis)
+  const send = as(app, ADMIN)
+  for (const [text, limit] of [
+    ['+5', 5],
+    ['+1', 1],
+    ['1234567890', 1_234_567_890],
+    ['-1234567890', -1_234_567_890]
+  ] as const) {
+    const username = `read-${text}`
+    await app.redis.set(`${app.config.REDIS_KEY_PREFIX}user-limit:${username}`, text)
+    t.match(await app.limitsStore.getLimit(username), { limit, source: 'user' }, text)
+    const admitted = await send('POST', '/api/sessions', { username, session_id: username })
+    t.match(admitted, { status: 201, body: { limit } }, `${text} is the limit of an admission`)
+    const count = await send('GET', `/api/sessions/counts/${encodeURIComponent(username)}`)
+    t.match(count.body, { count: 1, limit })
+  }
+})
+
 t.test('redis: values without meaning are no own limits, and are counted', async (t) => {
   const app = await startOwnApp(t, redis)
   const key = (name: string) => `${app.config.REDIS_KEY_PREFIX}user-limit:${name}`
@@ -100,21 +119,6 @@ t.test('redis: values without meaning are no own limits, and are counted', async
       `a ${name} at the key`
     )
     t.equal(count() - before, 1, 'and is counted')
-  }
-  const send = as(app, ADMIN)
-  for (const [text, limit] of [
-    ['+5', 5],
-    ['+1', 1],
-    ['1234567890', 1_234_567_890],
-    ['-1234567890', -1_234_567_890]
-  ] as const) {
-    const username = `read-${text}`
-    await app.redis.set(key(username), text)
-    t.match(await app.limitsStore.getLimit(username), { limit, source: 'user' }, text)
-    const admitted = await send('POST', '/api/sessions', { username, session_id: username })
-    t.match(admitted, { status: 201, body: { limit } }, `${text} is the limit of an admission`)
-    const count = await send('GET', `/api/sessions/counts/${encodeURIComponent(username)}`)
-    t.match(count.body, { count: 1, limit })
   }
   t.strictSame(await app.limitsStore.getLimit('negative'), {
     username: 'negative',

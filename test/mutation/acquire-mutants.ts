@@ -11,7 +11,7 @@ export const acquire: Mutant[] = [
   ['own limits do not count', 'temporary_limit or own_limit or', 'temporary_limit or'],
   [
     'any text is a limit',
-    "string.match(own_limit, '^%-?%d%d?%d?%d?%d?%d?%d?%d?%d?$')",
+    "string.match(own_limit, '^[+-]?%d%d?%d?%d?%d?%d?%d?%d?%d?%d?$')",
     'own_limit'
   ],
   ['external sessions do not count', 'local count = leases + external', 'local count = leases'],

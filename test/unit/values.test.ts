@@ -11,7 +11,7 @@ import { EncodedCommand } from '../../services/redis/encoded-command.ts'
 import { RedisKeys, escapeGlob } from '../../services/redis/keys.ts'
 import { sortedPage } from '../../services/util/sorted-page.ts'
 
-t.test('a stored limit is a decimal integer of up to nine digits', async (t) => {
+t.test('a stored limit is a decimal integer of up to ten digits', async (t) => {
   for (const [text, limit] of [
     ['0', 0],
     ['25', 25],
