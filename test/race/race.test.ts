@@ -1,7 +1,4 @@
 import t from 'tap'
 import { runRace } from './run-race.ts'
 
-t.test(
-  'many clients race for few slots on four instances',
-  async (t) => await runRace(t, 1_000_000)
-)
+t.test('many clients race for few slots on four instances', async (t) => await runRace(t, 20_000))

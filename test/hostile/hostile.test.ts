@@ -1,12 +1,12 @@
 /** What hostile requests get: the corpus of test/hostile, theme by theme. */
 import t from 'tap'
-import { authorisation } from './hostile/authorisation.ts'
-import { checkTheme } from './hostile/check-theme.ts'
-import { http } from './hostile/http.ts'
-import { limitBodies } from './hostile/limits.ts'
-import { sessions } from './hostile/sessions.ts'
-import { tokenCases } from './hostile/tokens.ts'
-import { usernames } from './hostile/usernames.ts'
+import { authorisation } from './authorisation.ts'
+import { checkTheme } from './check-theme.ts'
+import { http } from './http.ts'
+import { limitBodies } from './limits.ts'
+import { sessions } from './sessions.ts'
+import { tokenCases } from './tokens.ts'
+import { usernames } from './usernames.ts'
 
 const themes = { usernames, limits: limitBodies, sessions, tokens: tokenCases, authorisation, http }
 

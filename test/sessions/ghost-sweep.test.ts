@@ -3,8 +3,8 @@
  */
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { startAppOn } from './helpers/app.ts'
-import { startRedis, waitFor } from './helpers/servers.ts'
+import { startAppOn } from '../helpers/app.ts'
+import { startRedis, waitFor } from '../helpers/servers.ts'
 
 const redis = await startRedis(t)
 

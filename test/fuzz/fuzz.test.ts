@@ -1,5 +1,5 @@
 import t from 'tap'
-import { checkService } from './fuzz/check-service.ts'
+import { checkService } from './check-service.ts'
 
 t.setTimeout(180_000)
 

@@ -9,12 +9,12 @@ import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { ConfigError, loadConfig } from '../config.ts'
-import { SettingsSchema } from '../schemas/settings.ts'
-import { envExample, settingsTable } from '../scripts/write-settings.ts'
-import { waitFor } from './helpers/wait.ts'
+import { ConfigError, loadConfig } from '../../config.ts'
+import { SettingsSchema } from '../../schemas/settings.ts'
+import { envExample, settingsTable } from '../../scripts/write-settings.ts'
+import { waitFor } from '../helpers/wait.ts'
 
-const root = new URL('..', import.meta.url)
+const root = new URL('../../', import.meta.url)
 const server = fileURLToPath(new URL('dist/server.js', root))
 const SECRET = 'a secret for the tests, long enough'
 const HASH = `$scrypt$ln=17,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`

@@ -3,7 +3,7 @@
  * there are.
  */
 import t, { type Test } from 'tap'
-import { ADMIN, type Answer, as, startApp } from './helpers/app.ts'
+import { ADMIN, type Answer, as, startApp } from '../helpers/app.ts'
 
 const alice = '/api/sessions/limits/alice'
 const bulk = '/api/sessions/limits/bulk'

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { checkHistory, type Violations } from './race/checker.ts'
-import { History, type Kind, type Outcome } from './race/history.ts'
+import { checkHistory, type Violations } from '../race/checker.ts'
+import { History, type Kind, type Outcome } from '../race/history.ts'
 
 type Line = [session: number, kind: Kind, outcome: Outcome, invoked: number, completed: number]
 

@@ -1,16 +1,16 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { RedisExecutor } from '../services/redis/executor.ts'
-import { resolveIncludes } from '../services/redis/include.ts'
-import { RedisKeys } from '../services/redis/keys.ts'
-import { outcomeOf } from '../services/redis/script-outcomes.ts'
-import { scriptTexts } from '../services/redis/scripts.ts'
-import { startRedis } from './helpers/servers.ts'
-import { Model } from './model/model.ts'
-import { redisSubject } from './model/redis-subject.ts'
+import { RedisExecutor } from '../../services/redis/executor.ts'
+import { resolveIncludes } from '../../services/redis/include.ts'
+import { RedisKeys } from '../../services/redis/keys.ts'
+import { outcomeOf } from '../../services/redis/script-outcomes.ts'
+import { scriptTexts } from '../../services/redis/scripts.ts'
+import { startRedis } from '../helpers/servers.ts'
+import { Model } from '../model/model.ts'
+import { redisSubject } from '../model/redis-subject.ts'
 
-const services = new URL('../services/', import.meta.url)
+const services = new URL('../../services/', import.meta.url)
 const luaFiles = readdirSync(services, { recursive: true })
   .map(String)
   .filter((file) => file.endsWith('.lua'))

@@ -9,7 +9,7 @@ import {
   startRedis,
   startSentinel,
   waitFor
-} from './helpers/servers.ts'
+} from './servers.ts'
 
 t.test('waitFor', async (t) => {
   let looks = 0

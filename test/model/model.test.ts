@@ -1,5 +1,5 @@
 import t from 'tap'
-import { checkStores } from './model/check-stores.ts'
+import { checkStores } from './check-stores.ts'
 
 t.setTimeout(180_000)
 

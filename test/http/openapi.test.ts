@@ -11,14 +11,14 @@ import type { FastifyInstance } from 'fastify'
 import openapiTS, { astToString } from 'openapi-typescript'
 import { chromium } from 'playwright-core'
 import t, { type Test } from 'tap'
-import { buildApp } from '../app.ts'
-import { loadConfig } from '../config.ts'
-import { openapiText } from '../scripts/write-openapi.ts'
-import { VERSION } from '../shell.ts'
-import { type ApiDocument, type Media, forAjv, routesOf } from './helpers/api-document.ts'
-import { tokenFor } from './helpers/app.ts'
+import { buildApp } from '../../app.ts'
+import { loadConfig } from '../../config.ts'
+import { openapiText } from '../../scripts/write-openapi.ts'
+import { VERSION } from '../../shell.ts'
+import { type ApiDocument, type Media, forAjv, routesOf } from '../helpers/api-document.ts'
+import { tokenFor } from '../helpers/app.ts'
 
-const root = new URL('..', import.meta.url)
+const root = new URL('../../', import.meta.url)
 const written = await openapiText()
 const document = JSON.parse(written) as ApiDocument
 const operations = routesOf(document)
@@ -203,7 +203,7 @@ t.test('what the service answers is declared', async (t) => {
 
 const CLIENT = `
 import createClient from 'openapi-fetch'
-import type { components, paths } from './api.ts'
+import type { components, paths } from '../api.ts'
 
 export async function run (baseUrl: string, token: string): Promise<unknown[]> {
   const client = createClient<paths>({ baseUrl, headers: { Authorization: \`Bearer \${token}\` } })

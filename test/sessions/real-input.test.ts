@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { ADMIN, as, startAppOn } from './helpers/app.ts'
-import { startRedis } from './helpers/servers.ts'
+import { ADMIN, as, startAppOn } from '../helpers/app.ts'
+import { startRedis } from '../helpers/servers.ts'
 
 type Values = Record<string, number>
 interface Expected {
@@ -13,7 +13,7 @@ interface Expected {
 }
 
 /** What a Voice Ferry switch leaves in Redis, and what it means. */
-const [input, meaning] = ['./data/switch-redis.resp', './data/expected.json'].map((path) =>
+const [input, meaning] = ['../data/switch-redis.resp', '../data/expected.json'].map((path) =>
   fileURLToPath(new URL(path, import.meta.url))
 )
 const expected = JSON.parse(readFileSync(meaning ?? '', 'utf8')) as Expected

@@ -1,11 +1,11 @@
 import t from 'tap'
-import { verdict, type Figure, type Goal } from '../bench/figure.ts'
-import { counted, difference, estimate, ratio } from '../bench/harness/estimate.ts'
-import { inTurn } from '../bench/harness/rounds.ts'
-import { ANSWERS, CONSTANT_HANDLERS } from '../bench/twins/answers.ts'
-import { buildTwin } from '../bench/twins/build-twin.ts'
-import { loadConfig } from '../config.ts'
-import { startApp, TEST_SECRET, tokenFor } from './helpers/app.ts'
+import { verdict, type Figure, type Goal } from '../../bench/figure.ts'
+import { counted, difference, estimate, ratio } from '../../bench/harness/estimate.ts'
+import { inTurn } from '../../bench/harness/rounds.ts'
+import { ANSWERS, CONSTANT_HANDLERS } from '../../bench/twins/answers.ts'
+import { buildTwin } from '../../bench/twins/build-twin.ts'
+import { loadConfig } from '../../config.ts'
+import { startApp, TEST_SECRET, tokenFor } from '../helpers/app.ts'
 
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1)
 
