@@ -2,6 +2,7 @@
 import t from 'tap'
 import { waitFor } from '../helpers/wait.ts'
 import { setScene } from './scene.ts'
+import { setStage } from './stage.ts'
 
 const three = Array(3).fill(['alice', 'sip:bob@example.net'])
 
@@ -44,4 +45,14 @@ t.test('a caller gives up while the service is thinking', async (t) => {
   const path = `/api/sessions/${encodeURIComponent(given?.callId ?? '')}/renew`
   const { status } = await stage.http.ask('POST', path, { username: 'heidi', attempt: 1 })
   t.equal(status, 410, 'the attempt has ended')
+})
+
+t.test('with a wrong key the proxy does what it was told to do without the service', async (t) => {
+  const { service } = await setScene(t, { away: 'pass' })
+  for (const [away, outcome] of [['pass', 'up'], ['refuse', 'refused']] as const) {
+    const stage = await setStage(t, { ...service, token: 'wrong' }, { away, timeoutMs: 2000 })
+    const calls: Array<[string, string]> = [['karl', 'sip:bob@example.net']]
+    const [event] = await stage.call({ calls, holdMs: 100 }).done
+    t.match(event, { what: outcome })
+  }
 })

@@ -99,6 +99,22 @@ t.test('the node reports what is up, and nothing else', async (t) => {
   t.equal(await stage.count('grace'), 0)
 })
 
+t.test('each refusal has its answer to the caller', async (t) => {
+  const take = { username: 'ivan', session_id: 'taken', ttl: 60 }
+  t.equal((await stage.http.ask('POST', '/api/sessions', take)).status, 201)
+  const over = { sessions: [{ session_id: 'over', attempt: 1 }] }
+  t.equal((await stage.http.ask('POST', '/api/sessions/release', over)).status, 200)
+  const situations = [
+    { user: 'x'.repeat(300), callId: 'long', status: 400 },
+    { user: 'judy', callId: 'taken', status: 403 },
+    { user: 'judy', callId: 'over', status: 487 }
+  ]
+  for (const { user, callId, status } of situations) {
+    const [event] = await stage.call({ calls: [[user, CALLEE]], callId }).done
+    t.match(event, { what: 'refused', status }, callId)
+  }
+})
+
 t.test('room is made by hanging up the oldest call, but never an emergency call', async (t) => {
   await policy(t, 'terminate_oldest')
   await stage.setLimit('heidi', 1)

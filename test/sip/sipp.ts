@@ -27,6 +27,8 @@ export interface Calls {
   perSecond?: number
   /** How long a call stays up, in milliseconds. */
   holdMs?: number
+  /** The Call-ID of a single call; SIPp makes one up when left out. */
+  callId?: string
   /** Whether a `canceller` waits until it rings. */
   rings?: boolean
 }
@@ -74,6 +76,7 @@ export function startCallers (t: Teardown, proxyPort: number, calls: Calls): Cal
       ...COMMON,
       ...['-sf', `${folder}/scenario.xml`, '-inf', `${folder}/calls.csv`],
       ...['-m', String(count), '-r', String(perSecond), '-l', '5000'],
+      ...(calls.callId === undefined ? [] : ['-cid_str', calls.callId]),
       ...['-trace_logs', '-log_file', log, `127.0.0.1:${proxyPort}`]
     ],
     { stdio: ['ignore', 'pipe', 'pipe'], cwd: folder }
