@@ -15,6 +15,7 @@ import { StoredUsernameSchema, UsernameSchema } from '../schemas/names.ts'
 import { MAX_PAGE, PageQuerySchema } from '../schemas/paging.ts'
 import { problems } from '../schemas/problem.ts'
 import { ServiceError } from '../services/errors.ts'
+import { limitView } from '../services/limits/limit-view.ts'
 import { canonicalName } from '../services/util/names.ts'
 import { sendJsonStream } from './json-stream.ts'
 import { namedValues } from './named-values.ts'
@@ -87,9 +88,9 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     async ({ params: { username } }) => {
       const [canonical, ...stored] = spellings(username)
       const limit = await app.limitsStore.getLimit(canonical)
-      if (limit.source !== 'default' || stored[0] === undefined) return limit
+      if (limit.source !== 'default' || stored[0] === undefined) return limitView(limit)
       const other = await app.limitsStore.getLimit(stored[0])
-      return other.source === 'user' ? other : limit
+      return limitView(other.source === 'user' ? other : limit)
     }
   )
 

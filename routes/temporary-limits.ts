@@ -9,7 +9,7 @@ import {
 } from '../schemas/limits.ts'
 import { AnyUsernameSchema, UsernameSchema } from '../schemas/names.ts'
 import { problems } from '../schemas/problem.ts'
-import { toTimestamp } from '../services/clock.ts'
+import { temporaryLimitView } from '../services/limits/limit-view.ts'
 
 const tags = ['limits']
 const params = Type.Object({ username: UsernameSchema })
@@ -33,7 +33,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async ({ params: { username }, body }) => {
       const expiresAtMs = await app.limitsStore.setTemporaryLimit(username, body)
-      return { success: true, username, limit: body.limit, expires_at: toTimestamp(expiresAtMs) }
+      return temporaryLimitView(username, body.limit, expiresAtMs)
     }
   )
 

@@ -1,19 +1,19 @@
 /** Everything on Redis, and what keeps admission going while Redis is away. */
-import { randomUUID } from 'node:crypto'
 import { steadyClock } from '../clock.ts'
 import { MemoryLimitsStore } from '../limits/memory-limits-store.ts'
 import type { Log } from '../log.ts'
-import { Breaker, type Seen } from '../outage/breaker.ts'
+import { Breaker } from '../outage/breaker.ts'
 import { GuardedExecutor } from '../outage/guarded-executor.ts'
 import { LeaseMirror } from '../outage/lease-mirror.ts'
 import { LimitCache } from '../outage/limit-cache.ts'
-import type { OutageMode } from '../outage/local-acquire.ts'
+import type { LocalParts, OutageMode } from '../outage/local-acquire.ts'
 import { Outbox } from '../outage/outbox.ts'
 import { Prober } from '../outage/prober.ts'
 import { Replay } from '../outage/replay.ts'
 import { ResilientLimitsStore } from '../outage/resilient-limits-store.ts'
 import { ResilientSessionStore } from '../outage/resilient-session-store.ts'
 import { RetryOnce } from '../outage/retry-once.ts'
+import type { PolicyCache } from '../policy/policy.ts'
 import { redisPolicySource } from '../policy/redis-policy-source.ts'
 import { RedisRequestCount } from '../rate-limit/redis-request-count.ts'
 import type { RedisExecutor } from '../redis/executor.ts'
@@ -22,6 +22,7 @@ import { LeaseTable } from '../sessions/memory/lease-table.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
 import { LEARNING_MS } from '../sessions/timing.ts'
 import { expiredTo, type Backend, type BackendOptions } from './backend.ts'
+import { probe } from './redis-probe.ts'
 import { redisStores } from './redis-stores.ts'
 
 /**
@@ -47,61 +48,69 @@ export interface RedisOptions {
 export function redisBackend (redis: RedisOptions, options: BackendOptions): Backend {
   const { executor, keys, mode, reconnectWaitMs = RECONNECT_WAIT_MS } = redis
   const { defaults, policyFrom, malformed, outcomes, log } = options
-  const breaker = makeBreaker(mode, log, () => ({ replay, store: stores.sessions }))
+  const breaker = breakerOf(mode, log, () => ({ replay, store }))
   const guarded = new GuardedExecutor(executor, breaker)
   const policy = policyFrom(redisPolicySource(guarded, keys, defaults, malformed))
   const onExpired = expiredTo(outcomes)
   const stores = redisStores({ executor, guarded, keys, policy, malformed, onExpired })
-  const defaultLimit = () => policy.current.max_sessions_per_user
-  const mirrorOfLimits = new MemoryLimitsStore(defaultLimit, steadyClock)
-  const table = new LeaseTable(steadyClock, MIRROR_ENDED_MEMORY_MS)
-  const mirror = new LeaseMirror(mirrorOfLimits, policy, table)
-  const known = new LimitCache(mirrorOfLimits, steadyClock)
-  const outbox = new Outbox()
-  const replay = new Replay({ executor, keys, store: stores.sessions, mirror, outbox, outcomes })
+  const store = stores.sessions
+  const local = localParts(policy, mode)
+  const replay = new Replay({ executor, keys, store, outcomes, ...local })
   const retry = new RetryOnce(breaker, async () => await executor.connected(reconnectWaitMs))
-  const prober = makeProber(breaker, async () => await probe(executor, keys, stores.sessions, log))
-  const parts = { store: stores.sessions, mirror, known, outbox, breaker, retry, mode }
+  const prober = new Prober({
+    probe: async () => await probe(executor, keys, (learning) => learn(store, learning, log)),
+    onServed: (seen) => {
+      void breaker.served(seen)
+    },
+    onFailed: (error) => breaker.trip(error)
+  })
   return {
+    ...stores,
     policy,
-    limits: new ResilientLimitsStore(stores.limits, known, retry),
-    limitLists: stores.limitLists,
-    sessions: new ResilientSessionStore(parts),
-    sessionLists: stores.sessionLists,
-    sweeper: stores.sweeper,
+    limits: new ResilientLimitsStore(stores.limits, local.known, retry),
+    sessions: new ResilientSessionStore({ store, breaker, retry, ...local }),
     requestCount: new RedisRequestCount(guarded, keys),
     latencyMs: () => prober.latencyMs(),
     start: async () => {
       await prober.start()
-      known.start(stores.limitLists, (error) =>
+      local.known.start(stores.limitLists, (error) =>
         log.info({ err: error }, 'could not read all limits in advance; trying again soon')
       )
     },
     stop: () => {
       prober.stop()
-      known.stop()
+      local.known.stop()
     }
   }
 }
 
-/**
- * The breaker, and what happens when it opens and closes.
- * @param later - the replay and the store; they need the breaker and are made after it
- */
-function makeBreaker (
+/** What decides while Redis is away, by the policy in force. */
+function localParts (policy: PolicyCache, mode: OutageMode): LocalParts {
+  const limits = new MemoryLimitsStore(() => policy.current.max_sessions_per_user, steadyClock)
+  const table = new LeaseTable(steadyClock, MIRROR_ENDED_MEMORY_MS)
+  return {
+    mirror: new LeaseMirror(limits, policy, table),
+    known: new LimitCache(limits, steadyClock),
+    outbox: new Outbox(),
+    mode
+  }
+}
+
+/** @param parts - what is made only after the breaker, and used only after that */
+function breakerOf (
   mode: OutageMode,
   log: Log,
-  later: () => { replay: Replay; store: RedisSessionStore }
+  parts: () => { replay: Replay; store: RedisSessionStore }
 ): Breaker {
   const breaker: Breaker = new Breaker({
     recover: async (lostItsData) => {
-      const sinceMs = lostItsData ? Infinity : breaker.openForMs + REPLICATION_LAG_MS
-      const told = await later().replay.run(sinceMs)
+      const withinMs = lostItsData ? Infinity : breaker.openForMs + REPLICATION_LAG_MS
+      const told = await parts().replay.run(withinMs)
       if (told.ended + told.restored > 0) log.info(told, 'wrote to Redis what it missed')
     },
-    settle: async () => await later().replay.settle(),
+    settle: async () => await parts().replay.settle(),
     onGeneration: (generation) => {
-      later().store.generation = generation
+      parts().store.generation = generation
     },
     onChange: (open, cause) =>
       open
@@ -109,40 +118,6 @@ function makeBreaker (
         : log.info({}, 'Redis works: asking it again')
   })
   return breaker
-}
-
-/** The prober that opens and closes the breaker. */
-function makeProber (breaker: Breaker, ask: () => Promise<Seen>): Prober<Seen> {
-  return new Prober({
-    probe: ask,
-    onServed: (seen) => {
-      void breaker.served(seen)
-    },
-    onFailed: (error) => breaker.trip(error)
-  })
-}
-
-/** Asks every master for what the service needs, a write included. */
-async function probe (
-  executor: RedisExecutor,
-  keys: RedisKeys,
-  store: RedisSessionStore,
-  log: Log
-): Promise<Seen> {
-  // A new one each time: the generation that this process began may be lost, too.
-  const begun = randomUUID()
-  const seen = await executor.run(
-    Promise.all(
-      keys.generations.map(
-        async (key) => (await executor.scripts.probe([key], [begun])) as [string, number, string]
-      )
-    )
-  )
-  learn(store, Math.min(...seen.map(([, ageMs]) => ageMs)) < LEARNING_MS, log)
-  return {
-    generation: seen.map(([generation]) => generation).join(' '),
-    servers: [...new Set(seen.map(([, , server]) => server))].sort().join(' ')
-  }
 }
 
 /** Notes whether Redis began so short a time ago that it may not know of every call. */

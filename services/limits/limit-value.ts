@@ -1,6 +1,20 @@
 /** What a stored limit means, and which of a user's limits is in force. */
-import type { Limit } from '../../schemas/limits.ts'
-import { toTimestamp } from '../clock.ts'
+
+/** The limit that holds for a user now, and where it comes from. */
+export interface LimitInForce {
+  username: string
+  limit: number
+  source: 'user' | 'temporary' | 'default'
+  unlimited: boolean
+  /** When a temporary limit ends, in milliseconds since the epoch. */
+  expiresAtMs?: number
+  /** Why there is a temporary limit. */
+  reason?: string
+  /** Whether it was found without the store, because that is away. */
+  degraded?: boolean
+  /** How old the knowledge is then, in milliseconds. */
+  staleMs?: number
+}
 
 /** A limit that ends by itself. */
 export interface TemporaryLimit {
@@ -34,17 +48,17 @@ export function limitInForce (
   own: number | undefined,
   temporary: TemporaryLimit | undefined,
   policyLimit: number
-): Limit {
+): LimitInForce {
   if (temporary !== undefined) {
     return {
       ...limit(username, temporary.limit, 'temporary'),
-      expires_at: toTimestamp(temporary.expiresAtMs),
+      expiresAtMs: temporary.expiresAtMs,
       ...(temporary.reason === '' ? {} : { reason: temporary.reason })
     }
   }
   return own !== undefined ? limit(username, own, 'user') : limit(username, policyLimit, 'default')
 }
 
-function limit (username: string, value: number, source: Limit['source']): Limit {
+function limit (username: string, value: number, source: LimitInForce['source']): LimitInForce {
   return { username, limit: value, source, unlimited: value <= 0 }
 }

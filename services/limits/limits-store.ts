@@ -1,6 +1,7 @@
 /** Where limits are kept: what every store promises, whatever it is made of. */
-import type { Limit, TemporaryLimitChange } from '../../schemas/limits.ts'
+import type { TemporaryLimitChange } from '../../schemas/limits.ts'
 import type { Page, PageRequest } from '../../schemas/paging.ts'
+import type { LimitInForce } from './limit-value.ts'
 
 /** A username and its own limit. */
 export type LimitEntry = [username: string, limit: number]
@@ -15,7 +16,7 @@ export type DefaultLimit = () => number
  */
 export interface LimitsStore {
   /** The limit in force for a user: the temporary one, else the own one, else the policy's. */
-  getLimit(username: string): Promise<Limit>
+  getLimit(username: string): Promise<LimitInForce>
   /** Sets a user's own limit; 0 is unlimited. */
   setLimit(username: string, limit: number): Promise<void>
   /** Removes a user's own limit; false when there was none. */

@@ -1,7 +1,7 @@
 /** The limits that were last seen, for the time when Redis cannot be asked. */
 import { setImmediate } from 'node:timers/promises'
-import type { Limit } from '../../schemas/limits.ts'
 import type { Clock } from '../clock.ts'
+import type { LimitInForce } from '../limits/limit-value.ts'
 import type { LimitLists } from '../limits/limits-store.ts'
 import type { MemoryLimitsStore } from '../limits/memory-limits-store.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
@@ -45,13 +45,9 @@ export class LimitCache {
   }
 
   /** Notes a limit in force, as it was read. */
-  see ({ username, limit, source, expires_at: expiresAt, reason }: Limit): void {
-    if (source === 'temporary' && expiresAt !== undefined) {
-      this.mirror.rememberTemporary(username, {
-        limit,
-        expiresAtMs: Date.parse(expiresAt),
-        reason: reason ?? ''
-      })
+  see ({ username, limit, source, expiresAtMs, reason = '' }: LimitInForce): void {
+    if (source === 'temporary' && expiresAtMs !== undefined) {
+      this.mirror.rememberTemporary(username, { limit, expiresAtMs, reason })
     } else {
       this.mirror.remember(username, source === 'user' ? limit : undefined)
     }

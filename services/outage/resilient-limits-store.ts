@@ -2,7 +2,8 @@
  * Limits that can be read while Redis is away, as they were last seen; the answer says so. Writes
  * need Redis.
  */
-import type { Limit, TemporaryLimitChange } from '../../schemas/limits.ts'
+import type { TemporaryLimitChange } from '../../schemas/limits.ts'
+import type { LimitInForce } from '../limits/limit-value.ts'
 import type { LimitsStore } from '../limits/limits-store.ts'
 import type { LimitCache } from './limit-cache.ts'
 import type { RetryOnce } from './retry-once.ts'
@@ -24,15 +25,15 @@ export class ResilientLimitsStore implements LimitsStore {
    * @throws ServiceError `store_unavailable` when Redis is away and nothing is known of this user:
    * no default is made up
    */
-  async getLimit (username: string): Promise<Limit> {
+  async getLimit (username: string): Promise<LimitInForce> {
     try {
       const limit = await this.#retry.ask(async () => await this.#store.getLimit(username))
       this.#known.see(limit)
       return limit
     } catch (error) {
-      const stale_ms = this.#known.ageMs(username)
-      if (!isUnavailable(error) || stale_ms === undefined) throw error
-      return { ...this.#known.mirror.limitNow(username), degraded: true, stale_ms }
+      const staleMs = this.#known.ageMs(username)
+      if (!isUnavailable(error) || staleMs === undefined) throw error
+      return { ...this.#known.mirror.limitNow(username), degraded: true, staleMs }
     }
   }
 

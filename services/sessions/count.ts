@@ -1,10 +1,10 @@
 /** A user's count, as the API shows it. */
 import type { Count } from '../../schemas/counts.ts'
-import type { Limit } from '../../schemas/limits.ts'
+import type { LimitInForce } from '../limits/limit-value.ts'
 
 /** Puts a limit and the sessions that are up side by side. */
 export function toCount (
-  { username, limit, unlimited }: Limit,
+  { username, limit, unlimited }: LimitInForce,
   leases: number,
   external: number
 ): Count {

@@ -123,7 +123,7 @@ for (const [kind, start] of Object.entries(stores)) {
         limit: 1,
         source: 'temporary',
         unlimited: false,
-        expires_at: new Date(end).toISOString(),
+        expiresAtMs: end,
         reason: 'a\ncase'
       })
       t.match(
@@ -166,7 +166,7 @@ for (const [kind, start] of Object.entries(stores)) {
           limit: 2,
           source: 'temporary',
           unlimited: false,
-          expires_at: new Date(second).toISOString()
+          expiresAtMs: second
         })
         await limits.setLimit('alice', 9)
         t.equal((await limits.getLimit('alice')).limit, 2, 'an own limit set meanwhile waits')

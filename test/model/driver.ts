@@ -1,5 +1,5 @@
 import { deepStrictEqual } from 'node:assert/strict'
-import type { Lease } from '../../services/sessions/lease.ts'
+import type { Details, Lease } from '../../services/sessions/lease.ts'
 import type { RenewRequest } from '../../services/sessions/session-store.ts'
 import { type Command, GRID_MS, IDS, type Named, USERS } from './commands.ts'
 import { type Call, Model } from './model.ts'
@@ -121,9 +121,9 @@ class Driver {
         entries.sort((a, b) => (a.sessionId < b.sessionId ? -1 : 1)),
         model.up(user).sort((a, b) => (a.id < b.id ? -1 : 1))
       )
-      const { limit, source, expires_at: end } = await limits.getLimit(user)
+      const { limit, source, expiresAtMs: end } = await limits.getLimit(user)
       this.#equal(
-        { limit, source, until: end === undefined ? null : this.#onGrid(Date.parse(end)) },
+        { limit, source, until: end === undefined ? null : this.#onGrid(end) },
         model.limitOf(user)
       )
     }
@@ -174,6 +174,7 @@ class Driver {
     if (isLease(value)) {
       return {
         ...value,
+        details: plainDetails(value.details),
         startedMs: this.#start(this.#subject.sinceStart(value.startedMs)),
         expiresMs: this.#onGrid(value.expiresMs)
       }
@@ -220,7 +221,12 @@ function toRequest ({
 }
 
 function toLease ({ user: username, id: sessionId, node, details }: Call) {
-  return { sessionId, username, node: node ?? '', details }
+  return { sessionId, username, node: node ?? '', details: plainDetails(details) }
+}
+
+/** Details without what makes no difference to whoever reads them. */
+function plainDetails ({ from, direction, emergency = false, metadata = {} }: Details) {
+  return { from, direction, emergency, metadata }
 }
 
 function isLease (value: unknown): value is Lease {

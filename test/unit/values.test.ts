@@ -85,7 +85,7 @@ t.test(
       limit: 1,
       source: 'temporary',
       unlimited: false,
-      expires_at: '1970-01-01T00:00:00.000Z',
+      expiresAtMs: 0,
       reason: 'fraud'
     })
     t.notOk('reason' in limitInForce('alice', 9, { ...temporary, reason: '' }, 5))
