@@ -101,8 +101,8 @@ t.test('the cache of limits', async (t) => {
   t.test('lets a temporary limit end by itself', async (t) => {
     const { clock, cache, limitOf } = start()
     cache.seeOwn('alice', 3)
-    const expires_at = new Date(clock.now() + MINUTE).toISOString()
-    cache.see({ username: 'alice', limit: 9, source: 'temporary', unlimited: false, expires_at })
+    const expiresAtMs = clock.now() + MINUTE
+    cache.see({ username: 'alice', limit: 9, source: 'temporary', unlimited: false, expiresAtMs })
     await clock.pass(MINUTE - 1)
     t.equal(limitOf('alice'), 'temporary 9')
     await clock.pass(1)
