@@ -162,7 +162,7 @@ function wrapper (suite, { file, folder = 'usr/bin', options = '' }, work) {
     ...(libraries && { LD_LIBRARY_PATH: `${libraries}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}` }),
     ...suite.variables
   })
-  const here = (text) => text.replaceAll('$machine', `$suite/${machineFolder(work)}`)
+  const here = (text) => text.replaceAll('$machine', () => `$suite/${machineFolder(work)}`)
   return `#!/bin/sh
 suite="\${0%/*}/.."
 ${variables.map(([name, value]) => `export ${name}="${here(value)}"\n`).join('')}\
