@@ -9,7 +9,7 @@ import { boundTo, requireOwnSessions } from '../services/auth/node-binding.ts'
 interface Named {
   node?: string
   session_id?: string
-  sessions?: Array<{ session_id: string }>
+  sessions?: Array<{ session_id?: unknown } | null>
 }
 
 export default fp(
@@ -29,12 +29,12 @@ export default fp(
       }
       const ids = named.flatMap(({ session_id: id, sessions = [] }) => [
         id,
-        ...sessions.map((session) => session.session_id)
+        ...sessions.map((session) => session?.session_id)
       ])
       await requireOwnSessions(
         app.sessions,
         node,
-        ids.filter((id) => id !== undefined)
+        ids.filter((id) => typeof id === 'string')
       )
     })
   },

@@ -27,7 +27,7 @@ const named = [admission, auth, counts, health, limits, nodes, policy, problem, 
   )
 
 /** Keywords of OpenAPI, which the validator ignores, and our own. */
-const keywords = ['example', ...nameKeywords]
+const keywords = ['example', 'x-items', ...nameKeywords]
 
 /** Nothing in a body is coerced or dropped: unknown members are refused. */
 const bodyOptions = {

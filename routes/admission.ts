@@ -1,25 +1,34 @@
 /** Admission: acquire, renew and release sessions. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from '@sinclair/typebox'
+import { Type, type Static } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
 import {
   AdmissionRequestSchema,
   AdmissionSchema,
+  BatchReleaseItemSchema,
+  BatchReleaseRequestSchema,
+  BatchReleaseSchema,
+  BatchRenewalItemSchema,
   BatchRenewalRequestSchema,
   BatchRenewalSchema,
+  ReleaseQuerySchema,
   ReleasedSchema,
   RenewalRequestSchema,
   RenewalSchema
 } from '../schemas/admission.ts'
 import { ref } from '../schemas/components.ts'
-import { SessionIdSchema, UsernameSchema } from '../schemas/names.ts'
+import { SessionIdSchema } from '../schemas/names.ts'
 import { problems } from '../schemas/problem.ts'
 import { DEFAULT_TTL_SECONDS, ReasonSchema } from '../schemas/sessions.ts'
-import { detailsOf } from '../services/sessions/session-view.ts'
+import { batchRenewalView, detailsOf, releaseView } from '../services/sessions/session-view.ts'
+import { checkItems, inOrder, validItems } from './items.ts'
 
 const tags = ['admission']
 const params = Type.Object({ session_id: SessionIdSchema })
 /** Room for 5,000 pairs of the longest names. */
 const BATCH_BODY_BYTES = 8 * 1024 * 1024
+/** Why a session has ended, where the switch does not say. */
+const RELEASED = 'released'
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
@@ -38,10 +47,11 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       }
     },
     async ({ body, caller, log }, reply) => {
-      const { username, session_id: sessionId, ttl = DEFAULT_TTL_SECONDS } = body
+      const { username, session_id: sessionId, attempt = 0, ttl = DEFAULT_TTL_SECONDS } = body
       const { node = caller?.node, dry_run: dryRun = false } = body
+      const details = detailsOf(body)
       const result = await app.admission.acquire(
-        { username, sessionId, ttlMs: ttl * 1000, node, details: detailsOf(body), dryRun },
+        { username, sessionId, attempt, ttlMs: ttl * 1000, node, details, dryRun },
         caller ?? {},
         log
       )
@@ -65,18 +75,11 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         }
       }
     },
-    async ({
-      params: { session_id: sessionId },
-      body: { username, ttl = DEFAULT_TTL_SECONDS },
-      caller,
-      log
-    }) =>
-      await app.admission.renew(
-        { sessionId, username, node: caller?.node },
-        ttl * 1000,
-        caller ?? {},
-        log
-      )
+    async ({ params: { session_id: sessionId }, body, caller, log }) => {
+      const { username, attempt, node = caller?.node, ttl = DEFAULT_TTL_SECONDS } = body
+      const request = { sessionId, username, attempt, node }
+      return await app.admission.renew(request, ttl * 1000, caller ?? {}, log)
+    }
   )
 
   app.post(
@@ -91,37 +94,91 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(BatchRenewalSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
       }
     },
-    async ({ body: { sessions, ttl = DEFAULT_TTL_SECONDS }, caller, log }) =>
-      await app.admission.renewMany(sessions, ttl * 1000, caller ?? {}, log)
+    async (request) => {
+      const { body, caller, log } = request
+      const { sessions, node = caller?.node, ttl = DEFAULT_TTL_SECONDS } = body
+      const checked = checkItems<Static<typeof BatchRenewalItemSchema>>(
+        request, sessions, BatchRenewalItemSchema
+      )
+      const requests = validItems(checked).map(({ session_id: sessionId, username, attempt }) =>
+        ({ sessionId, username, attempt, node }))
+      const renewed = await app.admission.renewMany(requests, ttl * 1000, caller ?? {}, log)
+      const results = inOrder(checked, batchRenewalView(requests, renewed), (invalid) =>
+        ({ ...invalid, outcome: 'invalid', result: 'invalid', expires_at: null }))
+      return { results, degraded: renewed[0]?.degraded ?? false }
+    }
   )
 
-  app.delete(
-    '/api/sessions/:session_id',
+  app.post(
+    '/api/sessions/release',
     {
-      preValidation: async (request) => {
-        request.body ??= {}
-      },
+      bodyLimit: BATCH_BODY_BYTES,
       schema: {
-        operationId: 'releaseSession',
+        operationId: 'releaseSessions',
         tags,
-        summary: 'Release a session',
-        params,
-        querystring: Type.Object(
-          { username: Type.Optional(UsernameSchema) },
-          { additionalProperties: false }
-        ),
-        body: ref(ReasonSchema),
-        response: { 200: ref(ReleasedSchema), ...problems(400, 401, 403, 409, 413, 415, 429, 503) }
+        summary: 'Release many sessions, with one result per item',
+        body: ref(BatchReleaseRequestSchema),
+        response: { 200: ref(BatchReleaseSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
       }
     },
-    async ({
-      params: { session_id: sessionId },
-      query: { username },
-      body: { reason = 'released' },
-      caller,
-      log
-    }) => await app.admission.release(sessionId, { username, reason }, caller ?? {}, log)
+    async (request) => {
+      const { body, caller, log } = request
+      const { sessions, node } = body
+      const checked = checkItems<Static<typeof BatchReleaseItemSchema>>(
+        request, sessions, BatchReleaseItemSchema
+      )
+      const requests = validItems(checked).map(
+        ({ session_id: sessionId, username, attempt, reason = RELEASED }) =>
+          ({ sessionId, username, attempt, node, reason })
+      )
+      const released = await app.admission.releaseMany(requests, caller ?? {}, log)
+      const results = inOrder(checked, released.map((one, i) => releaseView(requests[i], one)),
+        (invalid) => ({ ...invalid, outcome: 'invalid' as const, released: false }))
+      return { results, degraded: released.some(({ degraded }) => degraded === true) }
+    }
   )
+
+  const release = {
+    preValidation: async (request: { body: unknown }) => {
+      request.body ??= {}
+    },
+    schema: {
+      tags,
+      params,
+      querystring: ReleaseQuerySchema,
+      body: ref(ReasonSchema),
+      response: { 200: ref(ReleasedSchema), ...problems(400, 401, 403, 409, 413, 415, 429, 503) }
+    }
+  }
+  const summary = 'Release a session'
+  const byPost = 'Release a session, for clients that have no DELETE'
+  const handler = async ({ params, query, body, caller, log }: ReleaseRequest) => {
+    const { session_id: sessionId } = params
+    const { username, attempt, node } = query
+    const { reason = RELEASED } = body
+    const request = { sessionId, username, attempt, node, reason }
+    return await app.admission.release(request, caller ?? {}, log)
+  }
+  app.delete(
+    '/api/sessions/:session_id',
+    { ...release, schema: { ...release.schema, operationId: 'releaseSession', summary } },
+    handler
+  )
+  app.post(
+    '/api/sessions/:session_id/release',
+    {
+      ...release,
+      schema: { ...release.schema, operationId: 'releaseSessionByPost', summary: byPost }
+    },
+    handler
+  )
+}
+
+/** What a handler of releases reads of a request. */
+interface ReleaseRequest extends Pick<FastifyRequest, 'caller' | 'log'> {
+  params: Static<typeof params>
+  query: Static<typeof ReleaseQuerySchema>
+  body: Static<typeof ReasonSchema>
 }
 
 export default routes

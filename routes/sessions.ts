@@ -12,10 +12,10 @@ import { MAX_PAGE, PageQuerySchema } from '../schemas/paging.ts'
 import { problems } from '../schemas/problem.ts'
 import {
   MAX_USERS_DEPTH,
-  ReasonSchema,
   SessionListSchema,
   SessionSchema,
   TerminatedSchema,
+  TerminationSchema,
   UserListSchema,
   UserSessionsSchema
 } from '../schemas/sessions.ts'
@@ -145,12 +145,15 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Terminate all sessions of a user',
         params: Type.Object({ username: AnyUsernameSchema }),
-        body: ref(ReasonSchema),
+        body: ref(TerminationSchema),
         response: { 200: ref(TerminatedSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
       }
     },
-    async ({ params: { username }, body: { reason = 'terminated' }, caller, log }) =>
-      await app.admission.terminateUser(username, reason, caller ?? {}, log)
+    async ({ params: { username }, body, caller, log }) => {
+      const { reason = 'terminated', include_emergency: includeEmergency = false } = body
+      const request = { username, reason, includeEmergency }
+      return await app.admission.terminateUser(request, caller ?? {}, log)
+    }
   )
 }
 

@@ -1,6 +1,8 @@
 /** Admission on the wire: acquire, renew and release. */
-import { Type } from '@sinclair/typebox'
+import { Type, type TSchema } from '@sinclair/typebox'
+import { ref } from './components.ts'
 import {
+  AttemptSchema,
   DegradedSchema,
   NodeNameSchema,
   SessionIdSchema,
@@ -8,15 +10,36 @@ import {
   UsernameSchema,
   stringEnum
 } from './names.ts'
-import { EmergencySchema, TtlSchema, details, session, sessionId, username } from './sessions.ts'
+import {
+  EmergencySchema,
+  TtlSchema,
+  details,
+  nullable,
+  reason,
+  session,
+  sessionId
+} from './sessions.ts'
 
-/** The most sessions that one batch renewal may list. */
-export const MAX_BATCH_RENEWALS = 5_000
+/** The most sessions that one batch may list. */
+export const MAX_BATCH = 5_000
+
+/**
+ * A list whose items are checked one by one, so that an invalid one makes none of the others fail.
+ */
+function batchOf<T extends TSchema> (item: T) {
+  return Type.Unsafe<unknown[]>({
+    type: 'array',
+    maxItems: MAX_BATCH,
+    description: `At most ${MAX_BATCH} sessions. Each is checked by itself.`,
+    'x-items': ref(item)
+  })
+}
 
 export const AdmissionRequestSchema = Type.Object(
   {
     username: UsernameSchema,
     session_id: SessionIdSchema,
+    attempt: Type.Optional(AttemptSchema),
     ttl: Type.Optional(TtlSchema),
     node: Type.Optional(NodeNameSchema),
     ...details,
@@ -49,6 +72,8 @@ export const AdmissionSchema = Type.Object(
 export const RenewalRequestSchema = Type.Object(
   {
     username: UsernameSchema,
+    attempt: Type.Optional(AttemptSchema),
+    node: Type.Optional(NodeNameSchema),
     ttl: Type.Optional(TtlSchema)
   },
   { $id: 'RenewalRequest', additionalProperties: false }
@@ -65,39 +90,92 @@ export const RenewalSchema = Type.Object(
   { $id: 'Renewal' }
 )
 
+/** What a batch renewal says of one session. */
+export const BatchRenewalItemSchema = Type.Object(
+  {
+    session_id: SessionIdSchema,
+    username: UsernameSchema,
+    attempt: Type.Optional(AttemptSchema)
+  },
+  { $id: 'BatchRenewalItem', additionalProperties: false }
+)
+
 export const BatchRenewalRequestSchema = Type.Object(
   {
-    sessions: Type.Array(
-      Type.Object(
-        { session_id: SessionIdSchema, username: UsernameSchema },
-        { additionalProperties: false }
-      ),
-      {
-        maxItems: MAX_BATCH_RENEWALS,
-        description: `At most ${MAX_BATCH_RENEWALS} sessions.`
-      }
-    ),
+    sessions: batchOf(BatchRenewalItemSchema),
+    node: Type.Optional(NodeNameSchema),
     ttl: Type.Optional(TtlSchema)
   },
   { $id: 'BatchRenewalRequest', additionalProperties: false }
 )
 
+/** What every result of a batch names: as given, or null where that is no text. */
+const named = {
+  session_id: nullable(sessionId),
+  username: nullable(Type.String({ examples: ['alice'] }))
+}
+const detail = Type.Optional(Type.String({ description: 'What is wrong with an invalid item.' }))
+const outcomes = ['renewed', 'reregistered', 'session_ended', 'session_id_conflict', 'invalid']
+
 export const BatchRenewalSchema = Type.Object(
   {
     results: Type.Array(
       Type.Object({
-        session_id: sessionId,
-        username,
-        result: stringEnum(['renewed', 'reregistered', 'session_ended', 'session_id_conflict'], {
+        ...named,
+        outcome: stringEnum(outcomes, {
           description: 'Hang up the call if its session has ended.'
         }),
-        expires_at: Type.Union([TimestampSchema, Type.Null()])
+        result: stringEnum(outcomes, { description: 'The outcome once more, for older clients.' }),
+        expires_at: Type.Union([TimestampSchema, Type.Null()]),
+        detail
       }),
       { description: 'One result per item, in the order of the request.' }
     ),
     degraded: DegradedSchema
   },
   { $id: 'BatchRenewal' }
+)
+
+/** What a batch release says of one session. */
+export const BatchReleaseItemSchema = Type.Object(
+  {
+    session_id: SessionIdSchema,
+    username: Type.Optional(UsernameSchema),
+    attempt: Type.Optional(AttemptSchema),
+    reason: Type.Optional(reason)
+  },
+  { $id: 'BatchReleaseItem', additionalProperties: false }
+)
+
+export const BatchReleaseRequestSchema = Type.Object(
+  { sessions: batchOf(BatchReleaseItemSchema), node: Type.Optional(NodeNameSchema) },
+  { $id: 'BatchReleaseRequest', additionalProperties: false }
+)
+
+export const BatchReleaseSchema = Type.Object(
+  {
+    results: Type.Array(
+      Type.Object({
+        ...named,
+        outcome: stringEnum(['released', 'unknown', 'session_id_conflict', 'invalid']),
+        released: Type.Boolean({ description: 'False when the session was not up.' }),
+        detail
+      }),
+      { description: 'One result per item, in the order of the request.' }
+    ),
+    degraded: DegradedSchema
+  },
+  { $id: 'BatchRelease' }
+)
+
+/** Which session a release is meant for, where its id alone is not enough. */
+export const ReleaseQuerySchema = Type.Object(
+  {
+    username: Type.Optional(UsernameSchema),
+    node: Type.Optional(NodeNameSchema),
+    attempt: Type.Optional(AttemptSchema)
+  },
+  { additionalProperties: false }
 )
 
 export const ReleasedSchema = Type.Object(

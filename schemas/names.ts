@@ -78,6 +78,19 @@ export function freeText (options: { description?: string; examples?: string[] }
   return Type.String({ 'x-free-text': MAX_TEXT, ...options })
 }
 
+/**
+ * Which attempt at a call a session id stands for: after a 401, 407, 422 or 3xx the same Call-ID
+ * comes again with a higher CSeq number (RFC 3261, 8.1.1.5 and 22.2).
+ */
+export const AttemptSchema = Type.Integer({
+  minimum: 0,
+  maximum: 2 ** 31 - 1,
+  description:
+    'Which attempt at the call this is; the CSeq number serves. A later attempt at an id that ' +
+    'has ended is a new session.',
+  examples: [1]
+})
+
 /** The highest limit. */
 export const MAX_LIMIT = 1_000_000
 

@@ -68,6 +68,7 @@ export const EmergencySchema = Type.Boolean({
 export const SessionSchema = Type.Object(
   {
     session_id: sessionId,
+    attempt: Type.Integer({ description: 'Which attempt at the call this is.', examples: [0] }),
     username,
     node: nullable(Type.String({ examples: ['pbx-1'] })),
     call_id: nullable(Type.String({ examples: ['7f3a@pbx1.example.net'] })),
@@ -97,11 +98,24 @@ export const SessionSchema = Type.Object(
 /** A session, by reference. */
 export const session = ref(SessionSchema)
 
+/** Why a session ends; shown to people, never decided by. */
+export const reason = freeText({ examples: ['hangup'] })
+
 export const ReasonSchema = Type.Object(
   {
-    reason: Type.Optional(freeText({ examples: ['hangup'] }))
+    reason: Type.Optional(reason)
   },
   { $id: 'Reason', additionalProperties: false }
+)
+
+export const TerminationSchema = Type.Object(
+  {
+    reason: Type.Optional(reason),
+    include_emergency: Type.Optional(
+      Type.Boolean({ description: 'Terminate emergency sessions, too. They are spared otherwise.' })
+    )
+  },
+  { $id: 'Termination', additionalProperties: false }
 )
 
 export const SessionListSchema = Type.Object(
@@ -146,6 +160,10 @@ export const TerminatedSchema = Type.Object(
     success: Type.Boolean({ examples: [true] }),
     terminated: Type.Array(sessionId, {
       description: 'The sessions that were terminated. Hang up these calls.'
+    }),
+    spared: Type.Array(sessionId, {
+      description: 'Emergency sessions, which were left alone.',
+      examples: [[]]
     }),
     degraded: DegradedSchema
   },

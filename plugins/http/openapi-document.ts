@@ -14,6 +14,7 @@ export interface ExampleSchema {
   minimum?: number
   anyOf?: ExampleSchema[]
   items?: ExampleSchema
+  'x-items'?: ExampleSchema
   properties?: Record<string, ExampleSchema>
   required?: string[]
 }
@@ -68,6 +69,7 @@ const ANYTHING_ELSE: Answer = {
 
 /** Fills in what the framework leaves out of a document. An example that is there stays. */
 export function completeDocument<D extends ApiDocument> (document: D): D {
+  for (const schema of Object.values(document.components.schemas)) showItems(schema)
   const operations = Object.values(document.paths).flatMap((path) => Object.entries(path))
   for (const [method, { parameters = [], requestBody, responses }] of operations) {
     for (const one of parameters) if (one.schema.default !== undefined) one.required = false
@@ -87,6 +89,16 @@ export function completeDocument<D extends ApiDocument> (document: D): D {
     }
   }
   return document
+}
+
+/** Lists whose items are checked one by one: the document says of what they are. */
+function showItems ({ properties = {} }: ExampleSchema): void {
+  for (const property of Object.values(properties)) {
+    const { 'x-items': items } = property
+    if (items === undefined) continue
+    delete property['x-items']
+    property.items = items
+  }
 }
 
 /** A valid value: the example of the schema, or one made from its required members. */

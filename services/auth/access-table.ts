@@ -53,6 +53,8 @@ export const ACCESS: Record<string, Access> = {
   'POST /api/sessions/renew': namedSessions,
   'POST /api/sessions/:session_id/renew': namedSessions,
   'DELETE /api/sessions/:session_id': namedSessions,
+  'POST /api/sessions/:session_id/release': namedSessions,
+  'POST /api/sessions/release': namedSessions,
   'PUT /api/sessions/nodes/:node': namedSessions,
   'DELETE /api/sessions/users/:username/sessions': anySessions,
   'GET /api/sessions/:session_id': sessionsRead,

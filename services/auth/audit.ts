@@ -18,6 +18,8 @@ export const AUDITED: Record<string, string> = {
   'DELETE /api/sessions/users/:username/temporary-limit': 'temporary_limit.remove',
   'DELETE /api/sessions/users/:username/sessions': 'user.terminate',
   'DELETE /api/sessions/:session_id': 'session.terminate',
+  'POST /api/sessions/:session_id/release': 'session.terminate',
+  'POST /api/sessions/release': 'session.terminate_many',
   'PUT /api/sessions/nodes/:node': 'node.report',
   'POST /api/sessions/sweep': 'ghosts.sweep',
   'POST /api/auth/login': 'login'
@@ -26,7 +28,7 @@ export const AUDITED: Record<string, string> = {
 /**
  * Actions that are the routine work of a switch: audited only when another caller asks for them.
  */
-const SWITCH_WORK = new Set(['session.terminate', 'node.report'])
+const SWITCH_WORK = new Set(['session.terminate', 'session.terminate_many', 'node.report'])
 
 /** The targets that a path may name, and their patterns. A name of another form is not logged. */
 const TARGETS = new Map(

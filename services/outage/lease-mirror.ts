@@ -3,20 +3,27 @@
  * date with what the other one decides, so that it can decide in its place.
  */
 import type { HeldLease, Lease } from '../sessions/lease.ts'
+import type { Ended } from '../sessions/memory/lease-table.ts'
 import { MemorySessionStore } from '../sessions/memory/memory-session-store.ts'
 
 /** Mirrors leases. Its clock is another one: what counts is how long a lease lasts yet. */
 export class LeaseMirror extends MemorySessionStore {
   /** Takes over a lease that the other store has taken, or holds. */
-  take (lease: Lease, ttlMs: number): void {
-    this.table.put(lease, this.table.now() + ttlMs)
+  take (lease: Lease, ttlMs: number, terminated: string[] = []): void {
+    this.table.put(lease, this.table.now() + ttlMs, terminated)
   }
 
   /** Takes over that the other store prolonged a lease; false when it is not known here. */
-  prolong (sessionId: string, username: string, ttlMs: number): boolean {
+  prolong (
+    sessionId: string,
+    username: string,
+    ttlMs: number,
+    attempt: number | undefined
+  ): boolean {
     const now = this.table.now()
     const entry = this.table.known(sessionId, now)
     if (entry === undefined || entry.ended || entry.username !== username) return false
+    if (attempt !== undefined && attempt !== entry.attempt) return false
     entry.expiresMs = now + ttlMs
     return true
   }
@@ -24,9 +31,13 @@ export class LeaseMirror extends MemorySessionStore {
   /**
    * Takes over that a session has ended.
    * @param username - whose it was, where it may not be known here
+   * @param attempt - which attempt has ended; a later one that is live here goes on
    */
-  forget (sessionId: string, username?: string): void {
-    this.table.end(sessionId, this.table.now(), username)
+  forget (sessionId: string, username?: string, attempt?: number): void {
+    const now = this.table.now()
+    const live = this.table.live(sessionId, now)
+    if (live !== undefined && attempt !== undefined && attempt < live.attempt) return
+    this.table.end(sessionId, now, username, attempt)
   }
 
   /** Every lease that is live, user by user. */
@@ -46,11 +57,8 @@ export class LeaseMirror extends MemorySessionStore {
     return lease && { lease, remainingMs: lease.expiresMs - now }
   }
 
-  /**
-   * Every id that has ended within so many milliseconds, with whose it was; without those of which
-   * that is not known.
-   */
-  * endedIds (withinMs: number): Generator<[sessionId: string, username: string]> {
+  /** Every id that has ended within so many milliseconds. */
+  * endedIds (withinMs: number): Generator<[sessionId: string, ended: Ended]> {
     yield * this.table.endedSince(this.table.now() - withinMs)
   }
 }

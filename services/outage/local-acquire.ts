@@ -64,16 +64,16 @@ export async function acquireLate (
 /** Takes over what Redis has decided. */
 export function noteAcquired (
   { mirror, known }: LocalParts,
-  { username, sessionId, ttlMs }: AcquireRequest,
+  { username, sessionId, attempt, ttlMs }: AcquireRequest,
   result: AcquireResult
 ): void {
-  if (result.outcome === 'ended') mirror.forget(sessionId, username)
+  if (result.outcome === 'ended') mirror.forget(sessionId, username, attempt)
   if (result.outcome === 'limit_reached') known.seeInForce(username, result.limit)
   if (result.outcome !== 'admitted' && result.outcome !== 'refreshed') return
   known.seeInForce(username, result.limit)
   for (const id of result.terminated) mirror.forget(id, username)
-  if (result.outcome === 'admitted' || !mirror.prolong(sessionId, username, ttlMs)) {
-    mirror.take(result.lease, ttlMs)
+  if (result.outcome === 'admitted' || !mirror.prolong(sessionId, username, ttlMs, attempt)) {
+    mirror.take(result.lease, ttlMs, result.terminated)
   }
 }
 

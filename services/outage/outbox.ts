@@ -6,7 +6,15 @@ import { BoundedMap } from '../util/bounded-map.ts'
  * was refused.
  */
 export type Message =
-  | { kind: 'ended'; username: string | undefined; reason: string }
+  | {
+    kind: 'ended'
+    username: string | undefined
+    reason: string
+    /** Which attempt has ended; undefined for whichever is live. */
+    attempt?: number | undefined
+    /** Only a lease of this node; undefined for any. */
+    node?: string | undefined
+  }
   | { kind: 'undo'; username: string; ttlMs: number }
 
 /**

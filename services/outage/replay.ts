@@ -6,7 +6,7 @@ import { outcomeOf } from '../redis/script-outcomes.ts'
 import type { Script } from '../redis/scripts.ts'
 import type { HeldLease } from '../sessions/lease.ts'
 import type { Outcome, Outcomes } from '../sessions/outcomes.ts'
-import { encodeDetails } from '../sessions/redis/lease-record.ts'
+import { encodeRest } from '../sessions/redis/lease-record.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
 import { RECORD_GRACE_MS } from '../sessions/timing.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
@@ -65,8 +65,8 @@ export class Replay {
     const told = { ended: 0, restored: 0 }
     outbox.trackUp()
     await this.#end(told)
-    for (const [id, username] of mirror.endedIds(endedWithinMs)) {
-      outbox.put(id, { kind: 'ended', username, reason: 'ended before' })
+    for (const [id, { username, attempt }] of mirror.endedIds(endedWithinMs)) {
+      outbox.put(id, { kind: 'ended', username, reason: 'ended before', attempt })
     }
     const atOnce = keys.cluster ? CLUSTER_CONCURRENCY : CONCURRENCY
     await forEachLimit(this.#batches(mirror.mirrored()), atOnce, async (batch) => {
@@ -116,17 +116,16 @@ export class Replay {
   async #tellEnd (sessionId: string, message: Message): Promise<void> {
     const { store } = this.#parts
     if (message.kind === 'ended') {
-      const { outcome, username } = await store.endUnknown(
-        sessionId,
-        message.username,
-        message.reason
-      )
-      if (outcome === 'released') this.#observe('released', sessionId, username, message.reason)
+      const { username: known, attempt, node, reason } = message
+      const request = { sessionId, username: known, attempt, node, reason }
+      const { outcome, username } = await store.release(request)
+      if (outcome === 'released') this.#observe('released', sessionId, username, reason)
       return
     }
     const { username, ttlMs } = message
     const { outcome } = await store.releaseFrom(username, sessionId, UNANSWERED, {
-      untouchedTtlMs: ttlMs
+      untouchedTtlMs: ttlMs,
+      lapses: true
     })
     if (outcome === 'released') this.#observe('released', sessionId, username, UNANSWERED)
   }
@@ -137,9 +136,9 @@ export class Replay {
       executor.scripts.restore(...restoreArguments(this.#parts.keys, batch))
     )) as number[]
     const outcomes = codes.map((code) => outcomeOf(code) as Replayed)
-    batch.forEach(({ lease: { sessionId, username } }, i) => {
+    batch.forEach(({ lease: { sessionId, username, attempt } }, i) => {
       const what = outcomes[i] ?? 'conflict'
-      if (what !== 'restored') mirror.forget(sessionId)
+      if (what !== 'restored') mirror.forget(sessionId, username, attempt)
       this.#observe(what, sessionId, username, 'replay after an outage')
     })
     await store.noteRestored(batch.filter((_one, i) => outcomes[i] === 'restored'))
@@ -163,9 +162,9 @@ function restoreArguments (keys: RedisKeys, batch: HeldLease[]): Parameters<Scri
   const list: string[] = []
   const args: Array<string | number> = [RECORD_GRACE_MS, keys.nodeLeasesPrefix]
   for (const { lease, remainingMs } of batch) {
-    const { sessionId, username, startedMs, node, details } = lease
+    const { sessionId, username, attempt, startedMs, node, details } = lease
     list.push(keys.lease(username, sessionId), keys.user('user-leases', username))
-    args.push(username, sessionId, remainingMs, startedMs, node, encodeDetails(details))
+    args.push(username, sessionId, remainingMs, startedMs, node, encodeRest(details, attempt))
   }
   return [list, args]
 }

@@ -10,6 +10,7 @@ import type {
   AcquireResult,
   NodeReconciliation,
   ReconcileResult,
+  ReleaseRequest,
   ReleaseResult,
   RenewRequest,
   RenewResult,
@@ -105,22 +106,20 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
     }
   }
 
-  async release (
-    sessionId: string,
-    username: string | undefined,
-    reason: string
-  ): Promise<ReleaseResult> {
-    const { store, mirror, outbox } = this.#parts
+  async release (request: ReleaseRequest): Promise<ReleaseResult> {
+    const { store, mirror, outbox, retry } = this.#parts
     try {
-      const result = await this.#parts.retry.ask(
-        async () => await store.release(sessionId, username, reason)
-      )
-      if (result.outcome !== 'conflict') mirror.forget(sessionId, username)
+      const result = await retry.ask(async () => await store.release(request))
+      const { sessionId, username, attempt } = request
+      if (result.outcome === 'released') mirror.forget(sessionId, username, attempt)
+      else if (result.outcome === 'unknown') await mirror.release(request)
       return result
     } catch (error) {
       if (!isUnavailable(error)) throw error
-      const result = await mirror.release(sessionId, username)
-      if (result.outcome !== 'conflict') outbox.put(sessionId, { kind: 'ended', username, reason })
+      const result = await mirror.release(request)
+      if (result.outcome !== 'conflict') {
+        outbox.put(request.sessionId, { kind: 'ended', ...request })
+      }
       return { ...result, degraded: true }
     }
   }
@@ -146,19 +145,23 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
     }
   }
 
-  async terminateUser (username: string, reason: string): Promise<TerminateResult> {
+  async terminateUser (
+    username: string,
+    reason: string,
+    includeEmergency: boolean
+  ): Promise<TerminateResult> {
     const { store, mirror, outbox } = this.#parts
     try {
       const result = await this.#parts.retry.ask(
-        async () => await store.terminateUser(username, reason)
+        async () => await store.terminateUser(username, reason, includeEmergency)
       )
       for (const id of result.terminated) mirror.forget(id, username)
       return result
     } catch (error) {
       if (!isUnavailable(error)) throw error
-      const { terminated } = await mirror.terminateUser(username)
-      for (const id of terminated) outbox.put(id, { kind: 'ended', username, reason })
-      return { terminated, degraded: true }
+      const result = await mirror.terminateUser(username, reason, includeEmergency)
+      for (const id of result.terminated) outbox.put(id, { kind: 'ended', username, reason })
+      return { ...result, degraded: true }
     }
   }
 
@@ -188,10 +191,11 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
     }
   }
 
-  #noteRenewed ({ sessionId, username }: RenewRequest, result: RenewResult, ttlMs: number): void {
+  #noteRenewed (request: RenewRequest, result: RenewResult, ttlMs: number): void {
     const { mirror } = this.#parts
-    if (result.outcome === 'ended') mirror.forget(sessionId, username)
+    const { sessionId, username, attempt } = request
+    if (result.outcome === 'ended') mirror.forget(sessionId, username, attempt)
     if (result.outcome !== 'renewed' && result.outcome !== 'reregistered') return
-    if (!mirror.prolong(sessionId, username, ttlMs)) mirror.take(result.lease(), ttlMs)
+    if (!mirror.prolong(sessionId, username, ttlMs, attempt)) mirror.take(result.lease(), ttlMs)
   }
 }

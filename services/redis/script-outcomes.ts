@@ -18,7 +18,8 @@ const OUTCOMES = [
   'released',
   'restored',
   'noted',
-  'stale_epoch'
+  'stale_epoch',
+  'spared'
 ] as const
 
 /** What came of a script call, or of one session in it. */

@@ -21,6 +21,7 @@ const files = {
   count: '../sessions/lua/count.lua',
   purge: '../sessions/lua/purge.lua',
   claim: '../sessions/lua/claim.lua',
+  endClaim: '../sessions/lua/end-claim.lua',
   reportNode: '../sessions/lua/report-node.lua',
   probe: '../outage/lua/probe.lua',
   restore: '../outage/lua/restore.lua',

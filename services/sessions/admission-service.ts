@@ -6,6 +6,7 @@ import type { NodeReport } from '../../schemas/nodes.ts'
 import type { Session } from '../../schemas/sessions.ts'
 import { ServiceError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { forEachLimit } from '../util/for-each-limit.ts'
 import {
   tellAcquired,
   tellReleased,
@@ -17,10 +18,16 @@ import type { Actor, Outcomes } from './outcomes.ts'
 import type {
   AcquireRequest,
   NodeReconciliation,
+  ReleaseRequest,
+  ReleaseResult,
   RenewRequest,
+  RenewResult,
   SessionVerbs
 } from './session-store.ts'
-import { detailsOf, leaseView, renewalView } from './session-view.ts'
+import { detailsOf, leaseView } from './session-view.ts'
+
+/** How many sessions of a batch are released at once. */
+const RELEASES_AT_ONCE = 50
 
 /** What a switch answers to an INVITE that is refused (RFC 3261, 21.4.24). */
 export interface SipAnswer {
@@ -94,51 +101,57 @@ export class AdmissionService {
    * @throws ServiceError `store_unavailable`
    */
   async renewMany (
-    sessions: Array<{ session_id: string; username: string }>,
+    requests: RenewRequest[],
     ttlMs: number,
     by: Actor,
     log: Log
-  ) {
-    const requests = sessions.map(({ session_id: sessionId, username }) => ({
-      sessionId,
-      username,
-      node: by.node
-    }))
+  ): Promise<RenewResult[]> {
     const results = await this.#store.renew(requests, ttlMs)
     tellRenewed(this.outcomes, requests, results, by, log)
-    return {
-      results: sessions.map((session, i) => ({ ...session, ...renewalView(results[i]) })),
-      degraded: results[0]?.degraded ?? false
-    }
+    return results
   }
 
   /**
    * Gives a slot back.
    * @throws ServiceError `session_id_conflict`, `store_unavailable`
    */
-  async release (
-    sessionId: string,
-    { username, reason }: { username: string | undefined; reason: string },
-    by: Actor,
-    log: Log
-  ) {
-    const result = await this.#store.release(sessionId, username, reason)
+  async release (request: ReleaseRequest, by: Actor, log: Log) {
+    const result = await this.#store.release(request)
+    tellReleased(this.outcomes, request, result, by, log)
     const { outcome, degraded = false } = result
-    if (outcome !== 'unknown') {
-      tellReleased(this.outcomes, { sessionId, username, reason }, result, by, log)
-    }
     if (outcome === 'conflict') throw idConflict()
+    const { sessionId } = request
     return { success: true, session_id: sessionId, released: outcome === 'released', degraded }
+  }
+
+  /**
+   * Gives many slots back; none of them can make the others fail.
+   * @throws ServiceError `store_unavailable`
+   */
+  async releaseMany (requests: ReleaseRequest[], by: Actor, log: Log): Promise<ReleaseResult[]> {
+    const results: ReleaseResult[] = []
+    await forEachLimit(requests.entries(), RELEASES_AT_ONCE, async ([i, request]) => {
+      const result = await this.#store.release(request)
+      tellReleased(this.outcomes, request, result, by, log)
+      results[i] = result
+    })
+    return results
   }
 
   /**
    * Ends all sessions of a user.
    * @throws ServiceError `store_unavailable`
    */
-  async terminateUser (username: string, reason: string, by: Actor, log: Log) {
-    const { terminated, degraded = false } = await this.#store.terminateUser(username, reason)
+  async terminateUser (
+    request: { username: string; reason: string; includeEmergency: boolean },
+    by: Actor,
+    log: Log
+  ) {
+    const { username, reason, includeEmergency } = request
+    const result = await this.#store.terminateUser(username, reason, includeEmergency)
+    const { terminated, spared, degraded = false } = result
     tellTerminated(this.outcomes, terminated, { username, reason, degraded }, by, log)
-    return { success: true, terminated, degraded }
+    return { success: true, terminated, spared, degraded }
   }
 
   /**

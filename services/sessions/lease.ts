@@ -17,6 +17,8 @@ export interface Details {
 export interface Lease {
   sessionId: string
   username: string
+  /** Which attempt at the call this is: 0 where the switch does not say (RFC 3261, 22.2). */
+  attempt: number
   /** The switch node that has the call; empty when it is not known. */
   node: string
   startedMs: number

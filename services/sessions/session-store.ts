@@ -13,6 +13,8 @@ export type CountEntry = [username: string, count: number]
 export interface AcquireRequest {
   username: string
   sessionId: string
+  /** Which attempt at the call this is; 0 where the switch does not say. */
+  attempt: number
   /** How long the lease lasts without a renewal. */
   ttlMs: number
   node: string | undefined
@@ -54,6 +56,8 @@ export type AcquireResult = Degradable &
 export interface RenewRequest {
   sessionId: string
   username: string
+  /** Which attempt is up; undefined for whichever is known. */
+  attempt?: number | undefined
   node?: string | undefined
   details?: Details
 }
@@ -70,6 +74,18 @@ export interface Renewed {
 /** What became of a renewal. */
 export type RenewResult = Degradable & (Renewed | { outcome: 'conflict' } | { outcome: 'ended' })
 
+/** Asks for the end of a session. */
+export interface ReleaseRequest {
+  sessionId: string
+  /** Whose it is; undefined for whoever's. */
+  username: string | undefined
+  /** Which attempt has ended: a later one goes on. Undefined for whichever is live. */
+  attempt: number | undefined
+  /** Only a lease of this switch node; undefined for any. */
+  node: string | undefined
+  reason: string
+}
+
 export type ReleaseResult = Degradable & {
   outcome: 'released' | 'unknown' | 'conflict'
   /** Whose session was released, where the store knows. */
@@ -77,7 +93,11 @@ export type ReleaseResult = Degradable & {
 }
 
 /** Which sessions were ended; without the store, those that are known here. */
-export type TerminateResult = Degradable & { terminated: string[] }
+export type TerminateResult = Degradable & {
+  terminated: string[]
+  /** Emergency sessions that were left alone. */
+  spared: string[]
+}
 
 /** The full list of calls up on one switch node. */
 export interface NodeReconciliation {
@@ -138,7 +158,8 @@ export interface UserQuery {
  * and names are valid when they get here.
  *
  * A lease is held from a successful `acquire` or `renew` until its time to live has passed without
- * another, or it is released or terminated; an id that was released or terminated stays ended.
+ * another, or it is released or terminated; an attempt at an id that was released or terminated
+ * stays ended, and so do earlier ones. A later attempt at the same id is a new session.
  * Every method rejects with a ServiceError `store_unavailable` when the store cannot be reached:
  * the outcome is then unknown, and asking again with the same session id is safe.
  */
@@ -156,12 +177,16 @@ export interface SessionVerbs {
    * request, in order.
    */
   renew(requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]>
-  /** Ends a session, whoever's it is unless a username is given. */
-  release(sessionId: string, username: string | undefined, reason: string): Promise<ReleaseResult>
+  /** Ends a session; an id that is not known has ended from now on, too. */
+  release(request: ReleaseRequest): Promise<ReleaseResult>
   /** Takes a switch node's list for the truth about that node: renews, registers, releases. */
   reconcileNode(report: NodeReconciliation): Promise<ReconcileResult>
-  /** Ends all sessions of a user. */
-  terminateUser(username: string, reason: string): Promise<TerminateResult>
+  /** Ends all sessions of a user; emergency sessions only where that is asked for. */
+  terminateUser(
+    username: string,
+    reason: string,
+    includeEmergency: boolean
+  ): Promise<TerminateResult>
 }
 
 /** Reads about one session or one user; goes on while the store is away, as far as it is known. */

@@ -3,13 +3,20 @@ import type { NodeSummary } from '../../schemas/nodes.ts'
 import type { Session, SessionDetails } from '../../schemas/sessions.ts'
 import { toTimestamp } from '../clock.ts'
 import { isLease, type Details, type KnownSession, type Lease } from './lease.ts'
-import type { NodeState, RenewResult } from './session-store.ts'
+import type {
+  NodeState,
+  ReleaseRequest,
+  ReleaseResult,
+  RenewRequest,
+  RenewResult
+} from './session-store.ts'
 
 /** A lease as the API shows it. */
 export function leaseView (lease: Lease): Session {
   const { details } = lease
   return {
     session_id: lease.sessionId,
+    attempt: lease.attempt,
     username: lease.username,
     node: lease.node === '' ? null : lease.node,
     call_id: details.callId ?? null,
@@ -30,6 +37,7 @@ export function sessionView (session: KnownSession & { degraded?: boolean }): Se
     ? leaseView(session)
     : {
         session_id: session.sessionId,
+        attempt: 0,
         username: session.username,
         node: null,
         call_id: session.callId ?? null,
@@ -51,15 +59,27 @@ export function nodeView ({ node, epoch, lastSeenMs, sessions }: NodeState): Nod
   return { node, epoch, last_seen: toTimestamp(lastSeenMs), sessions }
 }
 
-/** What became of one of many renewals. */
-export function renewalView (result: RenewResult | undefined) {
-  if (result?.outcome === 'renewed' || result?.outcome === 'reregistered') {
-    return { result: result.outcome, expires_at: toTimestamp(result.expiresMs) }
-  }
-  const conflict = result?.outcome === 'conflict'
+/** What became of the renewals of a batch. */
+export function batchRenewalView (requests: RenewRequest[], results: RenewResult[]) {
+  return requests.map(({ sessionId, username }, i) => {
+    const result = results[i]
+    const isUp = result?.outcome === 'renewed' || result?.outcome === 'reregistered'
+    const refusal = result?.outcome === 'conflict' ? 'session_id_conflict' : 'session_ended'
+    const outcome = isUp ? result.outcome : refusal
+    const expires_at = isUp ? toTimestamp(result.expiresMs) : null
+    return { session_id: sessionId, username, outcome, result: outcome, expires_at }
+  })
+}
+
+/** What became of one release of a batch. */
+export function releaseView (request: ReleaseRequest | undefined, result: ReleaseResult) {
+  const { outcome: what } = result
+  const outcome = what === 'conflict' ? ('session_id_conflict' as const) : what
   return {
-    result: conflict ? ('session_id_conflict' as const) : ('session_ended' as const),
-    expires_at: null
+    session_id: request?.sessionId ?? null,
+    username: result.username ?? request?.username ?? null,
+    outcome,
+    released: outcome === 'released'
   }
 }
 

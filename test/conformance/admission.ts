@@ -11,7 +11,8 @@ import {
   outcomes,
   shown,
   strip,
-  TTL
+  TTL,
+  hangUp
 } from './words.ts'
 
 /** What an admission takes, whom it refuses, and whom it ends. */
@@ -121,7 +122,7 @@ export const admission: Contract = {
     t.strictSame(await sessions.renew([{ sessionId: 'x', username: 'bob' }], TTL), [
       { outcome: 'conflict' }
     ])
-    t.strictSame(await sessions.release('x', 'bob', 'r'), { outcome: 'conflict' })
+    t.strictSame(await sessions.release(hangUp('x', 'bob')), { outcome: 'conflict' })
     t.strictSame(shown(await sessions.getSession('x')), shown(lease))
     t.equal((await sessions.getCount('bob')).count, 0)
   },
@@ -162,7 +163,7 @@ export const admission: Contract = {
     t.strictSame(await everything(twin), ['a', 'b'], 'nobody was ended')
     await policy.update({ session_limit_action: 'observe' })
     t.match(await dry('c'), { outcome: 'admitted', count: 3, observed: true })
-    await sessions.release('a', 'alice', 'r')
+    await sessions.release(hangUp('a', 'alice'))
     t.strictSame(await dry('a'), { outcome: 'ended' })
     t.strictSame(await everything(twin), ['b'])
     t.strictSame(await everything(twin, { node: 'n' }), [])

@@ -9,7 +9,8 @@ import {
   names,
   outcomes,
   shown,
-  TTL
+  TTL,
+  hangUp
 } from './words.ts'
 
 /** How a session goes on, ends, and stays ended. */
@@ -17,7 +18,7 @@ export const lifetime: Contract = {
   'an ended id stays ended for as long as its lease could have lasted': async (t, start) => {
     const policy = { session_limit_action: 'terminate_oldest', max_sessions_per_user: 1 } as const
     const ends: Array<(sessions: SessionStore) => Promise<unknown>> = [
-      async (sessions) => await sessions.release('long', undefined, 'r'),
+      async (sessions) => await sessions.release(hangUp('long')),
       async (sessions) => await admit(sessions, 'alice', 'other')
     ]
     for (const end of ends) {
@@ -103,7 +104,7 @@ export const lifetime: Contract = {
     await admit(sessions, 'alice', 'known')
     await admit(sessions, 'bob', 'bobs')
     await admit(sessions, 'alice', 'gone')
-    await sessions.release('gone', undefined, 'r')
+    await sessions.release(hangUp('gone'))
     t.strictSame(
       outcomes(
         await sessions.renew(
@@ -139,14 +140,14 @@ export const lifetime: Contract = {
     )
   },
 
-  'release ends a session once, and an unknown one not at all': async (t, start) => {
+  'release ends a session once, and an unknown id from then on': async (t, start) => {
     const { sessions, pass } = await start({ max_sessions_per_user: 1 })
     await admit(sessions, 'alice', 'a', { node: 'n1' })
-    t.match(await sessions.release('a', 'alice', 'hangup'), { outcome: 'released' })
-    t.match(await sessions.release('a', 'alice', 'hangup'), { outcome: 'unknown' })
-    t.match(await sessions.release('a', undefined, 'hangup'), { outcome: 'unknown' })
-    t.match(await sessions.release('never', 'alice', 'hangup'), { outcome: 'unknown' })
-    t.match(await sessions.release('never', undefined, 'hangup'), { outcome: 'unknown' })
+    t.match(await sessions.release(hangUp('a', 'alice')), { outcome: 'released' })
+    t.match(await sessions.release(hangUp('a', 'alice')), { outcome: 'unknown' })
+    t.match(await sessions.release(hangUp('a')), { outcome: 'unknown' })
+    t.match(await sessions.release(hangUp('never', 'alice')), { outcome: 'unknown' })
+    t.match(await sessions.release(hangUp('never')), { outcome: 'unknown' })
     t.equal(await sessions.getSession('a'), null)
     t.equal((await sessions.getCount('alice')).count, 0)
     t.strictSame(
@@ -156,20 +157,19 @@ export const lifetime: Contract = {
     await admit(sessions, 'alice', 'b', { ttlMs: 50 })
     await pass(51)
     t.match(
-      await sessions.release('b', undefined, 'late'),
+      await sessions.release(hangUp('b')),
       { outcome: 'unknown' },
       'an expired one was not up either'
     )
-    await admit(sessions, 'alice', 'never', {})
-    t.match(await sessions.release('never', undefined, "whoever's it is"), {
-      outcome: 'released'
-    })
+    for (const id of ['never', 'b']) {
+      t.strictSame(await sessions.acquire(ask('alice', id)), { outcome: 'ended' })
+    }
   },
 
   'an ended id stays ended for an hour after the last attempt to use it': async (t, start) => {
     const { sessions, age } = await start()
     await admit(sessions, 'alice', 'a')
-    await sessions.release('a', undefined, 'r')
+    await sessions.release(hangUp('a'))
     const tries: Array<() => Promise<{ outcome: string } | undefined>> = [
       async () => await sessions.acquire(ask('alice', 'a')),
       async () => await sessions.acquire(ask('bob', 'a')),
@@ -193,7 +193,7 @@ export const lifetime: Contract = {
     )
     t.equal((await sessions.getCount('alice')).count, 0)
     await age('a', HOUR - 5000)
-    await sessions.release('a', 'alice', 'r')
+    await sessions.release(hangUp('a', 'alice'))
     await sessions.acquire(ask('alice', 'a', { dryRun: true }))
     await age('a', 6000)
     await admit(sessions, 'alice', 'a')
@@ -208,8 +208,11 @@ export const lifetime: Contract = {
     await admit(sessions, 'bob', 'b', { node: 'n1' })
     await admit(sessions, 'alice', 'expired', { ttlMs: 20 })
     await pass(21)
-    t.strictSame((await sessions.terminateUser('alice', 'fraud')).terminated.sort(), ids)
-    t.strictSame(await sessions.terminateUser('alice', 'fraud'), { terminated: [] })
+    t.strictSame((await sessions.terminateUser('alice', 'fraud', false)).terminated.sort(), ids)
+    t.strictSame(await sessions.terminateUser('alice', 'fraud', false), {
+      terminated: [],
+      spared: []
+    })
     t.strictSame(await everything(twin), ['b'])
     t.strictSame(await everything(twin, { node: 'n1' }), ['b'])
     t.equal((await sessions.getCount('alice')).count, 0)

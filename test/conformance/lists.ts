@@ -7,7 +7,8 @@ import {
   names,
   pages,
   shown,
-  TTL
+  TTL,
+  hangUp
 } from './words.ts'
 
 /** What single sessions, lists, pages and counts show. */
@@ -22,7 +23,7 @@ export const lists: Contract = {
       )
     )
     await Promise.all(bobs.map(async (id) => await admit(sessions, 'bob', id, { node: 'n1' })))
-    await sessions.release('a01', 'alice', 'r')
+    await sessions.release(hangUp('a01', 'alice'))
     const up = alices.filter((id) => id !== 'a01')
     const onN1 = alices.filter((_id, i) => i % 4 === 0)
     const wanted: Array<[{ username?: string; node?: string }, string[]]> = [
@@ -76,7 +77,7 @@ export const lists: Contract = {
           .length,
         100
       )
-      await sessions.terminateUser(user, 'r')
+      await sessions.terminateUser(user, 'r', false)
     }
   },
 
@@ -87,7 +88,7 @@ export const lists: Contract = {
       for (const id of names(user, n)) await admit(sessions, user, id)
     }
     await admit(sessions, 'gone', 'g')
-    await sessions.release('g', undefined, 'r')
+    await sessions.release(hangUp('g'))
     await limits.setLimit('alice', 9)
     await limits.setTemporaryLimit('bob', { limit: 2, duration: 60 })
     const list = async (
@@ -132,7 +133,7 @@ export const lists: Contract = {
       for (const id of names(`${user}-`, n)) await admit(sessions, user, id)
     }
     await admit(sessions, 'gone', 'g1')
-    await sessions.release('g1', undefined, 'r')
+    await sessions.release(hangUp('g1'))
     await admit(sessions, 'expired', 'e1', { ttlMs: 30 })
     await admit(sessions, 'user000', 'e2', { ttlMs: 500 })
     t.match(await sessions.getCount('user000'), { count: 2, leases: 2 })
@@ -185,6 +186,7 @@ export const lists: Contract = {
       {
         sessionId: 'a:b~c+d@e.f-g_h',
         username: 'alice@example.net',
+        attempt: 0,
         node: 'n:1',
         startedMs: 0,
         expiresMs: 0,

@@ -10,7 +10,8 @@ import {
   pages,
   shown,
   strip,
-  TTL
+  TTL,
+  hangUp
 } from './words.ts'
 
 /** What a node's report renews, registers and frees. */
@@ -48,7 +49,7 @@ export const nodeReports: Contract = {
     await admit(sessions, 'alice', 'nowhere')
     await admit(sessions, 'bob', 'bobs', { node: 'n2' })
     await admit(sessions, 'alice', 'over')
-    await sessions.release('over', undefined, 'r')
+    await sessions.release(hangUp('over'))
     const before = await now()
     t.strictSame(
       await report(1, ['known', 'missing', 'over', 'bobs', 'nowhere']),
@@ -178,7 +179,7 @@ export const nodeReports: Contract = {
       renewed: 621,
       released: 1
     })
-    await sessions.release('m300', undefined, 'r')
+    await sessions.release(hangUp('m300'))
     t.match(await report(many.slice(0, 500)), {
       registered: 0,
       renewed: 498,

@@ -1,6 +1,10 @@
 import type { Page, PageRequest } from '../../schemas/paging.ts'
 import { isLease, type KnownSession } from '../../services/sessions/lease.ts'
-import type { AcquireRequest, RenewResult } from '../../services/sessions/session-store.ts'
+import type {
+  AcquireRequest,
+  ReleaseRequest,
+  RenewResult
+} from '../../services/sessions/session-store.ts'
 import { sessionView } from '../../services/sessions/session-view.ts'
 import type { SessionStore } from '../helpers/one-store.ts'
 import type { Twin } from './contract.ts'
@@ -14,7 +18,25 @@ export function ask (
   sessionId: string,
   more: Partial<AcquireRequest> = {}
 ): AcquireRequest {
-  return { username, sessionId, ttlMs: TTL, node: undefined, details: {}, dryRun: false, ...more }
+  return {
+    username,
+    sessionId,
+    attempt: 0,
+    ttlMs: TTL,
+    node: undefined,
+    details: {},
+    dryRun: false,
+    ...more
+  }
+}
+
+/** A request to end a session; what a test is not about is left to this. */
+export function hangUp (
+  sessionId: string,
+  username?: string,
+  more: Partial<ReleaseRequest> = {}
+): ReleaseRequest {
+  return { sessionId, username, attempt: undefined, node: undefined, reason: 'hangup', ...more }
 }
 
 /** Takes a slot, and fails the test where there is none. */

@@ -20,17 +20,24 @@ export interface Named {
   id: string
 }
 
+/** A session that somebody says is up. */
+export interface RenewItem extends Named {
+  node?: string | undefined
+  attempt?: number | undefined
+}
+
 /** One thing that is done to a store. Plain data, so that a sequence prints as what it is. */
 export type Command =
   | (Named & {
     do: 'acquire'
+    attempt: number
     ttlMs: number
     node: string | undefined
     details: Details
     dryRun: boolean
   })
-  | { do: 'renew'; ttlMs: number; items: Array<Named & { node?: string | undefined }> }
-  | { do: 'release'; id: string; user: string | undefined }
+  | { do: 'renew'; ttlMs: number; items: RenewItem[] }
+  | { do: 'release'; id: string; user: string | undefined; attempt: number | undefined }
   | { do: 'limit'; user: string; limit: number | null }
   | { do: 'temporary'; user: string; limit: number; seconds: number }
   | { do: 'end temporary'; user: string }
@@ -43,7 +50,7 @@ export type Command =
     items: Named[]
     asOfAgoMs: number | null
   }
-  | { do: 'terminate'; user: string }
+  | { do: 'terminate'; user: string; includeEmergency: boolean }
   | { do: 'wait'; ms: number }
 
 const user = fc.constantFrom(...USERS)
@@ -71,12 +78,16 @@ const details = fc.record(
   { requiredKeys: [] }
 )
 
-const item = fc.record({ user, id, node: maybeNode })
+/** Most calls have one attempt; ten is written with two digits. */
+const attempt = fc.constantFrom(0, 0, 0, 1, 2, 10)
+const maybeAttempt = fc.oneof(fc.constant(undefined), attempt)
+const item = fc.record({ user, id, node: maybeNode, attempt: maybeAttempt })
 
 const acquire = fc.record({
   do: fc.constant('acquire'),
   user,
   id,
+  attempt,
   ttlMs,
   node: maybeNode,
   details,
@@ -90,7 +101,8 @@ const renew = fc.record({
 const release = fc.record({
   do: fc.constant('release'),
   id,
-  user: fc.constantFrom(...USERS, undefined)
+  user: fc.constantFrom(...USERS, undefined),
+  attempt: maybeAttempt
 })
 const limit = fc.record({
   do: fc.constant('limit'),
@@ -123,7 +135,11 @@ const reconcile = fc.record({
   items: fc.uniqueArray(named, { maxLength: 5, selector: ({ id }) => id }),
   asOfAgoMs: fc.constantFrom(GRID_MS, null, null)
 })
-const terminate = fc.record({ do: fc.constant('terminate'), user })
+const terminate = fc.record({
+  do: fc.constant('terminate'),
+  user,
+  includeEmergency: rarely
+})
 
 const steps = fc
   .oneof(

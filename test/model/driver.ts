@@ -1,7 +1,8 @@
+import { hangUp } from '../conformance/words.ts'
 import { deepStrictEqual } from 'node:assert/strict'
 import type { Details, Lease } from '../../services/sessions/lease.ts'
-import type { RenewRequest } from '../../services/sessions/session-store.ts'
-import { type Command, GRID_MS, IDS, type Named, USERS } from './commands.ts'
+import type { RenewRequest, TerminateResult } from '../../services/sessions/session-store.ts'
+import { type Command, GRID_MS, IDS, type RenewItem, USERS } from './commands.ts'
 import { type Call, Model } from './model.ts'
 import type { Subject } from './subject.ts'
 
@@ -32,8 +33,9 @@ class Driver {
     const [model, { sessions, limits, policy }] = [this.#model, this.#subject]
     switch (command.do) {
       case 'acquire': {
-        const { user: username, id: sessionId, ttlMs, node, details, dryRun } = command
-        const got = await sessions.acquire({ username, sessionId, ttlMs, node, details, dryRun })
+        const { user: username, id: sessionId, attempt, ttlMs, node, details, dryRun } = command
+        const request = { username, sessionId, attempt, ttlMs, node, details, dryRun }
+        const got = await sessions.acquire(request)
         return this.#equal(got, model.acquire(command))
       }
       case 'renew':
@@ -45,7 +47,7 @@ class Driver {
         )
       case 'release':
         return this.#equal(
-          await sessions.release(command.id, command.user, 'hangup'),
+          await sessions.release(hangUp(command.id, command.user, { attempt: command.attempt })),
           model.release(command)
         )
       case 'reconcile': {
@@ -69,7 +71,9 @@ class Driver {
       }
       case 'terminate':
         return this.#equal(
-          (await sessions.terminateUser(command.user, 'by an operator')).terminated.sort(),
+          sorted(
+            await sessions.terminateUser(command.user, 'by an operator', command.includeEmergency)
+          ),
           model.terminate(command)
         )
       case 'limit':
@@ -212,16 +216,16 @@ class Driver {
   }
 }
 
-function toRequest ({
-  user: username,
-  id: sessionId,
-  node
-}: Named & { node?: string | undefined }): RenewRequest {
-  return { username, sessionId, ...(node !== undefined && { node }) }
+function sorted ({ terminated, spared }: TerminateResult) {
+  return { terminated: terminated.sort(), spared: spared.sort() }
 }
 
-function toLease ({ user: username, id: sessionId, node, details }: Call) {
-  return { sessionId, username, node: node ?? '', details: plainDetails(details) }
+function toRequest ({ user: username, id: sessionId, node, attempt }: RenewItem): RenewRequest {
+  return { username, sessionId, attempt, ...(node !== undefined && { node }) }
+}
+
+function toLease ({ user: username, id: sessionId, node, details, attempt }: Call) {
+  return { sessionId, username, attempt, node: node ?? '', details: plainDetails(details) }
 }
 
 /** Details without what makes no difference to whoever reads them. */

@@ -37,11 +37,12 @@ function sessionsOf (model: Model): Partial<Record<keyof SessionStore, unknown>>
     SessionStore,
     'acquire' | 'renew' | 'release' | 'reconcileNode' | 'terminateUser'
   > = {
-    acquire: async ({ username: user, sessionId: id, ttlMs, node, details, dryRun }) =>
-      answered(model.acquire({ do: 'acquire', user, id, ttlMs, node, details, dryRun })),
+    acquire: async ({ username: user, sessionId: id, attempt, ttlMs, node, details, dryRun }) =>
+      answered(model.acquire({ do: 'acquire', user, id, attempt, ttlMs, node, details, dryRun })),
     renew: async (requests, ttlMs) =>
       answered(model.renew({ items: requests.map(named), ttlMs })),
-    release: async (id, user) => answered(model.release({ do: 'release', id, user })),
+    release: async ({ sessionId: id, username: user, attempt }) =>
+      answered(model.release({ do: 'release', id, user, attempt })),
     reconcileNode: async ({ node, epoch, ttlMs, sessions, asOfMs }) => {
       const asOfAgoMs = asOfMs === Number.MAX_SAFE_INTEGER ? null : model.now - asOfMs
       const items = sessions.map(named)
@@ -49,7 +50,8 @@ function sessionsOf (model: Model): Partial<Record<keyof SessionStore, unknown>>
         model.reconcile({ do: 'reconcile', node, epoch, ttlMs, items, asOfAgoMs })
       )
     },
-    terminateUser: async (user) => ({ terminated: model.terminate({ do: 'terminate', user }) })
+    terminateUser: async (user, _reason, includeEmergency) =>
+      model.terminate({ do: 'terminate', user, includeEmergency })
   }
   return {
     ...verbs,
@@ -81,14 +83,15 @@ function answered<T> (answer: unknown): T {
   return answer as T
 }
 
-function named ({ sessionId: id, username: user, node }: RenewRequest) {
-  return { id, user, node }
+function named ({ sessionId: id, username: user, node, attempt }: RenewRequest) {
+  return { id, user, node, attempt }
 }
 
-function leaseOf ({ id, user, node, start, until, details }: Call): Lease {
+function leaseOf ({ id, user, attempt, node, start, until, details }: Call): Lease {
   return {
     sessionId: id,
     username: user,
+    attempt,
     node: node ?? '',
     startedMs: start,
     expiresMs: until,

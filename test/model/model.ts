@@ -19,6 +19,9 @@ export interface Call extends Named {
   exactStart: number | undefined
   until: number
   details: Details
+  attempt: number
+  /** Ids of the calls that were ended to make room for it. */
+  terminated: string[]
 }
 
 type Of<D extends Command['do']> = Extract<Command, { do: D }>
@@ -31,7 +34,7 @@ export class Model {
   now = 0
   policy: Policy = { enabled: true, max_sessions_per_user: 2, session_limit_action: 'reject' }
   #calls: Call[] = []
-  #ended = new Map<string, number>()
+  #ended = new Map<string, { until: number; attempt: number }>()
   #own = new Map<string, number>()
   #temporary = new Map<string, { limit: number; until: number }>()
   #nodes = new Map<string, { epoch: number; seen: number }>()
@@ -77,8 +80,8 @@ export class Model {
       }))
   }
 
-  acquire ({ user, id, ttlMs, node, details, dryRun }: Of<'acquire'>) {
-    if (this.#hasEnded(id)) {
+  acquire ({ user, id, attempt, ttlMs, node, details, dryRun }: Of<'acquire'>) {
+    if (this.#hasEnded(id, attempt)) {
       if (!dryRun) this.#remindOf(id)
       return { outcome: 'ended' }
     }
@@ -87,13 +90,16 @@ export class Model {
     const held = this.up().find((call) => call.id === id)
     if (held !== undefined) {
       if (held.user !== user) return { outcome: 'conflict' }
-      if (!dryRun) held.until = until
+      if (attempt < held.attempt) return { outcome: 'ended' }
+      const terminated = attempt > held.attempt ? [] : held.terminated
+      const lease = { ...held, until, attempt, terminated }
+      if (!dryRun) Object.assign(held, { until, attempt, terminated })
       return {
         outcome: 'refreshed',
-        lease: { ...held, until },
+        lease,
         count: mine.length,
         limit,
-        terminated: [],
+        terminated,
         observed: false
       }
     }
@@ -105,7 +111,8 @@ export class Model {
     if (tooMany > 0 && action === 'reject') {
       return { outcome: 'limit_reached', count: mine.length, limit }
     }
-    const terminated = action === 'terminate_oldest' ? mine.sort(byStart).slice(0, tooMany) : []
+    const ordinary = mine.filter((call) => call.details.emergency !== true).sort(byStart)
+    const terminated = action === 'terminate_oldest' ? ordinary.slice(0, tooMany) : []
     const session: Call = {
       user,
       id,
@@ -113,7 +120,9 @@ export class Model {
       start: this.now,
       exactStart: undefined,
       until,
-      details
+      details,
+      attempt,
+      terminated: terminated.map((call) => call.id)
     }
     if (!dryRun) {
       for (const call of terminated) this.#end(call)
@@ -130,8 +139,8 @@ export class Model {
   }
 
   renew ({ items, ttlMs }: Pick<Of<'renew'>, 'items' | 'ttlMs'>) {
-    return items.map(({ user, id, node }) => {
-      if (this.#hasEnded(id)) {
+    return items.map(({ user, id, node, attempt }) => {
+      if (this.#hasEnded(id, attempt ?? 0)) {
         this.#remindOf(id)
         return { outcome: 'ended' }
       }
@@ -140,26 +149,39 @@ export class Model {
       const known = this.#calls.find(
         (call) => call.id === id && call.user === user && call.until + GRACE_MS > this.now
       )
+      if (known !== undefined && (attempt ?? known.attempt) < known.attempt) {
+        return { outcome: 'ended' }
+      }
       const before = known ?? {
         user,
         id,
         node: null,
         start: this.now,
         exactStart: undefined,
-        details: {}
+        details: {},
+        attempt: 0,
+        terminated: []
       }
       const call = { ...before, node: node ?? before.node, until: this.now + ttlMs }
+      if (attempt !== undefined && attempt > call.attempt) {
+        Object.assign(call, { attempt, terminated: [] })
+      }
       this.#put(call)
       return { outcome: held === undefined ? 'reregistered' : 'renewed', lease: { ...call } }
     })
   }
 
-  release ({ id, user }: Of<'release'>) {
+  release ({ id, user, attempt }: Of<'release'>) {
     const held = this.up().find((call) => call.id === id)
-    if (held === undefined) return { outcome: 'unknown' }
-    if (user !== undefined && held.user !== user) return { outcome: 'conflict' }
-    this.#end(held)
-    return { outcome: 'released' }
+    if (held !== undefined && user !== undefined && held.user !== user) {
+      return { outcome: 'conflict' }
+    }
+    const known = this.#calls.find((call) => call.id === id && call.until + GRACE_MS > this.now)
+    const isIts = known !== undefined && (user ?? known.user) === known.user
+    if (isIts && (attempt ?? known.attempt) < known.attempt) return { outcome: 'unknown' }
+    if (known !== undefined) this.#end(known, attempt)
+    else if (!this.#hasEnded(id, attempt ?? 0)) this.#remindOf(id, attempt)
+    return { outcome: held === undefined ? 'unknown' : 'released' }
   }
 
   reconcile ({ node, epoch, ttlMs, items, asOfAgoMs }: Of<'reconcile'>) {
@@ -168,7 +190,8 @@ export class Model {
       return { outcome: 'stale_epoch', epoch: known.epoch }
     }
     this.#nodes.set(node, { epoch, seen: this.now })
-    const results = this.renew({ ttlMs, items: items.map((item) => ({ ...item, node })) })
+    const renewals = items.map((item) => ({ ...item, node, attempt: undefined }))
+    const results = this.renew({ ttlMs, items: renewals })
     const gone = this.up().filter(
       (call) =>
         call.node === node &&
@@ -188,10 +211,13 @@ export class Model {
     }
   }
 
-  terminate ({ user }: Of<'terminate'>) {
+  terminate ({ user, includeEmergency }: Of<'terminate'>) {
+    const isSpared = (call: Call) => call.details.emergency === true && !includeEmergency
     const calls = this.up(user)
-    for (const call of calls) this.#end(call)
-    return calls.map((call) => call.id).sort()
+    const [ended, spared] = [calls.filter((call) => !isSpared(call)), calls.filter(isSpared)]
+    for (const call of ended) this.#end(call)
+    const ids = (list: Call[]) => list.map((call) => call.id).sort()
+    return { terminated: ids(ended), spared: ids(spared) }
   }
 
   setLimit ({ user, limit }: Of<'limit'>) {
@@ -212,21 +238,31 @@ export class Model {
     return there
   }
 
-  #hasEnded (id: string): boolean {
-    return (this.#ended.get(id) ?? 0) > this.now
+  #hasEnded (id: string, attempt: number): boolean {
+    const ended = this.#ended.get(id)
+    return ended !== undefined && ended.until > this.now && attempt <= ended.attempt
   }
 
-  #remindOf (id: string): void {
-    this.#ended.set(id, Math.max(this.#ended.get(id) ?? 0, this.now + ENDED_MS))
+  #remindOf (id: string, attempt = 0): void {
+    const before = this.#ended.get(id)
+    const known = before !== undefined && before.until > this.now ? before : undefined
+    this.#ended.set(id, {
+      until: Math.max(known?.until ?? 0, this.now + ENDED_MS),
+      attempt: Math.max(known?.attempt ?? 0, attempt)
+    })
   }
 
   #put (call: Call): void {
+    this.#ended.delete(call.id)
     this.#calls = [...this.#calls.filter(({ id }) => id !== call.id), call]
   }
 
-  #end (call: Call): void {
+  #end (call: Call, attempt = 0): void {
     this.#calls = this.#calls.filter(({ id }) => id !== call.id)
-    this.#ended.set(call.id, Math.max(this.now + ENDED_MS, call.until))
+    this.#ended.set(call.id, {
+      until: Math.max(this.now + ENDED_MS, call.until),
+      attempt: Math.max(attempt, call.attempt)
+    })
   }
 }
 

@@ -15,6 +15,7 @@ import { type ScriptOutcome, outcomeOf } from '../../services/redis/script-outco
 import { LeaseTable } from '../../services/sessions/memory/lease-table.ts'
 import { type Outcome, Outcomes } from '../../services/sessions/outcomes.ts'
 import type { RedisSessionStore } from '../../services/sessions/redis/redis-session-store.ts'
+import type { ReleaseRequest } from '../../services/sessions/session-store.ts'
 import { ManualClock, settled } from '../helpers/manual-clock.ts'
 
 const MINUTE = 60_000
@@ -193,7 +194,7 @@ function startReplay ({
     if (state.away) throw storeUnavailable(new Error('gone'))
   }
   const store = {
-    async endUnknown (sessionId: string, username: string | undefined) {
+    async release ({ sessionId, username }: ReleaseRequest) {
       check()
       told.push(`end ${sessionId}`)
       return { outcome: 'released', username }
@@ -224,7 +225,8 @@ function startReplay ({
   /** Notes that a session is up, as an admission in the outage does. */
   const up = (sessionId: string, username = 'alice', ttlMs = MINUTE) => {
     const startedMs = clock.now()
-    const lease = { sessionId, username, node: '', startedMs, expiresMs: 0, details: {} }
+    const about = { sessionId, username, attempt: 0, node: '', details: {} }
+    const lease = { ...about, startedMs, expiresMs: 0 }
     mirror.take(lease, ttlMs)
     outbox.up(sessionId)
   }

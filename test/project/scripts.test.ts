@@ -98,6 +98,7 @@ t.test('scripts and Redis', async (t) => {
     await subject.sessions.acquire({
       username: 'ann',
       sessionId,
+      attempt: 0,
       node: 'n1',
       ttlMs: 60_000,
       details: {},

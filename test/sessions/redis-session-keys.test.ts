@@ -3,7 +3,17 @@ import type { Redis } from 'ioredis'
 import { isLease } from '../../services/sessions/lease.ts'
 import t from 'tap'
 import { executorOn, startOnRedis } from '../conformance/stores.ts'
-import { admit, ask, everything, FOREVER, HOUR, names, shown, TTL } from '../conformance/words.ts'
+import {
+  admit,
+  ask,
+  everything,
+  FOREVER,
+  HOUR,
+  names,
+  shown,
+  TTL,
+  hangUp
+} from '../conformance/words.ts'
 import { startRedis } from '../helpers/servers.ts'
 
 const redis = await startRedis(t)
@@ -52,7 +62,7 @@ t.test('only the documented keys are written, and none outlives what it is for',
     asOfMs: FOREVER
   })
   await sessions.acquire(ask('alice', 'z', { dryRun: true, node: 'n9' }))
-  await sessions.release('never', 'alice', 'r')
+  await sessions.release(hangUp('never', 'alice'))
   t.strictSame(await keys(), [
     'node-leases:n1',
     'node-leases:n2',
@@ -60,6 +70,7 @@ t.test('only the documented keys are written, and none outlives what it is for',
     'session-lease:b',
     'session-lease:c',
     'session-lease:d',
+    'session-lease:never',
     'session-nodes',
     'user-leases:alice',
     'user-leases:bob'
@@ -71,8 +82,8 @@ t.test('only the documented keys are written, and none outlives what it is for',
   t.match(await client.get(`${prefix}session-lease:a`), /^\+alice \d{13} n1 $/)
   t.strictSame(await client.hkeys(`${prefix}session-nodes`), ['n2'])
 
-  await sessions.release('a', 'alice', 'hangup')
-  await sessions.terminateUser('alice', 'fraud')
+  await sessions.release(hangUp('a', 'alice'))
+  await sessions.terminateUser('alice', 'fraud', false)
   t.strictSame(
     (await keys()).filter((key) => /alice|n1|:[ab]$/.test(key)),
     ['session-lease:a', 'session-lease:b'],
@@ -85,7 +96,7 @@ t.test('only the documented keys are written, and none outlives what it is for',
     )
   }
 
-  await sessions.terminateUser('bob', 'r')
+  await sessions.terminateUser('bob', 'r', false)
   for (const [i, id] of names('x', 450).entries()) {
     await admit(sessions, `user${i % 2}`, id, {
       ttlMs: 1,
@@ -128,9 +139,9 @@ t.test('values of a wrong type or form at any key make nothing fail', async (t) 
     reconcileNode: async () => await sessions.reconcileNode(report),
     'reconcileNode without sessions': async () =>
       await sessions.reconcileNode({ ...report, sessions: [] }),
-    release: async () => await sessions.release('a', 'alice', 'r'),
-    'release by id': async () => await sessions.release('a', undefined, 'r'),
-    terminateUser: async () => await sessions.terminateUser('alice', 'r'),
+    release: async () => await sessions.release(hangUp('a', 'alice')),
+    'release by id': async () => await sessions.release(hangUp('a')),
+    terminateUser: async () => await sessions.terminateUser('alice', 'r', false),
     getSession: async () => await sessions.getSession('a'),
     'listSessions of the user': async () =>
       await sessions.listSessions({ username: 'alice' }, page),
@@ -181,8 +192,8 @@ t.test("the switch's keys keep their type and their values, whatever those are",
   await client.hset(`${prefix}user-limit:alice`, 'limit', '1')
   await client.sadd(`${prefix}session:a`, 'x')
   await admit(sessions, 'alice', 'a')
-  await sessions.release('a', 'alice', 'r')
-  await sessions.terminateUser('alice', 'r')
+  await sessions.release(hangUp('a', 'alice'))
+  await sessions.terminateUser('alice', 'r', false)
   await sessions.sweep(1)
   t.strictSame(await client.lrange(`${prefix}user-sessions:alice`, 0, -1), ['x'])
   t.strictSame(await client.hgetall(`${prefix}user-limit:alice`), { limit: '1' })
@@ -238,7 +249,7 @@ t.test(
     )
     t.equal(shown(await sessions.getSession('d'))?.source, 'lease')
     t.equal((await sessions.getCount('alice')).count, 3)
-    await sessions.release('d', 'alice', 'r')
+    await sessions.release(hangUp('d', 'alice'))
     t.equal(
       await client.sismember(`${prefix}user-sessions:alice`, 'd'),
       0,

@@ -8,7 +8,8 @@ import {
   ask,
   idsOf,
   names,
-  pages
+  pages,
+  hangUp
 } from '../conformance/words.ts'
 import { startProxy, startRedis, waitFor } from '../helpers/servers.ts'
 
@@ -70,8 +71,8 @@ t.test('an admission is one script call and one round trip, whatever comes of it
     ),
     ['evalsha']
   )
-  await sessions.release('e', 'alice', 'r')
-  t.strictSame(await calls(async () => await sessions.release('f', 'bob', 'r')), ['evalsha'])
+  await sessions.release(hangUp('e', 'alice'))
+  t.strictSame(await calls(async () => await sessions.release(hangUp('f', 'bob'))), ['evalsha'])
   await sessions.getCount('alice')
   t.strictSame(await calls(async () => await sessions.getCount('alice')), ['evalsha'])
 })
@@ -256,10 +257,10 @@ t.test('an acquire whose reply is lost holds one slot, however often it is tried
   )
   t.ok(results.every(({ outcome }) => outcome === 'refreshed'))
   const swallowed = proxy.swallowNextReply()
-  await t.rejects(sessions.release('x', 'alice', 'r'), { code: 'store_unavailable' })
+  await t.rejects(sessions.release(hangUp('x', 'alice')), { code: 'store_unavailable' })
   await swallowed
   await waitFor(() => own.status === 'ready', { what: 'the connection to be there again' })
-  t.match(await sessions.release('x', 'alice', 'r'), { outcome: 'unknown' })
+  t.match(await sessions.release(hangUp('x', 'alice')), { outcome: 'unknown' })
   t.match(await sessions.getCount('alice'), { count: 1 })
 })
 

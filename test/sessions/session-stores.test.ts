@@ -1,6 +1,7 @@
 /** Every session store keeps the same contract. */
 import t from 'tap'
 import { admission } from '../conformance/admission.ts'
+import { attempts } from '../conformance/attempts.ts'
 import { runContract } from '../conformance/contract.ts'
 import { lifetime } from '../conformance/lifetime.ts'
 import { lists } from '../conformance/lists.ts'
@@ -15,7 +16,7 @@ const clusterExecutor = await executorOn(t, {
   REDIS_CLUSTER_NODES: masters.map(({ host, port }) => `${host}:${port}`).join()
 })
 
-const contract = { ...admission, ...lifetime, ...nodeReports, ...lists }
+const contract = { ...admission, ...attempts, ...lifetime, ...nodeReports, ...lists }
 
 t.test('the store in memory keeps the contract', async (t) => {
   await runContract(t, contract, startInMemory)

@@ -1,11 +1,13 @@
 -- Puts back leases that were granted while Redis was away, or that Redis has lost. The limit does
 -- not matter, because the calls are up. A lease that is held already never gets shorter, and an id
--- that has ended stays ended.
--- Returns  the outcome for each session: RESTORED, CONFLICT (another user holds the id), ENDED
+-- that has ended stays ended, unless the lease is of a later attempt.
+-- Returns  the outcome for each session: RESTORED, CONFLICT (another user holds the id), ENDED (or a
+--          later attempt is known)
 local keys = KEYS -- for each session: its record, and the leases of its user
 local record_grace_ms = ARGV[1] -- how much longer than its lease a record is kept
 local node_leases_prefix = ARGV[2] -- '' in a cluster
-local args = ARGV -- from the 3rd on, for each session: user, id, ms left, started ms, node, details
+-- From the 3rd on, for each session: user, id, ms left, started ms, node, the rest of its record.
+local args = ARGV
 
 -- include outcomes
 -- include now
@@ -14,19 +16,23 @@ local args = ARGV -- from the 3rd on, for each session: user, id, ms left, start
 
 local call = redis.call
 
-local function restore (record_key, leases_key, user, id, left_ms, started, node, details)
+local function restore (record_key, leases_key, user, id, left_ms, started, node, rest)
   local stored = redis.pcall('GET', record_key)
   local record = type(stored) == 'string' and stored or ''
-  if string.sub(record, 1, 1) == ENDED_MARK then return ENDED end
-  local holder = string.match(record, LEASE_RECORD)
+  local attempt = tonumber(string.match(rest, '^%d+')) or 0
+  local _, ended_attempt = string.match(record, ENDED_RECORD)
+  if ended_attempt and attempt <= (tonumber(ended_attempt) or 0) then return ENDED end
+  local holder, _, _, _, live_attempt = string.match(record, LEASE_RECORD)
   if holder and holder ~= user and call('PTTL', record_key) > tonumber(record_grace_ms) then
     return CONFLICT
   end
   local record_ttl_ms = left_ms + record_grace_ms
-  if holder == user then
+  live_attempt = tonumber(live_attempt) or 0
+  if holder == user and attempt < live_attempt then return ENDED end
+  if holder == user and attempt == live_attempt then
     call('PEXPIRE', record_key, record_ttl_ms, 'GT')
   else
-    local new_record = LEASE_MARK .. user .. ' ' .. started .. ' ' .. node .. ' ' .. details
+    local new_record = LEASE_MARK .. user .. ' ' .. started .. ' ' .. node .. ' ' .. rest
     call('SET', record_key, new_record, 'PX', record_ttl_ms)
   end
   write('ZADD', leases_key, 'GT', now + left_ms, id)

@@ -1,8 +1,14 @@
 -- The record of a session id: one text a session, read by lease-record.ts, too.
---   +<user> <started in ms> <node> <details>   a lease; node and details may be empty
---   -<user> <reason>                           an id that has ended
+--   +<user> <started in ms> <node> <attempt><!> <details>   a lease
+--   -<user>|<attempt> <reason>                              an id that has ended
+-- Node, attempt and details may be empty, and so may the user of an id that has ended. The `!`
+-- marks an emergency session. Behind the details, on a line of their own, stand the ids of the
+-- sessions that were ended to make room for this one. An attempt that is not there is 0, and then
+-- the space behind it is not there either: so were records written before there were attempts.
 -- Gives  LEASE_MARK and ENDED_MARK, the first characters; LEASE_RECORD, a pattern that captures
---        user, started, node and where the details begin
+--        user, started, node, where the rest begins, attempt and `!`; ENDED_RECORD, a pattern that
+--        captures user and attempt
 local LEASE_MARK = '+'
 local ENDED_MARK = '-'
-local LEASE_RECORD = '^%+(%S+) (%d+) (%S*) ()'
+local LEASE_RECORD = '^%+(%S+) (%d+) (%S*) ()(%d*)(!?)'
+local ENDED_RECORD = '^%-([^%s|]*)|?(%d*)'

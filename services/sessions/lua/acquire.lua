@@ -5,7 +5,7 @@
 --          { REFRESHED, count, limit, expires in ms, record }
 --          { LIMIT_REACHED, count, limit, external }
 --          { CONFLICT }: another user holds the id
---          { ENDED }: the id has ended
+--          { ENDED }: this attempt, or a later one, has ended, or a later one is live
 --          { LOST_DATA }: this is not the generation of data that the caller expects
 local KEYS, ARGV = KEYS, ARGV -- a local costs less than a global
 local record_key = KEYS[1]
@@ -31,6 +31,7 @@ local expected_generation = ARGV[14] -- '' for any
 -- The first try was not answered. A lease that only that try has touched stays as it is, so that
 -- the caller can still tell it apart.
 local is_second_try = ARGV[15] == '1'
+local attempt = tonumber(ARGV[16])
 
 -- include outcomes
 -- include now
@@ -59,20 +60,29 @@ end
 local count = leases + external
 
 if record then
-  if string.sub(record, 1, 1) == ENDED_MARK then
+  local _, ended_attempt = string.match(record, ENDED_RECORD)
+  if ended_attempt and attempt <= (tonumber(ended_attempt) or 0) then
     if not dry_run then call('PEXPIRE', record_key, ended_ttl_ms, 'GT') end
     return { ENDED }
   end
-  local holder, started, held_on = string.match(record, LEASE_RECORD)
+  local holder, started, held_on, rest_at, live_attempt = string.match(record, LEASE_RECORD)
   if holder and holder ~= user then
     -- A record outlives its lease: the id is free when the lease has ended.
     if call('PTTL', record_key) > record_ttl_ms - ttl_ms then return { CONFLICT } end
   elseif holder then
     local ends = lease_end(leases_key, id, now)
+    live_attempt = tonumber(live_attempt) or 0
+    if ends and attempt < live_attempt then return { ENDED } end
     if ends and is_second_try and ends - started == tonumber(ttl_ms) then
       return { REFRESHED, count, limit, ends, record }
     end
     if ends then
+      if attempt > live_attempt then
+        -- include raise-attempt
+        local rest = raise_attempt(string.sub(record, rest_at), attempt)
+        record = string.sub(record, 1, rest_at - 1) .. rest
+        if not dry_run then call('SET', record_key, record, 'KEEPTTL') end
+      end
       if not dry_run then
         call('PEXPIRE', record_key, record_ttl_ms)
         call('ZADD', leases_key, expires, id)
@@ -85,6 +95,8 @@ end
 
 -- An external session that asks for a lease has its slot already.
 local own_slot = external > 0 and call('SISMEMBER', external_key, id) or 0
+-- So has a lease whose record is gone: Redis evicted it, or somebody deleted it.
+if own_slot == 0 and leases > 0 and lease_end(leases_key, id, now) then own_slot = 1 end
 local after = count + 1 - own_slot
 local is_over = limit > 0 and after > limit
 if is_over and at_the_limit == 'reject' then return { LIMIT_REACHED, count, limit, external } end
@@ -105,21 +117,25 @@ if not is_over or at_the_limit ~= 'terminate_oldest' then return reply end
 -- include leave-node
 
 -- The user's other sessions in the order in which they are terminated: ghosts, which nobody would
--- miss, then leases, then external sessions, the oldest first.
+-- miss, then leases, then external sessions, the oldest first. Emergency calls are left alone.
 local GHOST, LEASE, EXTERNAL = 0, 1, 2
 local others = {}
 local found = pcall('ZRANGEBYSCORE', leases_key, '(' .. now, '+inf', 'WITHSCORES')
 for i = 1, #found, 2 do
   if found[i] ~= id then
     local text = pcall('GET', record_prefix .. found[i])
-    local _, start, held_on = string.match(type(text) == 'string' and text or '', LEASE_RECORD)
-    others[#others + 1] = {
-      id = found[i],
-      rank = LEASE,
-      start = tonumber(start) or 0,
-      node = held_on or '',
-      left_ms = found[i + 1] - now
-    }
+    local record_text = type(text) == 'string' and text or ''
+    local _, start, held_on, _, of_attempt, urgent = string.match(record_text, LEASE_RECORD)
+    if urgent ~= '!' then
+      others[#others + 1] = {
+        id = found[i],
+        rank = LEASE,
+        start = tonumber(start) or 0,
+        node = held_on or '',
+        attempt = of_attempt or '',
+        left_ms = found[i + 1] - now
+      }
+    end
   end
 end
 local members = pcall('SMEMBERS', external_key)
@@ -146,11 +162,15 @@ for i = 1, math.min(after - limit, #others) do
     pcall('SREM', external_key, session.id)
     if session.rank ~= GHOST then
       local remembered_ms = math.max(ended_ttl_ms, session.left_ms or 0)
-      local ended_record = ENDED_MARK .. user .. ' terminated'
+      local ended_record = ENDED_MARK .. user .. '|' .. (session.attempt or '') .. ' terminated'
       call('SET', record_prefix .. session.id, ended_record, 'PX', remembered_ms)
       call('ZREM', leases_key, session.id)
       leave_node(node_leases_prefix, session.node or '', user, session.id)
     end
   end
+end
+-- Whoever asks again, because the answer was lost, is told the same.
+if #reply > 5 and not dry_run then
+  call('APPEND', record_key, '\n' .. table.concat(reply, ' ', 6))
 end
 return reply

@@ -1,23 +1,28 @@
 -- Ends a session, and remembers that it has ended, so that a late acquire or renewal does not bring
--- it back.
--- Returns  { RELEASED } or { UNKNOWN }; in a cluster with the record, because the index of its node
---            is for the caller to update
+-- it back; that holds for an id that is not known, too. Or lets a lease lapse: its slot is free, and
+-- nothing has ended.
+-- Returns  { RELEASED, record } or { UNKNOWN, record }: in a cluster the index of the node is for
+--          the caller to update
 --          { CONFLICT }: another user holds the id
---          { UNMET }: a condition of the caller does not hold
+--          { SPARED }: an emergency call, which the caller leaves alone
+--          { UNMET }: a condition of the caller does not hold, or a later attempt is live
 local KEYS, ARGV = KEYS, ARGV -- a local costs less than a global
 local record_key = KEYS[1]
 local leases_key = KEYS[2]
 local external_key = KEYS[3]
-local user = ARGV[1]
+local user = ARGV[1] -- '' where nobody knows whose session it is
 local id = ARGV[2]
 local reason = ARGV[3]
 local ended_ttl_ms = ARGV[4] -- how long an id that has ended is remembered
 local node_leases_prefix = ARGV[5] -- '' in a cluster
 local record_grace_ms = ARGV[6] -- how much longer than its lease a record is kept
 local only_node = ARGV[7] -- only a session of this node; '' for any
-local only_started_by_ms = ARGV[8] -- of that node only a session that started by then
-local remember_unknown = ARGV[9] == '1' -- an id that is not known has ended, too
-local only_untouched_ttl_ms = ARGV[10] -- only a lease of this length, never renewed; '' for any
+local only_started_by_ms = tonumber(ARGV[8]) -- only a session that started by then; nil for any
+local only_untouched_ttl_ms = tonumber(ARGV[9]) -- only a lease of this length, never renewed
+local attempt = tonumber(ARGV[10]) -- nil for whichever is live
+local spares_emergency = ARGV[11] == '1'
+local lapses = ARGV[12] == '1'
+local only_live = ARGV[13] == '1' -- an id that is not up is left alone
 
 -- include outcomes
 -- include now
@@ -25,33 +30,53 @@ local only_untouched_ttl_ms = ARGV[10] -- only a lease of this length, never ren
 -- include lease-end
 -- include leave-node
 
-local call, pcall = redis.call, redis.pcall
+local call, pcall, match = redis.call, redis.pcall, string.match
 local stored = pcall('GET', record_key)
 local record = type(stored) == 'string' and stored or ''
-if string.sub(record, 1, 1) == ENDED_MARK then return { UNKNOWN } end
-local holder, started, node = string.match(record, LEASE_RECORD)
+
+local function remember (whose, ended_attempt, ms)
+  local digits = ended_attempt > 0 and string.format('%d', ended_attempt) or ''
+  local ended_record = ENDED_MARK .. whose .. '|' .. digits .. ' ' .. reason
+  call('SET', record_key, ended_record, 'PX', ms)
+end
+
+local whose, ended_attempt = match(record, ENDED_RECORD)
+if whose then
+  local is_later = attempt and attempt > (tonumber(ended_attempt) or 0)
+  if is_later and not lapses then
+    remember(whose, attempt, math.max(call('PTTL', record_key), tonumber(ended_ttl_ms)))
+  end
+  return { UNKNOWN }
+end
+
+local holder, started, node, _, live_attempt, urgent = match(record, LEASE_RECORD)
+live_attempt = tonumber(live_attempt) or 0
 if holder and holder ~= user then
   -- A record outlives its lease: the id is free when the lease has ended.
   if call('PTTL', record_key) > tonumber(record_grace_ms) then return { CONFLICT } end
-  holder, node = nil, nil
+  if user ~= '' then holder, node = nil, nil end
 end
-if holder and only_node ~= '' then
-  if node ~= only_node or tonumber(started) > tonumber(only_started_by_ms) then return { UNMET } end
-end
-
+if holder and attempt and attempt < live_attempt then return { UNMET } end
 local ends = lease_end(leases_key, id, now)
-if only_untouched_ttl_ms ~= '' then
-  local is_untouched = ends and holder and ends - started == tonumber(only_untouched_ttl_ms)
+if only_live and not ends and pcall('SISMEMBER', external_key, id) ~= 1 then return { UNMET } end
+if holder and ends then
+  if only_node ~= '' and node ~= only_node then return { UNMET } end
+  if only_started_by_ms and tonumber(started) > only_started_by_ms then return { UNMET } end
+  if spares_emergency and urgent == '!' then return { SPARED } end
+end
+if only_untouched_ttl_ms then
+  local is_untouched = ends and holder and ends - started == only_untouched_ttl_ms
   if not is_untouched then return { UNMET } end
 end
-pcall('ZREM', leases_key, id)
-local was_external = pcall('SREM', external_key, id) == 1
-if node then leave_node(node_leases_prefix, node, user, id) end
 
-local outcome = (ends or was_external) and RELEASED or UNKNOWN
-if outcome == UNKNOWN and not remember_unknown then return { UNKNOWN } end
-local remembered_ms = ended_ttl_ms
-if ends and ends - now > tonumber(ended_ttl_ms) then remembered_ms = ends - now end
-call('SET', record_key, ENDED_MARK .. user .. ' ' .. reason, 'PX', remembered_ms)
-if node_leases_prefix ~= '' then return { outcome } end
-return { outcome, record }
+pcall('ZREM', leases_key, id)
+if node then leave_node(node_leases_prefix, node, holder, id) end
+if lapses then
+  if holder then call('PEXPIRE', record_key, record_grace_ms) end
+  return { ends and RELEASED or UNKNOWN, record }
+end
+local was_external = pcall('SREM', external_key, id) == 1
+local remembered_ms = tonumber(ended_ttl_ms)
+if ends and ends - now > remembered_ms then remembered_ms = ends - now end
+remember(holder or user, math.max(attempt or 0, live_attempt), remembered_ms)
+return { (ends or was_external) and RELEASED or UNKNOWN, record }

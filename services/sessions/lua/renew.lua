@@ -3,7 +3,8 @@
 -- where the keys of one user share a slot, a call is about one user. What becomes of each session
 -- is decided before the first write, so that a full Redis refuses the whole call.
 -- Returns  { the end of the leases in ms, the outcome of each session as a digit, its record ... }
---          The digits: RENEWED, REREGISTERED, CONFLICT (another user holds the id), ENDED.
+--          The digits: RENEWED, REREGISTERED, CONFLICT (another user holds the id), ENDED (or a
+--          later attempt is live).
 --          A session that was not renewed has the record ''.
 -- KEYS     the leases of the first user, by which the call finds its slot; in a cluster also every
 --          record, so that Redis refuses the call while the slot is half moved
@@ -18,7 +19,9 @@ local node_leases_prefix = ARGV[7] -- '' in a cluster
 local new_node = ARGV[8] -- the node that all of the sessions are on; '' for the node of each record
 local wants_records = ARGV[9] == '1'
 local each = tonumber(ARGV[10]) -- how many arguments there are for each session
-local args = ARGV -- from the 11th on, for each session: id, user and, if `each` is 3, details
+-- From the 11th on, for each session: id, user, if `each` is 3 or more the rest of the record that
+-- an unknown one gets, and if it is 4 the attempt, which is '' for whichever is live.
+local args = ARGV
 
 -- include outcome-digits
 -- include now
@@ -26,6 +29,7 @@ local args = ARGV -- from the 11th on, for each session: id, user and, if `each`
 -- include lease-end
 -- include replace
 -- include leave-node
+-- include raise-attempt
 
 local call, pcall, match = redis.call, redis.pcall, string.match
 -- As text: redis.call takes three times as long over a number, and tostring over making the text.
@@ -42,16 +46,24 @@ local records = call('MGET', unpack(record_keys))
 -- The outcome of each session, the node that its user's lease is on (nil without a lease) and the
 -- node that it will be on; and for each node what its index is to be told.
 local outcomes, held_on, nodes, entries = {}, {}, {}, {}
+local raised = {} -- the attempt that a session is renewed for, where it is a later one
 for i = 1, total do
   local at = FIRST + (i - 1) * each
   local user, record = args[at + 1], records[i] or ''
-  local holder, _, node = match(record, LEASE_RECORD)
-  if not holder and string.sub(record, 1, 1) == ENDED_MARK then
+  local attempt = each == 4 and tonumber(args[at + 3])
+  local holder, _, node, _, live_attempt = match(record, LEASE_RECORD)
+  local _, ended_attempt = match(record, ENDED_RECORD)
+  if ended_attempt and (attempt or 0) <= (tonumber(ended_attempt) or 0) then
+    outcomes[i] = ENDED
+  elseif holder == user and attempt and attempt < (tonumber(live_attempt) or 0) then
     outcomes[i] = ENDED
   elseif holder and holder ~= user and call('PTTL', record_keys[i]) > tonumber(record_grace_ms) then
     outcomes[i] = CONFLICT
   else
-    if holder == user then held_on[i] = node end
+    if holder == user then
+      held_on[i] = node
+      if attempt and attempt > (tonumber(live_attempt) or 0) then raised[i] = attempt end
+    end
     if new_node ~= '' then
       node = new_node
     elseif holder ~= user then
@@ -84,22 +96,23 @@ end
 for i = 1, total do
   local at = FIRST + (i - 1) * each
   local id, user, record_key, node = args[at], args[at + 1], record_keys[i], nodes[i]
-  if outcomes[i] == ENDED then
+  if outcomes[i] == ENDED and string.sub(records[i], 1, 1) == ENDED_MARK then
     call('PEXPIRE', record_key, ended_ttl_ms, 'GT')
   elseif node then
     local leases_key = before_user .. user .. after_user
     local stays = held_on[i] == node
     local is_live = stays and all_live[node] or lease_end(leases_key, id, now)
-    if stays then
+    if stays and not raised[i] then
       call('PEXPIRE', record_key, record_ttl_ms)
     else
-      local started, details = now, each == 3 and args[at + 2] or ''
+      local started, rest = now, each > 2 and args[at + 2] or ''
       if held_on[i] then
-        local _, known, _, details_at = match(records[i], LEASE_RECORD)
-        started, details = known, string.sub(records[i], details_at)
-        leave_node(node_leases_prefix, held_on[i], user, id)
+        local _, known, _, rest_at = match(records[i], LEASE_RECORD)
+        started, rest = known, string.sub(records[i], rest_at)
+        if raised[i] then rest = raise_attempt(rest, raised[i]) end
+        if not stays then leave_node(node_leases_prefix, held_on[i], user, id) end
       end
-      records[i] = LEASE_MARK .. user .. ' ' .. started .. ' ' .. node .. ' ' .. details
+      records[i] = LEASE_MARK .. user .. ' ' .. started .. ' ' .. node .. ' ' .. rest
       call('SET', record_key, records[i], 'PX', record_ttl_ms)
     end
     local added = write('ZADD', leases_key, expires, id)

@@ -9,13 +9,19 @@ import { RECORD_GRACE_MS } from '../timing.ts'
 import { ExpiryQueue } from './expiry-queue.ts'
 
 /** A lease, held until `expiresMs` and remembered a little longer. */
-export type Live = Lease & { ended: false }
+export type Live = Lease & {
+  ended: false
+  /** Ids of the sessions that were ended to make room for it. */
+  terminated: string[]
+}
 /** An id that has ended, remembered until `expiresMs`, and whose it was, where that is known. */
-interface Ended {
+export interface Ended {
   ended: true
   endedMs: number
   expiresMs: number
   username: string | undefined
+  /** The last attempt that has ended. */
+  attempt: number
 }
 export type Entry = Live | Ended
 
@@ -24,6 +30,8 @@ export type Entry = Live | Ended
  * all that was due.
  */
 const MOST_DUE = 1_000
+
+const NONE: string[] = []
 
 /** Holds entries; decides nothing. */
 export class LeaseTable {
@@ -79,7 +87,8 @@ export class LeaseTable {
   }
 
   /** Notes a lease that ends at `expiresMs`, whatever it says itself. */
-  put ({ sessionId: id, username, startedMs, node, details }: Lease, expiresMs: number): void {
+  put (lease: Lease, expiresMs: number, terminated = NONE): void {
+    const { sessionId: id, username, attempt, startedMs, node, details } = lease
     const before = this.#entries.get(id)
     if (before !== undefined) this.#unlist(id, before)
     // Each by its name: to spread a lease takes 2 µs, this 0.1, and there is one for each
@@ -87,10 +96,12 @@ export class LeaseTable {
     const entry: Live = {
       sessionId: id,
       username,
+      attempt,
       node,
       startedMs,
       expiresMs,
       details,
+      terminated,
       ended: false
     }
     this.#entries.set(id, entry)
@@ -99,20 +110,31 @@ export class LeaseTable {
     if (node !== '') this.#nodes.add(node, id)
   }
 
-  /** Notes that an id has ended; `username` tells whose it was, should it not be known here. */
-  end (id: string, now: number, username?: string): void {
-    const before = this.#entries.get(id)
-    if (before !== undefined) this.#unlist(id, before)
+  /**
+   * Notes that an id has ended.
+   * @param username - whose it was, should that not be known here
+   * @param attempt - which attempt has ended, if it is a later one than is known here
+   */
+  end (id: string, now: number, username?: string, attempt = 0): void {
+    const found = this.#entries.get(id)
+    if (found !== undefined) this.#unlist(id, found)
+    const before = this.known(id, now)
     const remaining = before === undefined ? 0 : before.expiresMs - now
     const expiresMs = now + Math.max(this.#endedMemoryMs, remaining)
     const entry: Entry = {
       ended: true,
       endedMs: now,
       expiresMs,
-      username: before?.username ?? username
+      username: before?.username ?? username,
+      attempt: Math.max(attempt, before?.attempt ?? 0)
     }
     this.#entries.set(id, entry)
-    if (before === undefined) this.#expiry.push(entry.expiresMs, id)
+    if (found === undefined) this.#expiry.push(entry.expiresMs, id)
+  }
+
+  /** Lets a lease lapse: its slot is free, and nothing has ended. */
+  lapse (live: Live, now: number): void {
+    live.expiresMs = now
   }
 
   /** Users who have, or had a short time ago, leases. */
@@ -133,15 +155,10 @@ export class LeaseTable {
     return this.#liveOf(this.#entries.keys(), now)
   }
 
-  /**
-   * Every id that has ended since then, with whose it was; without those of which that is not
-   * known.
-   */
-  * endedSince (sinceMs: number): Generator<[sessionId: string, username: string]> {
+  /** Every id that has ended since then. */
+  * endedSince (sinceMs: number): Generator<[sessionId: string, ended: Ended]> {
     for (const [id, entry] of this.#entries) {
-      if (entry.ended && entry.username !== undefined && entry.endedMs >= sinceMs) {
-        yield [id, entry.username]
-      }
+      if (entry.ended && entry.endedMs >= sinceMs) yield [id, entry]
     }
   }
 
@@ -199,13 +216,14 @@ function forgetAt (entry: Entry): number {
 
 /** A lease as it is now: what becomes of the entry later does not change it. */
 export function leaseOf (live: Live, expiresMs = live.expiresMs): Lease {
-  const { sessionId, username, node, startedMs, details } = live
-  return { sessionId, username, node, startedMs, expiresMs, details }
+  const { sessionId, username, attempt, node, startedMs, details } = live
+  return { sessionId, username, attempt, node, startedMs, expiresMs, details }
 }
 
-/** Leases in the order in which they would have to end. */
+/** Leases in the order in which they would have to end; emergency sessions never have to. */
 export function oldestFirst (live: Live[]): Live[] {
-  return [...live].sort(
+  const ordinary = live.filter(({ details }) => details.emergency !== true)
+  return ordinary.sort(
     (a, b) => a.startedMs - b.startedMs || (a.sessionId < b.sessionId ? -1 : 1)
   )
 }

@@ -13,6 +13,7 @@ import type {
   AcquireResult,
   NodeReconciliation,
   ReconcileResult,
+  ReleaseRequest,
   ReleaseResult,
   RenewRequest,
   RenewResult,
@@ -25,6 +26,7 @@ import { leaseOf, oldestFirst, type LeaseTable, type Live } from './lease-table.
 interface Renewal {
   sessionId: string
   username: string
+  attempt: number | undefined
   node: string
   details: Details
 }
@@ -46,28 +48,43 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
 
   /** @param admitAll - whether everybody is let in, whatever the policy says */
   async acquire (request: AcquireRequest, admitAll = false): Promise<AcquireResult> {
-    const { username, sessionId, ttlMs, dryRun } = request
+    const { sessionId, username, attempt, dryRun } = request
     const now = this.table.now()
     const entry = this.table.known(sessionId, now)
     if (entry?.ended === true) {
+      if (attempt > entry.attempt) return this.#admit(request, now, admitAll)
       if (!dryRun) this.table.end(sessionId, now)
       return { outcome: 'ended' }
     }
     if (entry === undefined || entry.expiresMs <= now) return this.#admit(request, now, admitAll)
     if (entry.username !== username) return { outcome: 'conflict' }
-    if (!dryRun) entry.expiresMs = now + ttlMs
+    if (attempt < entry.attempt) return { outcome: 'ended' }
+    return this.#refresh(request, entry, now)
+  }
+
+  #refresh (
+    { username, attempt, ttlMs, dryRun }: AcquireRequest,
+    entry: Live,
+    now: number
+  ): AcquireResult {
+    const terminated = attempt > entry.attempt ? [] : entry.terminated
+    if (!dryRun) {
+      entry.expiresMs = now + ttlMs
+      entry.attempt = attempt
+      entry.terminated = terminated
+    }
     return {
       outcome: 'refreshed',
-      lease: leaseOf(entry, now + ttlMs),
+      lease: { ...leaseOf(entry, now + ttlMs), attempt },
       count: this.table.ofUser(username, now).length,
       limit: this.#limits.limitNow(username).limit,
-      terminated: [],
+      terminated,
       observed: false
     }
   }
 
   #admit (
-    { username, sessionId, ttlMs, node = '', details, dryRun }: AcquireRequest,
+    { username, sessionId, attempt, ttlMs, node = '', details, dryRun }: AcquireRequest,
     now: number,
     admitAll: boolean
   ): AcquireResult {
@@ -80,10 +97,11 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     }
     const oldest = mode === 'terminate_oldest' ? oldestFirst(live).slice(0, excess) : []
     const terminated = oldest.map((one) => one.sessionId)
-    const lease = { sessionId, username, node, startedMs: now, expiresMs: now + ttlMs, details }
+    const expiresMs = now + ttlMs
+    const lease = { sessionId, username, attempt, node, startedMs: now, expiresMs, details }
     if (!dryRun) {
       for (const id of terminated) this.table.end(id, now)
-      this.table.put(lease, lease.expiresMs)
+      this.table.put(lease, expiresMs, terminated)
     }
     return {
       outcome: 'admitted',
@@ -98,11 +116,13 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
   async renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
     const now = this.table.now()
     const expiresMs = now + ttlMs
-    return requests.map(({ sessionId, username, node = '', details = NO_DETAILS }) => {
-      const outcome = this.#renew({ sessionId, username, node, details }, now, expiresMs)
+    return requests.map(({ sessionId, username, attempt, node = '', details = NO_DETAILS }) => {
+      const outcome = this.#renew({ sessionId, username, attempt, node, details }, now, expiresMs)
       if (outcome === 'ended' || outcome === 'conflict') return { outcome }
       const live = this.#renewed(sessionId, now)
-      return { outcome, expiresMs, lease: () => leaseOf(live, expiresMs) }
+      const { attempt: renewed } = live
+      const lease = () => ({ ...leaseOf(live, expiresMs), attempt: renewed })
+      return { outcome, expiresMs, lease }
     })
   }
 
@@ -115,38 +135,62 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
   }
 
   #renew (
-    { sessionId, username, node, details }: Renewal,
+    { sessionId, username, attempt, node, details }: Renewal,
     now: number,
     expiresMs: number
   ): RenewResult['outcome'] {
     const entry = this.table.known(sessionId, now)
-    if (entry?.ended === true) {
+    if (entry?.ended === true && (attempt ?? 0) <= entry.attempt) {
       this.table.end(sessionId, now)
       return 'ended'
     }
-    const live = entry !== undefined && entry.expiresMs > now
-    if (live && entry.username !== username) return 'conflict'
-    if (live && (node === '' || node === entry.node)) {
-      entry.expiresMs = expiresMs
-      return 'renewed'
+    const known = entry?.ended === false ? entry : undefined
+    if (known !== undefined && known.expiresMs > now && known.username !== username) {
+      return 'conflict'
     }
     // A lease that has expired, but is remembered, is registered again as the call that it was.
-    const known = entry?.username === username ? entry : undefined
-    const lease: Lease =
-      known === undefined
-        ? { sessionId, username, node, startedMs: now, expiresMs, details }
-        : { ...known, node: node === '' ? known.node : node }
-    this.table.put(lease, expiresMs)
-    return live ? 'renewed' : 'reregistered'
+    if (known?.username === username) return this.#prolong(known, { attempt, node }, now, expiresMs)
+    const lease = { sessionId, username, node, startedMs: now, expiresMs, details }
+    this.table.put({ ...lease, attempt: attempt ?? 0 }, expiresMs)
+    return 'reregistered'
   }
 
-  async release (sessionId: string, username: string | undefined): Promise<ReleaseResult> {
+  #prolong (
+    known: Live,
+    { attempt = known.attempt, node }: Pick<Renewal, 'attempt' | 'node'>,
+    now: number,
+    expiresMs: number
+  ): RenewResult['outcome'] {
+    if (attempt < known.attempt) return 'ended'
+    const terminated = attempt > known.attempt ? [] : known.terminated
+    const outcome = known.expiresMs > now ? 'renewed' : 'reregistered'
+    if (outcome === 'renewed' && (node === '' || node === known.node)) {
+      known.expiresMs = expiresMs
+      known.attempt = attempt
+      known.terminated = terminated
+      return outcome
+    }
+    const lease = { ...known, attempt, node: node === '' ? known.node : node }
+    this.table.put(lease, expiresMs, terminated)
+    return outcome
+  }
+
+  async release (request: ReleaseRequest): Promise<ReleaseResult> {
+    const { sessionId, username, attempt, node } = request
     const now = this.table.now()
-    const entry = this.table.live(sessionId, now)
-    if (entry === undefined) return { outcome: 'unknown' }
-    if (username !== undefined && entry.username !== username) return { outcome: 'conflict' }
-    this.table.end(sessionId, now)
-    return { outcome: 'released', username: entry.username }
+    const entry = this.table.known(sessionId, now)
+    if (entry === undefined || entry.ended || entry.username !== (username ?? entry.username)) {
+      const isHeld = entry?.ended === false && entry.expiresMs > now
+      if (isHeld) return { outcome: 'conflict' }
+      const isNew = entry?.ended !== true || (attempt ?? 0) > entry.attempt
+      if (isNew) this.table.end(sessionId, now, username, attempt)
+      return { outcome: 'unknown' }
+    }
+    const isLive = entry.expiresMs > now
+    if ((attempt ?? entry.attempt) < entry.attempt) return { outcome: 'unknown' }
+    if (isLive && node !== undefined && node !== entry.node) return { outcome: 'unknown' }
+    this.table.end(sessionId, now, username, attempt)
+    return isLive ? { outcome: 'released', username: entry.username } : { outcome: 'unknown' }
   }
 
   async reconcileNode (report: NodeReconciliation): Promise<ReconcileResult> {
@@ -158,8 +202,9 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     }
     this.table.reports.set(node, { epoch, lastSeenMs: now })
     const listed = new Set<string>()
-    const outcomes = sessions.map(({ sessionId, username, details = NO_DETAILS }) => {
-      const outcome = this.#renew({ sessionId, username, node, details }, now, now + ttlMs)
+    const outcomes = sessions.map(({ sessionId, username, attempt, details = NO_DETAILS }) => {
+      const renewal = { sessionId, username, attempt, node, details }
+      const outcome = this.#renew(renewal, now, now + ttlMs)
       if (outcome === 'renewed' || outcome === 'reregistered') listed.add(sessionId)
       return outcome
     })
@@ -170,11 +215,16 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     return { ...tallyReport(sessions, outcomes), missing, released: missing.length }
   }
 
-  async terminateUser (username: string) {
+  async terminateUser (username: string, _reason: string, includeEmergency: boolean) {
     const now = this.table.now()
-    const terminated = this.table.ofUser(username, now).map(({ sessionId }) => sessionId)
+    const [terminated, spared]: [string[], string[]] = [[], []]
+    for (const { sessionId, details } of this.table.ofUser(username, now)) {
+      const isSpared = details.emergency === true && !includeEmergency
+      const ids = isSpared ? spared : terminated
+      ids.push(sessionId)
+    }
     for (const id of terminated) this.table.end(id, now)
-    return { terminated }
+    return { terminated, spared }
   }
 
   async getSession (sessionId: string): Promise<Lease | null> {

@@ -6,7 +6,7 @@ import { outcomeOf } from '../../redis/script-outcomes.ts'
 import { limitMode } from '../policy-mode.ts'
 import type { AcquireRequest, AcquireResult } from '../session-store.ts'
 import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../timing.ts'
-import { encodeDetails, leaseFrom } from './lease-record.ts'
+import { encodeRest, leaseFrom, terminatedFor } from './lease-record.ts'
 
 /** A result, and how many of the sessions that fill the limit the switch recorded itself. */
 export type Acquired = AcquireResult & { external?: number }
@@ -31,14 +31,14 @@ export function acquireArgs (
   policy: Policy,
   generation: string | undefined
 ): Array<string | number> {
-  const { username, sessionId, ttlMs, node = '', details, dryRun, again = false } = request
+  const { username, sessionId, attempt, ttlMs, node = '', details, dryRun, again = false } = request
   return [
     username,
     sessionId,
     ttlMs,
     ttlMs + RECORD_GRACE_MS,
     node,
-    encodeDetails(details),
+    encodeRest(details, attempt),
     policy.max_sessions_per_user,
     limitMode(policy, details.emergency ?? false),
     dryRun ? '1' : '',
@@ -47,7 +47,8 @@ export function acquireArgs (
     keys.nodeLeasesPrefix,
     keys.sessionPrefix,
     keys.cluster ? '' : (generation ?? ''),
-    again ? '1' : ''
+    again ? '1' : '',
+    attempt
   ]
 }
 
@@ -56,16 +57,16 @@ export function decodeAcquired (request: AcquireRequest, answer: unknown): Acqui
   const [code, count, limit, ...rest] = answer as [number, number, number, ...unknown[]]
   const outcome = outcomeOf(code)
   if (outcome === 'admitted') {
-    const { username, sessionId, ttlMs, node = '', details } = request
+    const { username, sessionId, attempt, ttlMs, node = '', details } = request
     const [startedMs, observed, ...terminated] = rest as [number, number, ...string[]]
     const expiresMs = startedMs + ttlMs
-    const lease = { sessionId, username, node, startedMs, expiresMs, details }
+    const lease = { sessionId, username, attempt, node, startedMs, expiresMs, details }
     return { outcome, lease, count, limit, terminated, observed: observed === 1 }
   }
   if (outcome === 'refreshed') {
     const [expiresMs, record] = rest as [number, string]
     const lease = leaseFrom(request.sessionId, record, expiresMs)
-    return { outcome, lease, count, limit, terminated: [], observed: false }
+    return { outcome, lease, count, limit, terminated: terminatedFor(record), observed: false }
   }
   if (outcome === 'limit_reached') {
     return { outcome, count, limit, external: Number(rest[0]) }

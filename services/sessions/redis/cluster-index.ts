@@ -7,7 +7,7 @@ import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
 import type { Lease } from '../lease.ts'
 import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../timing.ts'
-import { decodeRecord } from './lease-record.ts'
+import { decodeRecord, endedAttempt } from './lease-record.ts'
 
 /**
  * What came of a claim: the id is the user's now (`fresh`: it was nobody's before), or why it is
@@ -30,14 +30,18 @@ export class ClusterIndex {
 
   /** Whose session an id is, as far as the index knows. */
   async holderOf (sessionId: string): Promise<string | undefined> {
-    return (
-      (await this.#executor.run(this.#executor.client.get(this.#keys.holder(sessionId)))) ??
-      undefined
-    )
+    const { client } = this.#executor
+    const holder = await this.#executor.run(client.get(this.#keys.holder(sessionId)))
+    return holder === null || endedAttempt(holder) !== undefined ? undefined : holder
   }
 
-  /** Claims an id for a user, unless another one holds it or it has ended. */
-  async claim (sessionId: string, username: string, ttlMs: number): Promise<Claim> {
+  /** Claims an id for a user, unless another one holds it or this attempt has ended. */
+  async claim (
+    sessionId: string,
+    username: string,
+    ttlMs: number,
+    attempt: number
+  ): Promise<Claim> {
     let replaceable = ''
     for (let i = 0; i < TRIES; i++) {
       const [holder, fresh] = (await this.#executor.run(
@@ -47,22 +51,26 @@ export class ClusterIndex {
         )
       )) as [string, number]
       if (holder === username) return { outcome: 'claimed', fresh: fresh === 1 }
-      const state = await this.stateOf(sessionId, holder)
+      const state = await this.stateOf(sessionId, holder, attempt)
       if (state === 'ended') await this.remindEnded(sessionId, holder)
-      if (state !== 'expired') return { outcome: state === 'ended' ? 'ended' : 'conflict' }
+      if (state !== 'free') return { outcome: state === 'ended' ? 'ended' : 'conflict' }
       replaceable = holder
     }
     return { outcome: 'conflict' }
   }
 
   /**
-   * What became of a holder's lease. Without a record it is about to be taken: between the claim
-   * and the lease lies a round trip.
+   * What an id is to an attempt of another user than its holder. Without a record the holder's
+   * lease is about to be taken: between the claim and the lease lies a round trip.
+   * @param holder - what the index names: a user, or the end of an id that nobody held
    */
   async stateOf (
     sessionId: string,
-    holder: string
-  ): Promise<'live' | 'expired' | 'ended' | 'claimed'> {
+    holder: string,
+    attempt: number
+  ): Promise<'held' | 'ended' | 'free'> {
+    const endedUnheld = endedAttempt(holder)
+    if (endedUnheld !== undefined) return attempt > endedUnheld ? 'free' : 'ended'
     const { client } = this.#executor
     const [nowMs, record, end] = await this.#executor.run(
       Promise.all([
@@ -71,9 +79,19 @@ export class ClusterIndex {
         this.#executor.or(null, client.zscore(this.#keys.user('user-leases', holder), sessionId))
       ])
     )
-    if (record?.startsWith('-') === true) return 'ended'
-    if (end !== null && Number(end) > nowMs) return 'live'
-    return decodeRecord(record ?? '') === undefined ? 'claimed' : 'expired'
+    const ended = endedAttempt(record ?? '')
+    if (ended !== undefined) return attempt > ended ? 'free' : 'ended'
+    if (end !== null && Number(end) > nowMs) return 'held'
+    return decodeRecord(record ?? '') === undefined ? 'held' : 'free'
+  }
+
+  /** Remembers that an id has ended which nobody holds. */
+  async end (sessionId: string, attempt: number): Promise<void> {
+    const { client, scripts } = this.#executor
+    const key = this.#keys.holder(sessionId)
+    const known = endedAttempt((await this.#executor.run(client.get(key))) ?? '') ?? -1
+    const end = `-|${Math.max(attempt, known)} released`
+    await this.#executor.run(scripts.endClaim([key], [end, ENDED_MEMORY_MS]))
   }
 
   /** Gives up a claim that led to no lease. */

@@ -1,27 +1,25 @@
 /**
- * How a lease is written down in Redis: `+<user> <start ms> <node> <details>`; an id that has ended
- * as `-<user> <reason>`. The end of a lease is its score in the user's sorted set.
+ * How a lease is written down in Redis: `+<user> <start ms> <node> <attempt><!> <details>`, as
+ * record.lua describes it. The end of a lease is its score in the user's sorted set.
  */
 import type { Details, Lease } from '../lease.ts'
 
-/** What a record says of a lease: all but its id and its end. */
-export type LeaseRecord = Pick<Lease, 'username' | 'startedMs' | 'node' | 'details'>
+/** As in record.lua. */
+const RECORD = /^\+(\S*) (\d+) (\S*) (\d*)(!?) ?([^\n]*)(?:\n|$)/
 
-/** Details as short JSON; the empty text when there are none. */
-export function encodeDetails (details: Details): string {
-  const { callId: c, from: f, to: t, direction: d, emergency, metadata: m } = details
-  // Most have none.
-  if ((c ?? f ?? t ?? d ?? m) === undefined && emergency !== true) return ''
-  const short = {
-    c,
-    f,
-    t,
-    d,
-    ...(emergency === true && { e: 1 }),
-    ...(m !== undefined && Object.keys(m).length > 0 && { m })
-  }
-  const text = JSON.stringify(short)
-  return text === '{}' ? '' : text
+/** What a record says of a lease: all but its id and its end. */
+export type LeaseRecord = Omit<Lease, 'sessionId' | 'expiresMs'>
+
+/**
+ * What a record says behind the node: the attempt, `!` for an emergency session, and the details as
+ * short JSON; the empty text when there is nothing to say, as for most.
+ */
+export function encodeRest (details: Details, attempt: number): string {
+  const { callId: c, from: f, to: t, direction: d, emergency, metadata } = details
+  const m = metadata !== undefined && Object.keys(metadata).length > 0 ? metadata : undefined
+  const flags = `${attempt > 0 ? attempt : ''}${emergency === true ? '!' : ''}`
+  const json = (c ?? f ?? t ?? d ?? m) === undefined ? '' : JSON.stringify({ c, f, t, d, m })
+  return flags === '' ? json : `${flags} ${json}`
 }
 
 /**
@@ -29,9 +27,30 @@ export function encodeDetails (details: Details): string {
  * somebody else's text.
  */
 export function decodeRecord (record: string): LeaseRecord | undefined {
-  const [, username, started, node, details] = /^\+(\S*) (\d+) (\S*) ([^]*)$/.exec(record) ?? []
-  if (username === undefined || node === undefined || details === undefined) return undefined
-  return { username, startedMs: Number(started), node, details: decodeDetails(details) }
+  const [, username, started, node, attempt, urgent, json] = RECORD.exec(record) ?? []
+  if (username === undefined || node === undefined || json === undefined) return undefined
+  const details = decodeDetails(json)
+  return {
+    username,
+    startedMs: Number(started),
+    node,
+    attempt: Number(attempt),
+    details: urgent === '!' ? { ...details, emergency: true } : details
+  }
+}
+
+/** Ids of the sessions that were ended to make room for the session of a record. */
+export function terminatedFor (record: string): string[] {
+  const at = record.indexOf('\n')
+  return at === -1 ? [] : record.slice(at + 1).split(' ')
+}
+
+/**
+ * Which attempt at an id has ended, from its record; undefined where none has.
+ */
+export function endedAttempt (record: string): number | undefined {
+  const [, attempt] = /^-[^\s|]*\|?(\d*)/.exec(record) ?? []
+  return attempt === undefined ? undefined : Number(attempt)
 }
 
 /**
@@ -41,16 +60,14 @@ export function decodeRecord (record: string): LeaseRecord | undefined {
 export function leaseFrom (sessionId: string, record: string, expiresMs: number): Lease {
   const found = decodeRecord(record)
   if (found === undefined) throw new Error(`the record of session ${sessionId} cannot be read`)
-  const { username, startedMs, node, details } = found
-  return { sessionId, username, node, startedMs, expiresMs, details }
+  return { sessionId, expiresMs, ...found }
 }
 
 function decodeDetails (text: string): Details {
   if (text === '') return {}
   try {
-    const { c, f, t, d, e, m } = JSON.parse(text) as Record<string, unknown>
-    const emergency = e === 1
-    return { callId: c, from: f, to: t, direction: d, emergency, metadata: m } as Details
+    const { c, f, t, d, m } = JSON.parse(text) as Record<string, unknown>
+    return { callId: c, from: f, to: t, direction: d, metadata: m } as Details
   } catch {
     return {}
   }

@@ -7,12 +7,18 @@ import type { PolicyCache } from '../../policy/policy.ts'
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
 import type { HeldLease } from '../lease.ts'
-import type { AcquireRequest, AcquireResult, RenewRequest, RenewResult } from '../session-store.ts'
+import type {
+  AcquireRequest,
+  AcquireResult,
+  ReleaseRequest,
+  RenewRequest,
+  RenewResult
+} from '../session-store.ts'
 import { ClusterIndex } from './cluster-index.ts'
 import { decodeRecord } from './lease-record.ts'
 import type { NodeRenewals } from './redis-renewals.ts'
 import type { RedisSessionReads } from './redis-session-reads.ts'
-import { RedisSessionStore, type ReleaseConditions } from './redis-session-store.ts'
+import { RedisSessionStore, type ReleaseOptions } from './redis-session-store.ts'
 
 /** Keeps leases in a Redis Cluster. */
 export class RedisClusterSessionStore extends RedisSessionStore {
@@ -29,11 +35,12 @@ export class RedisClusterSessionStore extends RedisSessionStore {
   }
 
   override async acquire (request: AcquireRequest): Promise<AcquireResult> {
-    const { sessionId, username, ttlMs, dryRun } = request
+    const { sessionId, username, attempt, ttlMs, dryRun } = request
     if (dryRun) {
-      return (await this.#othersClaim(sessionId, username)) ?? (await super.acquire(request))
+      const others = await this.#othersClaim(sessionId, username, attempt)
+      return others ?? (await super.acquire(request))
     }
-    const claim = await this.#index.claim(sessionId, username, ttlMs)
+    const claim = await this.#index.claim(sessionId, username, ttlMs, attempt)
     if (claim.outcome !== 'claimed') return { outcome: claim.outcome }
     const result = await super.acquire(request)
     if (result.outcome === 'admitted' || result.outcome === 'refreshed') {
@@ -52,7 +59,8 @@ export class RedisClusterSessionStore extends RedisSessionStore {
   override async renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
     const claims = await Promise.all(
       requests.map(
-        async ({ sessionId, username }) => await this.#index.claim(sessionId, username, ttlMs)
+        async ({ sessionId, username, attempt = 0 }) =>
+          await this.#index.claim(sessionId, username, ttlMs, attempt)
       )
     )
     const results: RenewResult[] = claims.map(({ outcome }) => ({
@@ -100,25 +108,33 @@ export class RedisClusterSessionStore extends RedisSessionStore {
     }
   }
 
-  override async release (sessionId: string, username: string | undefined, reason: string) {
-    const result = await super.release(sessionId, username, reason)
+  override async release (request: ReleaseRequest) {
+    const { sessionId, username, attempt = 0 } = request
+    const holder = await this.#index.holderOf(sessionId)
+    if (username === undefined && holder === undefined) {
+      // Nobody knows whose it is: the end is remembered where every user's claim passes.
+      await this.#index.end(sessionId, attempt)
+      return { outcome: 'unknown' as const }
+    }
+    const result = await super.release({ ...request, username: username ?? holder })
     if (result.outcome !== 'unknown' || username === undefined) return result
-    const others = await this.#othersClaim(sessionId, username)
-    return others?.outcome === 'conflict' ? { ...result, outcome: others.outcome } : result
+    const others = await this.#othersClaim(sessionId, username, Infinity)
+    if (others?.outcome === 'conflict') return { outcome: others.outcome }
+    if (holder === undefined) await this.#index.end(sessionId, attempt)
+    return result
   }
 
   override async releaseFrom (
     username: string,
     sessionId: string,
     reason: string,
-    when: ReleaseConditions = {}
+    options: ReleaseOptions = {}
   ) {
-    const result = await super.releaseFrom(username, sessionId, reason, when)
+    const result = await super.releaseFrom(username, sessionId, reason, options)
     if (result.outcome === 'released') {
-      await Promise.all([
-        this.#index.leave(sessionId, username, decodeRecord(result.record ?? '')?.node ?? ''),
-        this.#index.remember(sessionId)
-      ])
+      const node = decodeRecord(result.record ?? '')?.node ?? ''
+      await this.#index.leave(sessionId, username, node)
+      if (options.lapses !== true) await this.#index.remember(sessionId)
     }
     return result
   }
@@ -131,7 +147,8 @@ export class RedisClusterSessionStore extends RedisSessionStore {
     const nowMs = await this.executor.nowMs()
     await Promise.all(
       leases.map(async ({ lease, remainingMs }) => {
-        await this.#index.claim(lease.sessionId, lease.username, remainingMs)
+        const { sessionId, username, attempt } = lease
+        await this.#index.claim(sessionId, username, remainingMs, attempt)
         await this.#index.arrive({ ...lease, expiresMs: nowMs + remainingMs })
       })
     )
@@ -140,12 +157,13 @@ export class RedisClusterSessionStore extends RedisSessionStore {
   /** What an id is to everybody but its holder; undefined where it is this user's or nobody's. */
   async #othersClaim (
     sessionId: string,
-    username: string
+    username: string,
+    attempt: number
   ): Promise<{ outcome: 'conflict' | 'ended' } | undefined> {
     const holder = await this.#index.holderOf(sessionId)
     if (holder === undefined || holder === username) return undefined
-    const state = await this.#index.stateOf(sessionId, holder)
-    if (state === 'expired') return undefined
+    const state = await this.#index.stateOf(sessionId, holder, attempt)
+    if (state === 'free') return undefined
     return { outcome: state === 'ended' ? 'ended' : 'conflict' }
   }
 }

@@ -7,10 +7,10 @@ import { tallyReport } from '../node-report.ts'
 import type {
   NodeReconciliation,
   ReconcileResult,
-  ReleaseResult,
   RenewRequest
 } from '../session-store.ts'
 import type { NodeRenewals } from './redis-renewals.ts'
+import type { ReleasedFrom, ReleaseOptions } from './redis-session-store.ts'
 
 /** How many sessions are released at once. */
 const RELEASES_AT_ONCE = 50
@@ -24,8 +24,8 @@ interface NodeVerbs {
     username: string,
     sessionId: string,
     reason: string,
-    when: { node: string; startedByMs: number }
-  ): Promise<ReleaseResult>
+    options: ReleaseOptions
+  ): Promise<ReleasedFrom>
 }
 
 /** Renews what is known, registers what is missing, then releases what the node no longer has. */

@@ -8,7 +8,7 @@ import { outcomeOf } from '../../redis/script-outcomes.ts'
 import { forEachLimit } from '../../util/for-each-limit.ts'
 import type { RenewRequest, RenewResult } from '../session-store.ts'
 import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../timing.ts'
-import { encodeDetails, leaseFrom } from './lease-record.ts'
+import { encodeRest, leaseFrom } from './lease-record.ts'
 
 /**
  * The most sessions that one script call renews: Redis serves nobody else for about a millisecond.
@@ -19,6 +19,7 @@ const MOST_PER_CALL = 250
  * last reply.
  */
 const CALLS_AT_ONCE = 3
+const NO_DETAILS = {}
 /** The character code of the digit 0. */
 const DIGIT_ZERO = 48
 
@@ -89,13 +90,7 @@ export class RedisRenewals {
     records: boolean
   ) {
     const { username = '' } = requests[from] ?? {}
-    const details = new Array<string>(to - from)
-    let each = 2
-    for (let i = from; i < to; i++) {
-      const text = encodeDetails(requests[i]?.details ?? {})
-      if (text !== '') each = 3
-      details[i - from] = text
-    }
+    const { each, rests } = restsOf(requests, from, to)
     const args: Array<string | number> = [
       ttlMs,
       RECORD_GRACE_MS,
@@ -108,9 +103,10 @@ export class RedisRenewals {
       each
     ]
     for (let i = from; i < to; i++) {
-      const { sessionId, username } = requests[i] as RenewRequest
+      const { sessionId, username, attempt = '' } = requests[i] as RenewRequest
       args.push(sessionId, username)
-      if (each === 3) args.push(details[i - from] ?? '')
+      if (each > 2) args.push(rests[i - from] ?? '')
+      if (each > 3) args.push(attempt)
     }
     const keys = [this.#keys.user('user-leases', username)]
     // Where a slot may be half moved, Redis has to know all that a call is about to say so.
@@ -121,6 +117,20 @@ export class RedisRenewals {
     }
     return (await this.#executor.run(this.#executor.scripts.renew(keys, args))) as RenewReply
   }
+}
+
+/** What the records say behind the node, and how many arguments a session takes. */
+function restsOf (requests: RenewRequest[], from: number, to: number) {
+  const rests = new Array<string>(to - from)
+  let each = 2
+  for (let i = from; i < to; i++) {
+    const { details = NO_DETAILS, attempt } = requests[i] as RenewRequest
+    const text = encodeRest(details, attempt ?? 0)
+    if (attempt !== undefined) each = 4
+    else if (text !== '') each = Math.max(each, 3)
+    rests[i - from] = text
+  }
+  return { each, rests }
 }
 
 /**

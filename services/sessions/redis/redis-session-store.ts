@@ -9,6 +9,7 @@ import type {
   AcquireResult,
   NodeReconciliation,
   ReconcileResult,
+  ReleaseRequest,
   ReleaseResult,
   RenewRequest,
   RenewResult,
@@ -22,15 +23,29 @@ import { reconcileNode } from './redis-node-report.ts'
 import { RedisRenewals, type NodeRenewals } from './redis-renewals.ts'
 import type { RedisSessionReads } from './redis-session-reads.ts'
 
-/** When a session is ended, and when it is left alone. */
-export interface ReleaseConditions {
-  /** Only a session of this node that started at or before `startedByMs`. */
-  node?: string
+/** Which session is ended, how, and when it is left alone. */
+export interface ReleaseOptions {
+  /** Which attempt has ended; undefined for whichever is live. */
+  attempt?: number | undefined
+  /** Only a session of this node. */
+  node?: string | undefined
+  /** Only a session that started at or before this time. */
   startedByMs?: number
-  /** An unknown id is remembered as ended, too. */
-  rememberUnknown?: boolean
   /** Only a lease that was taken for so long and never renewed since. */
   untouchedTtlMs?: number
+  /** An emergency session is left alone. */
+  sparesEmergency?: boolean
+  /** The lease lapses: its slot is free, and nothing has ended. */
+  lapses?: boolean
+  /** A session that is not up is left alone. */
+  onlyLive?: boolean
+}
+
+/** What became of a user's session. */
+export interface ReleasedFrom {
+  outcome: 'released' | 'unknown' | 'conflict' | 'spared'
+  /** The record of the lease, where there was one. */
+  record?: string
 }
 
 /** Keeps leases in Redis, and knows the sessions that the switch recorded there itself. */
@@ -89,24 +104,25 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
     return await this.#renewals.renewOnNode(node, sessions, ttlMs)
   }
 
-  async release (
-    sessionId: string,
-    username: string | undefined,
-    reason: string
-  ): Promise<ReleaseResult> {
+  async release (request: ReleaseRequest): Promise<ReleaseResult> {
+    const { sessionId, username, reason, attempt, node } = request
     const holder = username ?? (await this.getSession(sessionId))?.username
-    if (holder === undefined) return { outcome: 'unknown' }
-    const { outcome } = await this.releaseFrom(holder, sessionId, reason)
-    return outcome === 'released' ? { outcome, username: holder } : { outcome }
+    const { outcome } = await this.releaseFrom(holder ?? '', sessionId, reason, { attempt, node })
+    if (outcome === 'released') return { outcome, username: holder }
+    // Without a username, a conflict is with somebody who has come meanwhile.
+    return { outcome: outcome === 'conflict' && username !== undefined ? outcome : 'unknown' }
   }
 
-  /** Ends a user's session, if the conditions hold. */
+  /**
+   * Ends a user's session, or lets it lapse, if the conditions hold.
+   * @param username - empty where nobody knows whose it is
+   */
   async releaseFrom (
     username: string,
     sessionId: string,
     reason: string,
-    when: ReleaseConditions = {}
-  ): Promise<ReleaseResult & { record?: string }> {
+    options: ReleaseOptions = {}
+  ): Promise<ReleasedFrom> {
     const [code, record = ''] = (await this.executor.run(
       this.executor.scripts.release(
         [
@@ -121,31 +137,19 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
           ENDED_MEMORY_MS,
           this.#keys.nodeLeasesPrefix,
           RECORD_GRACE_MS,
-          when.node ?? '',
-          when.startedByMs ?? 0,
-          when.rememberUnknown === true ? '1' : '',
-          when.untouchedTtlMs ?? ''
+          options.node ?? '',
+          options.startedByMs ?? '',
+          options.untouchedTtlMs ?? '',
+          options.attempt ?? '',
+          options.sparesEmergency === true ? '1' : '',
+          options.lapses === true ? '1' : '',
+          options.onlyLive === true ? '1' : ''
         ]
       )
     )) as [number, string?]
     const outcome = outcomeOf(code)
-    if (outcome === 'conflict') return { outcome }
+    if (outcome === 'conflict' || outcome === 'spared') return { outcome }
     return { outcome: outcome === 'released' ? outcome : 'unknown', record }
-  }
-
-  /**
-   * Ends a session of which another replica may know more than this one; its id is remembered as
-   * ended even where it is unknown.
-   */
-  async endUnknown (
-    sessionId: string,
-    username: string | undefined,
-    reason: string
-  ): Promise<ReleaseResult> {
-    const holder = username ?? (await this.getSession(sessionId))?.username
-    if (holder === undefined) return { outcome: 'unknown' }
-    const { outcome } = await this.releaseFrom(holder, sessionId, reason, { rememberUnknown: true })
-    return { outcome, username: holder }
   }
 
   /**
@@ -158,15 +162,17 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
     return await reconcileNode(this.executor, this.#keys, this, report)
   }
 
-  async terminateUser (username: string, reason: string) {
-    const terminated: string[] = []
+  async terminateUser (username: string, reason: string, includeEmergency: boolean) {
+    const options = { sparesEmergency: !includeEmergency, onlyLive: true }
+    const [terminated, spared]: [string[], string[]] = [[], []]
     for await (const batch of this.#reads.sessionIds(username)) {
       const results = await Promise.all(
-        batch.map(async (id) => await this.releaseFrom(username, id, reason))
+        batch.map(async (id) => await this.releaseFrom(username, id, reason, options))
       )
       terminated.push(...batch.filter((_id, i) => results[i]?.outcome === 'released'))
+      spared.push(...batch.filter((_id, i) => results[i]?.outcome === 'spared'))
     }
-    return { terminated }
+    return { terminated, spared }
   }
 
   /** @param username - whose session it is, where that is known and needed to find it */

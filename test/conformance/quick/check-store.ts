@@ -7,6 +7,7 @@ import { checks } from './checks.ts'
 
 /** What a check may ask for beyond the defaults. */
 interface Asked {
+  attempt?: number
   ttlMs?: number
   node?: string
   details?: Details
@@ -37,11 +38,12 @@ export class World {
   async acquire (
     username: string,
     sessionId: string,
-    { ttlMs = 48_000, node, details = {}, dryRun = false }: Asked = {}
+    { attempt = 0, ttlMs = 48_000, node, details = {}, dryRun = false }: Asked = {}
   ): Promise<string> {
     const result = await this.subject.sessions.acquire({
       username,
       sessionId,
+      attempt,
       ttlMs,
       node,
       details,
@@ -58,14 +60,20 @@ export class World {
   async renew (
     username: string,
     sessionId: string,
-    { ttlMs = 48_000, node }: Asked = {}
+    { attempt, ttlMs = 48_000, node }: Asked = {}
   ): Promise<string> {
-    const [result] = await this.subject.sessions.renew([{ username, sessionId, node }], ttlMs)
+    const request = { username, sessionId, attempt, node }
+    const [result] = await this.subject.sessions.renew([request], ttlMs)
     return result?.outcome ?? 'nothing'
   }
 
-  async release (sessionId: string, username?: string): Promise<string> {
-    return (await this.subject.sessions.release(sessionId, username, 'hangup')).outcome
+  async release (
+    sessionId: string,
+    username?: string,
+    { attempt, node }: Asked = {}
+  ): Promise<string> {
+    const request = { sessionId, username, attempt, node, reason: 'hangup' }
+    return (await this.subject.sessions.release(request)).outcome
   }
 
   /**
