@@ -38,11 +38,7 @@ t.test('Redis', async (t) => {
     ETCD_ENDPOINTS: etcd.url
   })
   for (const one of [app, cut]) {
-    t.match(
-      await ready(one),
-      { code: 200, status: 'ok', redis: 'up' },
-      'up from the first probe on'
-    )
+    await untilReady(one, { code: 200, status: 'ok', redis: 'up' })
   }
 
   for (const [fault, app_, strike, mend] of [
@@ -238,7 +234,7 @@ t.test('Redis over TLS with a password and a client certificate', async (t) => {
   for (const [what, env] of settings) {
     t.test(`limits work, ${what}`, async (t) => {
       const app = await startApp(t, env)
-      t.match(await ready(app), { code: 200, redis: 'up' })
+      await untilReady(app, { code: 200, redis: 'up' })
       await limitsWork(t, app)
     })
   }

@@ -132,8 +132,7 @@ for (const options of [{}, { password: 'secret' }]) {
     t.equal(await master.cli('WAIT', '1', '1000'), '1')
     await master.kill()
     await waitFor(async () => (await masterPort()) === replica.port, {
-      what: 'the failover',
-      deadlineMs: 15_000
+      what: 'the failover'
     })
     t.equal(await replica.cli('GET', 'a'), '1')
     await waitFor(async () => (await replica.cli('SET', 'a', '2')) === 'OK', {
@@ -152,8 +151,7 @@ t.test('cluster: every node is ready, and a replica takes over', async (t) => {
   for (const replica of replicas) t.match(await replica.cli('ROLE'), /^slave\n[^]*\nconnected\n/)
   await first?.kill()
   await waitFor(async () => (await replicas[0]?.cli('ROLE'))?.startsWith('master'), {
-    what: 'the replica to take over',
-    deadlineMs: 15_000
+    what: 'the replica to take over'
   })
 })
 

@@ -10,7 +10,6 @@ import { usernames } from './usernames.ts'
 
 const themes = { usernames, limits: limitBodies, sessions, tokens: tokenCases, authorisation, http }
 
-t.setTimeout(300_000)
 for (const [theme, cases] of Object.entries(themes)) {
   t.test(`${theme}: ${cases.length} requests`, async (t) => await checkTheme(t, cases))
 }

@@ -1,6 +1,4 @@
 import t from 'tap'
 import { checkStores } from './check-stores.ts'
 
-t.setTimeout(180_000)
-
 await checkStores(t, { memory: 10_000, redis: 10_000 }, { memory: 30, redis: 100 })
