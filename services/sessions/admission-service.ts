@@ -186,7 +186,7 @@ export class AdmissionService {
   #limitReached (username: string, count: number, limit: number, degraded: boolean): ServiceError {
     return new ServiceError(
       'session_limit_reached',
-      `${username} has ${count} sessions up, of ${limit}.`,
+      `The limit is reached: ${username} has ${count} of ${limit} sessions.`,
       { members: { username, count, limit, sip: this.#sip, degraded } }
     )
   }
