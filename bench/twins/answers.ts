@@ -1,8 +1,10 @@
 /** What twins answer: constants of the same shape and length as the service's answers. */
+import type { Session } from '../../schemas/sessions.ts'
 import type { Handlers } from './build-twin.ts'
 
 const session = {
   session_id: 'call-0000000001',
+  attempt: 0,
   username: 'user-00000001',
   node: 'pbx-1',
   call_id: null,
@@ -14,7 +16,7 @@ const session = {
   expires_at: '2026-11-22T11:00:00.000Z',
   metadata: {},
   source: 'lease'
-}
+} satisfies Session
 
 /** By method and route pattern. */
 export const ANSWERS: Record<string, { status: number; body: unknown }> = {
