@@ -154,7 +154,7 @@ for (const [store, app] of Object.entries(apps)) {
       }
     )
 
-    t.test('admits an emergency always', async (t) => {
+    t.test('always admits an emergency call', async (t) => {
       const user = newUser()
       await send('PUT', `/api/sessions/limits/${user}`, { limit: 1 })
       await acquire(user, `${user}-1`)
@@ -195,7 +195,7 @@ for (const [store, app] of Object.entries(apps)) {
       t.equal((await send('GET', `/api/sessions/counts/${user}`)).body.count, 1)
     })
 
-    t.test('ends and names the oldest under terminate_oldest, all that are too many', async (t) => {
+    t.test('under terminate_oldest ends and names as many of the oldest as needed', async (t) => {
       const user = newUser()
       await send('PUT', `/api/sessions/limits/${user}`, { limit: 10 })
       const ids = Array.from({ length: 10 }, (_, i) => `${user}-${9 - i}`)
@@ -231,7 +231,7 @@ for (const [store, app] of Object.entries(apps)) {
       )
     })
 
-    t.test('refuses nobody under observe, nor where limits are off', async (t) => {
+    t.test('refuses nobody under observe and with limits off', async (t) => {
       for (const change of [{ session_limit_action: 'observe' }, { enabled: false }]) {
         const user = newUser()
         await send('PUT', `/api/sessions/limits/${user}`, { limit: 1 })
@@ -251,7 +251,7 @@ for (const [store, app] of Object.entries(apps)) {
       }
     })
 
-    t.test('is 400 for what is no request', async (t) => {
+    t.test('is 400 for a malformed request', async (t) => {
       const good = { username: 'alice', session_id: 'x' }
       const bad: Array<object | string> = [
         {},

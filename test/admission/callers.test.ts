@@ -197,7 +197,7 @@ for (const [store, app] of Object.entries(apps)) {
       }
     })
 
-    t.test('a forged cursor opens nothing to a user', async (t) => {
+    t.test('a forged cursor shows a user nothing of others', async (t) => {
       const mine = as(app, { sub: user })
       const other = `${user}x`
       const names = [
@@ -240,7 +240,7 @@ for (const [store, app] of Object.entries(apps)) {
   })
 }
 
-t.test('what a switch is told to answer can be set, and what happens is in the log', async (t) => {
+t.test('the SIP answer is configurable, and outcomes are in the log', async (t) => {
   for (const [store, start] of Object.entries({
     memory: async (env: NodeJS.ProcessEnv, logger: object) => await startApp(t, env, { logger }),
     redis: async (env: NodeJS.ProcessEnv, logger: object) =>

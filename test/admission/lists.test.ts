@@ -22,7 +22,7 @@ for (const [store, app] of Object.entries(apps)) {
     })
 
   t.test(`${store}: lists`, async (t) => {
-    t.test('one session is 200 or 404', async (t) => {
+    t.test('GET of one session is 200, or 404 when it is not up', async (t) => {
       const user = newUser()
       await acquire(user, `${user}-1`)
       const { status, body } = await send('GET', `${admission}/${user}-1`)

@@ -111,7 +111,7 @@ for (const [store, app] of Object.entries(apps)) {
       })
     })
 
-    t.test('may hold 20,000 calls, and not one more', async (t) => {
+    t.test('may list 20,000 sessions, not 20,001', async (t) => {
       const [user, node] = [newUser(), `pbx-${randomUUID()}`]
       const sessions = Array.from({ length: 20_001 }, (_, i) => ({
         session_id: `${user}-${i}`,
@@ -139,7 +139,7 @@ for (const [store, app] of Object.entries(apps)) {
       })
     })
 
-    t.test('is 400 for what is no report', async (t) => {
+    t.test('is 400 for a malformed report', async (t) => {
       const item = { session_id: 'x', username: 'a' }
       for (const body of [
         {},

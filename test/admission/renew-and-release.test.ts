@@ -60,7 +60,7 @@ for (const [store, app] of Object.entries(apps)) {
       }
     )
 
-    t.test('one of another user is 409, one that has ended 410', async (t) => {
+    t.test('a session of another user is 409, an ended one 410', async (t) => {
       const user = newUser()
       await acquire(user, `${user}-1`)
       isProblem(
@@ -90,7 +90,7 @@ for (const [store, app] of Object.entries(apps)) {
       )
     })
 
-    t.test('many has one result per item, in order', async (t) => {
+    t.test('a batch has one result per item, in order', async (t) => {
       const [alice, bob] = [newUser(), newUser()]
       await acquire(alice, `${alice}-known`)
       await acquire(alice, `${alice}-ended`)
@@ -123,7 +123,7 @@ for (const [store, app] of Object.entries(apps)) {
       })
     })
 
-    t.test('5,000 is taken, 5,001 is 400', async (t) => {
+    t.test('a batch of 5,000 is taken, one of 5,001 is 400', async (t) => {
       const user = newUser()
       const items = Array.from({ length: 5001 }, (_, i) => ({
         session_id: `${user}-${i}`,
@@ -144,7 +144,7 @@ for (const [store, app] of Object.entries(apps)) {
       )
     })
 
-    t.test('is 400 for what is no request', async (t) => {
+    t.test('is 400 for a malformed request', async (t) => {
       for (const body of [
         {},
         '',
@@ -250,7 +250,7 @@ for (const [store, app] of Object.entries(apps)) {
       )
     })
 
-    t.test("is 409 for another user's, 400 for what is no request", async (t) => {
+    t.test('is 409 for a session of another user, 400 for a malformed request', async (t) => {
       const user = newUser()
       await acquire(user, `${user}-1`)
       isProblem(

@@ -28,7 +28,7 @@ t.test('every route of the access table', async (t) => {
   ): Promise<number> => await statusOf(base, method, path, bearer(tokenFor(app, claims)))
   const isLetIn = (status: number) => status !== 401 && status !== 403 && status < 500
 
-  t.test('public ones need no token, and a bad one does no harm', async (t) => {
+  t.test('public routes need no token and ignore a bad one', async (t) => {
     for (const route of Object.keys(ACCESS).filter((route) => ACCESS[route] === 'public')) {
       const [method = '', path = ''] = route.split(' ')
       t.ok(isLetIn(await statusOf(base, method, path)), route)
@@ -40,13 +40,13 @@ t.test('every route of the access table', async (t) => {
     t.equal(await statusOf(base, 'GET', '/docs/'), 200, 'the documentation')
   })
 
-  t.test('the others are 401 without a token', async (t) => {
+  t.test('all other routes answer 401 without a token', async (t) => {
     for (const { route, method, path } of guarded) {
       t.equal(await statusOf(base, method, path), 401, route)
     }
   })
 
-  t.test('each permission, by whatever claim, opens what needs it and nothing else', async (t) => {
+  t.test('a permission in any claim opens the routes that need it and no other', async (t) => {
     const claims: Array<(permissions: readonly Permission[]) => Claims> = [
       (permissions) => ({ sub: 'x', permissions }),
       (permissions) => ({ sub: 'x', scope: permissions.join(' ') })
@@ -71,7 +71,7 @@ t.test('every route of the access table', async (t) => {
     }
   })
 
-  t.test('each role opens what its permissions do', async (t) => {
+  t.test('each role opens the routes of its permissions', async (t) => {
     for (const [role, permissions] of Object.entries(roles)) {
       for (const one of guarded) {
         const expected = permissions.includes(one.access.permission)
@@ -177,7 +177,7 @@ t.test('every route of the access table', async (t) => {
     )
   })
 
-  t.test('what is not understood grants nothing', async (t) => {
+  t.test('claims that are not understood grant nothing', async (t) => {
     for (const claims of [
       { role: 'Admin' },
       { role: 'admin ' },
@@ -207,7 +207,7 @@ t.test('every route of the access table', async (t) => {
     }
   })
 
-  t.test('claims add up', async (t) => {
+  t.test('the permissions of several claims add up', async (t) => {
     const token = tokenFor(app, {
       role: 'viewer',
       permissions: ['policy:write', 'nonsense'],
@@ -219,7 +219,7 @@ t.test('every route of the access table', async (t) => {
     t.equal(await statusOf(base, 'POST', '/api/sessions/sweep', bearer(token)), 403)
   })
 
-  t.test('a 403 is a problem document that says what is missing', async (t) => {
+  t.test('a 403 names the missing permission', async (t) => {
     t.match(await as(app, { sub: 'x', role: 'viewer' })('PUT', alice, { limit: 5 }), {
       status: 403,
       headers: { 'content-type': /^application\/problem\+json/ },
@@ -231,7 +231,7 @@ t.test('every route of the access table', async (t) => {
     })
   })
 
-  t.test('a method that a path lacks is no way around', async (t) => {
+  t.test('an unsupported method does not get round the access table', async (t) => {
     t.equal(await statusOf(base, 'PATCH', alice), 405)
     t.equal(await statusOf(base, 'GET', '/api/sessions/limits/alice/', {}), 404)
     t.equal(await statusOf(base, 'GET', '/api/sessions/limits?x=/healthz/live', {}), 401)
@@ -239,7 +239,7 @@ t.test('every route of the access table', async (t) => {
   })
 })
 
-t.test('the router and the table name the same routes', async (t) => {
+t.test('the access table has every route of the router and no other', async (t) => {
   const routes: RouteOptions[] = []
   // Fastify tells of every instance that it makes, so that no route can be registered before this
   // listens.
@@ -276,13 +276,13 @@ t.test('the router and the table name the same routes', async (t) => {
   t.strictSame([...seen].sort(), Object.keys(ACCESS).sort(), 'every entry has a route')
 })
 
-t.test('docs/security.md says what the table says', async (t) => {
+t.test('docs/security.md has the access table', async (t) => {
   const text = readFileSync(new URL('../../docs/security.md', import.meta.url), 'utf8')
   t.equal(text, withPermissions(text), 'run `npm run permissions` and commit what it writes')
   for (const route of Object.keys(ACCESS)) t.ok(text.includes(`| \`${route}\` |`), route)
 })
 
-t.test("nobody reads what is another's, however it is asked for", async (t) => {
+t.test('no caller reads the data of another, whatever the spelling of the path', async (t) => {
   const app = await startApp(t)
   const admin = as(app, ADMIN)
   await admin('PUT', '/api/sessions/limits/bob', { limit: 77 })

@@ -193,7 +193,7 @@ t.test('the audit log', async (t) => {
     t.same(log.take(), [])
   })
 
-  t.test('leaves out what the switch does all day, and nobody else', async (t) => {
+  t.test('leaves out admissions of the switch role, and of no other', async (t) => {
     const daily = changes.filter(([route]) =>
       ['DELETE /api/sessions/:session_id', 'PUT /api/sessions/nodes/:node'].includes(route)
     )
@@ -291,7 +291,7 @@ t.test('the audit log', async (t) => {
     }
   )
 
-  t.test('has a line for one who hangs up before the answer', async (t) => {
+  t.test('has a line for a caller that disconnects before the answer', async (t) => {
     const port = (app.server.address() as { port: number }).port
     const body = '{"limit":11}'
     await sendRaw(
@@ -319,7 +319,7 @@ t.test('the audit log', async (t) => {
     }
   )
 
-  t.test('tells of a change that the store could not make', async (t) => {
+  t.test('has a line for a change that failed for want of Redis', async (t) => {
     const redis = await startRedis(t)
     const { log, app } = await service(t, { REDIS_URL: redis.url })
     await connected(app)

@@ -9,10 +9,10 @@ import { startRedis } from '../helpers/servers.ts'
 import { waitFor } from '../helpers/wait.ts'
 import { Log, HASH, PASSWORD, root, service } from './logged-service.ts'
 
-t.test('no log has a secret', async (t) => {
+t.test('logs have no secrets', async (t) => {
   const redisPassword = 'the password of redis, hunter2'
 
-  t.test('whatever a caller puts where', async (t) => {
+  t.test('whatever part of a request has one', async (t) => {
     const { log, app } = await service(t, {}, 'trace')
     const token = tokenFor(app, root)
     const port = Number(new URL(await listen(app)).port)
@@ -82,7 +82,7 @@ t.test('no log has a secret', async (t) => {
     }
   })
 
-  t.test('whatever goes wrong with Redis and etcd', async (t) => {
+  t.test('whatever fails at Redis and etcd', async (t) => {
     const redis = await startRedis(t)
     await redis.cli('ACL', 'SETUSER', 'ferry', 'on', '>another password', '~*', '+@all')
     const { hostname, port } = new URL(redis.url)

@@ -85,7 +85,7 @@ t.test('logging in', async (t) => {
     })
   })
 
-  t.test('with a body that is none is 400', async (t) => {
+  t.test('with a malformed body is 400', async (t) => {
     const send = as(await startApp(t, env), null)
     for (const body of [
       {},
@@ -127,7 +127,7 @@ t.test('logging in', async (t) => {
     t.equal((await send('GET', url)).status, 405)
   })
 
-  t.test('is slowed down by account, whatever the address says', async (t) => {
+  t.test('is limited per account, from whatever address', async (t) => {
     const send = as(await startApp(t, env), null)
     const guess = async (i: number): Promise<Answer> =>
       await send(
@@ -160,7 +160,7 @@ t.test('logging in', async (t) => {
     )
   })
 
-  t.test('is slowed down by address, whatever the account', async (t) => {
+  t.test('is limited per address, for whatever account', async (t) => {
     const app = await startApp(t, env)
     const statuses = []
     for (let i = 0; i < 12; i++) {

@@ -24,7 +24,7 @@ const changes: Record<string, (id: string, node: string) => object | undefined> 
   'POST /api/sessions/sweep': () => undefined
 }
 
-t.test('with BIND_NODES a token of a switch node', async (t) => {
+t.test('with BIND_NODES, the token of a switch node', async (t) => {
   const redis = await startRedis(t)
   const app = await startAppOn(t, redis, {
     BIND_NODES: 'true',
@@ -80,7 +80,7 @@ t.test('with BIND_NODES a token of a switch node', async (t) => {
     )
   })
 
-  t.test('changes nothing of another node, and its own as ever', async (t) => {
+  t.test('changes sessions of its own node only', async (t) => {
     await unbound('POST', '/api/sessions', { username: 'alice', session_id: 'free' })
     for (const { route, changes } of routes) {
       const before = (await a('GET', '/api/sessions/active?username=alice')).text
@@ -121,7 +121,7 @@ t.test('with BIND_NODES a token of a switch node', async (t) => {
     )
   })
 
-  t.test('takes over what the switch recorded itself, which names no node', async (t) => {
+  t.test('takes over sessions that the switch recorded, which have no node', async (t) => {
     const external = {
       session_id: 'ext-1',
       call_id: 'c',
@@ -145,7 +145,7 @@ t.test('with BIND_NODES a token of a switch node', async (t) => {
     )
   })
 
-  t.test('that is not of a form that names a node changes nothing', async (t) => {
+  t.test('with a malformed node claim changes nothing', async (t) => {
     for (const node of [
       '',
       null,
@@ -167,7 +167,7 @@ t.test('with BIND_NODES a token of a switch node', async (t) => {
     }
   })
 
-  t.test('costs one look, and other tokens none', async (t) => {
+  t.test('costs one look-up in Redis, and other tokens none', async (t) => {
     const monitor = await monitorRedis(t, redis)
     const commands = async (send: typeof a, session_id: string, node?: string) => {
       await monitor.take()
@@ -192,7 +192,7 @@ t.test('with BIND_NODES a token of a switch node', async (t) => {
     )
   })
 
-  t.test('is let in as ever while Redis is away, but not to what is known of others', async (t) => {
+  t.test('admits while Redis is away, but does not change sessions of other nodes', async (t) => {
     await unbound('POST', '/api/sessions', {
       username: 'alice',
       session_id: 'known',
@@ -207,7 +207,7 @@ t.test('with BIND_NODES a token of a switch node', async (t) => {
   })
 })
 
-t.test('without BIND_NODES a node claim binds nobody', async (t) => {
+t.test('without BIND_NODES a node claim is ignored', async (t) => {
   const app = await startApp(t)
   const send = as(app, { sub: 'sw', role: 'switch', node: 'pbx-a' })
   t.match(

@@ -10,7 +10,7 @@ import { signToken, startProvider } from '../helpers/tokens.ts'
 import { waitFor } from '../helpers/wait.ts'
 import { pemFile, statusOf, ed, rsa, ec, hs256 } from './key-pairs.ts'
 
-t.test('the end and the beginning of a token, to the millisecond', async (t) => {
+t.test('exp and nbf hold to the millisecond', async (t) => {
   const start = Date.UTC(2026, 0, 1)
   let now = start
   let verified = 0
@@ -115,7 +115,7 @@ t.test('the end and the beginning of a token, to the millisecond', async (t) => 
     }
   )
 
-  t.test('nothing that failed is remembered', async (t) => {
+  t.test('a refused token is checked again each time', async (t) => {
     const verifier = verifierWith(0)
     const bad = `Bearer ${hs256({}, ADMIN, 'another secret')}`
     await t.rejects(verifier.verify(bad))
@@ -136,7 +136,7 @@ t.test('the keys of a provider', async (t) => {
   }
   const timing = { deadlineMs: 60_000, everyMs: 3_600_000, unknownMs: 3_600_000 }
 
-  t.test('hold while it is away, however it fails, and that is said once', async (t) => {
+  t.test('stay in use while the provider fails, which is logged once', async (t) => {
     const provider = await startProvider(t, [{ ...ec.jwk, kid: 'one' }])
     const { outcomes, report } = told()
     const own = { ...timing }
@@ -190,7 +190,7 @@ t.test('the keys of a provider', async (t) => {
     }
   )
 
-  t.test('are asked for once in a flood of unknown ones, and by nobody else', async (t) => {
+  t.test('are read once for a flood of unknown key ids, and not for known ones', async (t) => {
     const provider = await startProvider(t, [{ ...ec.jwk, kid: 'one' }])
     const jwks = new Jwks(provider.url, () => {}, timing)
     t.teardown(() => jwks.stop())

@@ -26,7 +26,7 @@ t.test('tokens', async (t) => {
   const now = Math.floor(Date.now() / 1000)
   const hs256 = { alg: 'HS256', typ: 'JWT' }
 
-  t.test('what does not verify is 401, never 500', async (t) => {
+  t.test('a token that does not verify is 401, never 500', async (t) => {
     const good = tokenFor(app, ADMIN)
     const [header, payload, signature] = good.split('.') as [string, string, string]
     const tokens = {
@@ -86,7 +86,7 @@ t.test('tokens', async (t) => {
     t.equal((await ask(`Bearer ${good}`)).status, 200, 'and a good one is good still')
   })
 
-  t.test('a verdict is not remembered beyond the end of the token', async (t) => {
+  t.test('a token is refused after its end, although it was accepted before', async (t) => {
     // The tolerance of five seconds is added to its end.
     const end = Math.floor(Date.now() / 1000)
     const token = forged(hs256, { ...ADMIN, exp: end })
@@ -97,7 +97,7 @@ t.test('tokens', async (t) => {
     t.ok(Date.now() > (end + 5) * 1000, 'accepted until its end')
   })
 
-  t.test('a token elsewhere than in the one header counts for nothing', async (t) => {
+  t.test('a token anywhere but in the one Authorization header is ignored', async (t) => {
     const token = tokenFor(app, ADMIN)
     for (const query of [
       `token=${token}`,
@@ -171,7 +171,7 @@ t.test('tokens', async (t) => {
     }
   })
 
-  t.test('a 401 or 403 reaches no store, whatever the route', async (t) => {
+  t.test('no route asks the store before it answers 401 or 403', async (t) => {
     const redis = await startRedis(t)
     const app = await startAppOn(t, redis)
     const monitor = await monitorRedis(t, redis)
@@ -208,7 +208,7 @@ t.test('tokens', async (t) => {
   })
 })
 
-t.test('issuer and audience, where the settings name them', async (t) => {
+t.test('issuer and audience have to match where the settings name them', async (t) => {
   const app = await startApp(t, { JWT_ISSUER: 'voice-ferry', JWT_AUDIENCE: 'limits' })
   const status = async (claims: Claims): Promise<number> =>
     (

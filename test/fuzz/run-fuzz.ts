@@ -8,7 +8,7 @@ import fc from 'fast-check'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import { buildApp } from '../../app.ts'
 import { loadConfig } from '../../config.ts'
-import { ADMIN, TEST_SECRET, tokenFor } from '../helpers/app.ts'
+import { ADMIN, connected, PATIENT, TEST_SECRET, tokenFor } from '../helpers/app.ts'
 import type { ApiDocument, Route } from '../helpers/api-document.ts'
 import { Conformance } from './conformance.ts'
 import { Requests, type FuzzRequest } from './requests.ts'
@@ -54,7 +54,7 @@ export async function runFuzz (
     const app = await startService(
       batch % 2 === 0
         ? {}
-        : { REDIS_URL: redisUrl, REDIS_TIMEOUT_MS: '5000', REDIS_KEY_PREFIX: `fuzz-${batch}:` }
+        : { REDIS_URL: redisUrl, ...PATIENT, REDIS_KEY_PREFIX: `fuzz-${batch}:` }
     )
     try {
       await runBatch(app, Math.min(BATCH, runs - tally.done), seed + batch, tally)
@@ -151,5 +151,6 @@ async function startService (env: NodeJS.ProcessEnv): Promise<FastifyInstance> {
     TEST_SECRET
   )
   await app.ready()
+  if (env.REDIS_URL !== undefined) await connected(app)
   return app
 }

@@ -42,7 +42,7 @@ t.test('etcd', async (t) => {
     await startApp(t, { ...env, ETCD_REQUIRED: 'true' })
   ]
 
-  t.test('is up when it is there, and nobody is told where', async (t) => {
+  t.test('is up when it answers, and health does not say where it is', async (t) => {
     for (const one of [app, strict]) {
       await untilReady(one, { code: 200, status: 'ok', redis: 'up', etcd: 'up' })
     }
@@ -95,7 +95,7 @@ t.test('etcd', async (t) => {
     })
   }
 
-  t.test('may be away when the service starts', async (t) => {
+  t.test('may be down when the service starts and ends', async (t) => {
     etcd.pause()
     t.teardown(() => etcd.resume())
     const app = await startApp(t, env)
@@ -149,7 +149,7 @@ t.test('etcd with a user, TLS, several endpoints', async (t) => {
   t.pass('with one endpoint frozen, the other is enough')
 })
 
-t.test('the end', async (t) => {
+t.test('the end of the process', async (t) => {
   t.test('a service closes while Redis and etcd are frozen', async (t) => {
     const [redis, etcd] = await Promise.all([startRedis(t), startEtcd(t)])
     const app = await startApp(t, { REDIS_URL: redis.url, ETCD_ENDPOINTS: etcd.url })

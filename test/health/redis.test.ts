@@ -114,8 +114,8 @@ t.test('Redis', async (t) => {
   )
 })
 
-t.test('Redis at the start', async (t) => {
-  t.test('not there: the service starts, refuses, and finds it when it comes', async (t) => {
+t.test('Redis at the start of the service', async (t) => {
+  t.test('down: the service starts, refuses, and connects when Redis is up', async (t) => {
     const port = await freePort()
     const app = await startApp(t, { REDIS_URL: `redis://127.0.0.1:${port}` })
     t.match(await ready(app), { ...WITHOUT_REDIS, redis: 'down' })
@@ -137,13 +137,13 @@ t.test('Redis at the start', async (t) => {
     await limitsWork(t, app)
   })
 
-  t.test('of a name that does not resolve: it refuses', async (t) => {
+  t.test('a host that does not resolve: the service refuses', async (t) => {
     const app = await startApp(t, { REDIS_HOST: 'no-such-host.invalid' })
     await refuses(t, app)
     t.match(await ready(app), { ...WITHOUT_REDIS, redis: 'down' })
   })
 
-  t.test('loading its data: the service waits for that in its own time', async (t) => {
+  t.test('loading its data: the service starts, refuses, and connects afterwards', async (t) => {
     // 2 ms a key, and a look at the network after each.
     const slow = [
       '--key-load-delay',
@@ -191,7 +191,7 @@ t.test('Redis at the start', async (t) => {
     }
   )
 
-  t.test('the policy that it holds is in force from the first request on', async (t) => {
+  t.test('its policy is in force from the first request on', async (t) => {
     const redis = await startRedis(t)
     const app = await startApp(t, { REDIS_URL: redis.url })
     await as(app, ADMIN)('PUT', '/api/sessions/limits', { max_sessions_per_user: 77 })
@@ -258,7 +258,7 @@ t.test('Redis over TLS with a password and a client certificate', async (t) => {
       t.match(await ready(app), { ...WITHOUT_REDIS, redis: 'down' })
     })
   }
-  t.test('a file that is not there is named', async (t) => {
+  t.test('a missing certificate file is named', async (t) => {
     await t.rejects(startApp(t, { REDIS_URL: redis.url, REDIS_TLS_CA: '/nonexistent.pem' }), {
       message: /^REDIS_TLS_CA: must name a PEM file/
     })

@@ -53,7 +53,7 @@ t.test('redis: plain', async (t) => {
   t.equal(await redis.cli('GET', 'a'), '', 'the data is gone')
 })
 
-t.test('redis: a command line that is wrong', async (t) => {
+t.test('redis: a wrong command line fails the start', async (t) => {
   await t.rejects(
     startRedis(t, { args: ['--no-such-option', 'x'] }),
     /ended while starting[^]*no-such-option/

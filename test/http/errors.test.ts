@@ -25,7 +25,7 @@ function isProblem (t: Test, answer: Answer, status: number, code: string): void
 t.test('a body that is refused', async (t) => {
   const send = as(await startApp(t), ADMIN)
 
-  t.test('is told the places that are wrong, and not more than twenty', async (t) => {
+  t.test('is answered with the wrong places, at most twenty', async (t) => {
     for (const body of ['null', '{}', '{"limit":"5"}', '{"limit":1.5}', '{"limit":5,"extra":1}']) {
       const answer = await send('PUT', alice, body)
       isProblem(t, answer, 400, 'invalid_input')
@@ -42,7 +42,7 @@ t.test('a body that is refused', async (t) => {
     t.ok(body.detail.length <= 300, 'the detail is short')
   })
 
-  t.test('leaves nothing of it', async (t) => {
+  t.test('leaves nothing of the body behind', async (t) => {
     isProblem(
       t,
       await send('POST', bulk, '{"limits":{"bob":3,"_default":5}}'),
@@ -73,7 +73,7 @@ t.test('paths and methods', async (t) => {
     isProblem(t, await as(app, null)('GET', '/nothing'), 404, 'not_found')
   })
 
-  t.test('a method that a path does not have is 405 and told what it has', async (t) => {
+  t.test('an unsupported method is 405 with the supported ones in Allow', async (t) => {
     for (const [method, url, allow] of [
       ['POST', '/api/sessions/counts/alice', 'GET, HEAD'],
       ['PATCH', alice, 'DELETE, GET, HEAD, PUT'],

@@ -9,7 +9,7 @@ const alice = '/api/sessions/limits/alice'
 
 const limited = { RATE_LIMIT_MAX: '3' }
 
-t.test('who is believed about where a request comes from', async (t) => {
+t.test('whose X-Forwarded-For is trusted', async (t) => {
   const login = {
     ADMIN_USERNAME: 'root',
     ADMIN_PASSWORD_HASH: `$scrypt$ln=14,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
@@ -20,7 +20,7 @@ t.test('who is believed about where a request comes from', async (t) => {
     'x-real-ip': `203.0.113.${i}`
   })
 
-  t.test('nobody, unless proxies are named', async (t) => {
+  t.test("nobody's, unless TRUST_PROXY names proxies", async (t) => {
     const app = await startApp(t, limited)
     for (let i = 0; i < 3; i++) {
       t.equal((await from(app, '192.0.2.1', null, forged(i))()).status, 401)
@@ -28,7 +28,7 @@ t.test('who is believed about where a request comes from', async (t) => {
     t.equal((await from(app, '192.0.2.1', null, forged(9))()).status, 429)
   })
 
-  t.test('a named proxy, for the one hop that it has seen', async (t) => {
+  t.test("a named proxy's, for the one hop that it has seen", async (t) => {
     const app = await startApp(t, {
       ...limited,
       TRUSTED_PROXIES: '10.0.0.7, 10.1.0.0/16, fd00::/8'
@@ -71,7 +71,7 @@ t.test('who is believed about where a request comes from', async (t) => {
     }
   )
 
-  t.test('what is no list of addresses stops the start', async (t) => {
+  t.test('a malformed list of addresses stops the start', async (t) => {
     for (const wrong of [
       'true',
       '*',
@@ -87,11 +87,11 @@ t.test('who is believed about where a request comes from', async (t) => {
   })
 })
 
-t.test('what every answer says', async (t) => {
+t.test('headers of every answer', async (t) => {
   const app = await startApp(t, { TRUSTED_PROXIES: '10.0.0.7' })
   const send = as(app, ADMIN)
 
-  t.test('to browsers: not to guess, frame, keep or pass on', async (t) => {
+  t.test('forbid browsers to sniff, frame, cache and send referrers', async (t) => {
     const answers = {
       'an answer': await send('GET', alice),
       'no answer': await send('GET', '/nowhere'),
@@ -127,7 +127,7 @@ t.test('what every answer says', async (t) => {
     }
   })
 
-  t.test('pages may load what comes with them, and nothing else', async (t) => {
+  t.test('let pages load their own files and nothing else', async (t) => {
     for (const url of ['/docs', '/docs/static/index.html', '/docs/static/swagger-ui.css']) {
       const { headers } = await send('GET', url)
       t.match(
@@ -143,7 +143,7 @@ t.test('what every answer says', async (t) => {
     }
   })
 
-  t.test('HSTS, where the request came by TLS', async (t) => {
+  t.test('have HSTS where the request came by TLS', async (t) => {
     const hsts = async (address: string) =>
       (await from(app, address, null, { 'x-forwarded-proto': 'https' })('/healthz/live')).headers[
         'strict-transport-security'
@@ -212,7 +212,7 @@ t.test('what every answer says', async (t) => {
   )
 })
 
-t.test('calls from pages of other origins', async (t) => {
+t.test('CORS', async (t) => {
   const origin = 'https://console.example.com'
   const app = await startApp(t, { CORS_ORIGINS: `${origin}, http://localhost:8080` })
   const preflight = {
@@ -223,7 +223,7 @@ t.test('calls from pages of other origins', async (t) => {
   const crossed = ({ headers }: Pick<Answer, 'headers'>) =>
     Object.keys(headers).filter((name) => name.startsWith('access-control'))
 
-  t.test('are none of our business unless origins are named', async (t) => {
+  t.test('has no headers unless origins are named', async (t) => {
     const closed = await startApp(t)
     t.same(crossed(await as(closed, ADMIN)('GET', alice, undefined, { origin })), [])
     const answer = await as(closed, null)('OPTIONS', alice, undefined, preflight)
@@ -231,7 +231,7 @@ t.test('calls from pages of other origins', async (t) => {
     t.same(crossed(answer), [])
   })
 
-  t.test('are let through from the named origins, without cookies', async (t) => {
+  t.test('lets the named origins in, without cookies', async (t) => {
     for (const one of [origin, 'http://localhost:8080']) {
       const answer = await as(app, ADMIN)('GET', alice, undefined, { origin: one })
       t.match(answer, {
@@ -249,7 +249,7 @@ t.test('calls from pages of other origins', async (t) => {
     )
   })
 
-  t.test('a preflight needs no token, wherever it goes', async (t) => {
+  t.test('answers every preflight without a token', async (t) => {
     for (const url of [alice, '/api/sessions', '/api/sessions/limits/bulk', '/healthz/live']) {
       const answer = await as(app, null)('OPTIONS', url, undefined, preflight)
       t.match(
@@ -269,7 +269,7 @@ t.test('calls from pages of other origins', async (t) => {
     }
   })
 
-  t.test('from any other origin are as if there was no such thing', async (t) => {
+  t.test('has no headers for other origins', async (t) => {
     for (const other of [
       'https://evil.example',
       'null',
@@ -294,7 +294,7 @@ t.test('calls from pages of other origins', async (t) => {
     }
   })
 
-  t.test('leave every other answer as it was', async (t) => {
+  t.test('leaves answers without an Origin as they are', async (t) => {
     t.match(await as(app, ADMIN)('OPTIONS', alice), {
       status: 405,
       body: { code: 'method_not_allowed' }
@@ -310,7 +310,7 @@ t.test('calls from pages of other origins', async (t) => {
     t.match(await as(app, ADMIN)('GET', '/nowhere'), { status: 404 })
   })
 
-  t.test('what is no list of origins stops the start', async (t) => {
+  t.test('stops the start for a malformed list of origins', async (t) => {
     for (const wrong of [
       '*',
       'console.example.com',

@@ -33,7 +33,7 @@ const medias = operations.flatMap(({ operationId, requestBody, responses }) =>
 /** More than any route takes. */
 const HUGE = JSON.stringify({ x: 'x'.repeat(20_000_000) })
 
-t.test('docs/openapi.json is what the code says', async (t) => {
+t.test('docs/openapi.json is up to date', async (t) => {
   t.ok(
     readFileSync(new URL('docs/openapi.json', root), 'utf8') === written,
     'run `npm run openapi` and commit what it writes'
@@ -130,7 +130,7 @@ t.test('named schemas are named once and used', async (t) => {
   )
 })
 
-t.test('what the service answers is declared', async (t) => {
+t.test('every answer of the service is declared', async (t) => {
   const app = await service(t)
   const token = (claims: Record<string, unknown>) => ({
     authorization: `Bearer ${tokenFor(app, claims)}`
@@ -228,7 +228,7 @@ export async function run (baseUrl: string, token: string): Promise<unknown[]> {
 }
 `
 
-t.test('a typed client is made from it, compiles strictly, and works', async (t) => {
+t.test('a typed client generated from it compiles strictly and works', async (t) => {
   const cache = new URL('.cache/', root)
   mkdirSync(cache, { recursive: true })
   const folder = mkdtempSync(new URL('typed-client-', cache).pathname)

@@ -97,7 +97,7 @@ t.test('limits on requests', async (t) => {
     t.same(new Set(await statuses(100, from(app, '192.0.2.1', null))), new Set([401]))
   })
 
-  t.test('hold for a caller, wherever it calls from, and for nobody else', async (t) => {
+  t.test('hold for one caller, at every address, and for no other caller', async (t) => {
     const app = await startApp(t, limited)
     t.same(await statuses(3, from(app, '192.0.2.1', ADMIN)), [200, 200, 200])
     isTooMany(t, await from(app, '192.0.2.2', ADMIN)())
@@ -108,7 +108,7 @@ t.test('limits on requests', async (t) => {
     )
   })
 
-  t.test('hold for an address that is refused, whatever it is refused for', async (t) => {
+  t.test('hold for an address whose requests are refused, for whatever reason', async (t) => {
     const app = await startApp(t, { ...limited, RATE_LIMIT_WINDOW_SECONDS: '7' })
     for (const [i, [what, claims, url]] of (
       [
@@ -133,14 +133,14 @@ t.test('limits on requests', async (t) => {
     )
   })
 
-  t.test('take the addresses of one IPv6 network for one', async (t) => {
+  t.test('count the addresses of one IPv6 /64 network as one', async (t) => {
     const app = await startApp(t, limited)
     for (let i = 0; i < 3; i++) t.equal((await from(app, `2001:db8::${i}`, null)()).status, 401)
     t.equal((await from(app, '2001:db8::ffff', null)()).status, 429)
     t.equal((await from(app, '2001:db8:0:1::1', null)()).status, 401)
   })
 
-  t.test('leave out probes, and the switch unless told otherwise', async (t) => {
+  t.test('do not count probes, nor the switch role unless configured', async (t) => {
     const app = await startApp(t, limited)
     for (const url of [
       '/healthz/live',
@@ -169,7 +169,7 @@ t.test('limits on requests', async (t) => {
     await waitFor(async () => (await ask()).status === 200, { what: 'the next window' })
   })
 
-  t.test('hold on all replicas together, by one key a caller that expires', async (t) => {
+  t.test('are shared by all replicas in one expiring key per caller', async (t) => {
     const redis = await startRedis(t)
     const env = { ...limited, REDIS_KEY_PREFIX: 'own:' }
     const [one, other] = [await startAppOn(t, redis, env), await startAppOn(t, redis, env)]

@@ -5,7 +5,7 @@ import { isBackground, monitorRedis, quiet } from '../helpers/redis-monitor.ts'
 import { startRedis, waitFor } from '../helpers/servers.ts'
 import { alice, isProblem, viewer, operator } from './api.ts'
 
-t.test('who lacks the permission is refused, but may read what is its own', async (t) => {
+t.test('a caller without permissions reads its own limit and count only', async (t) => {
   const app = await startApp(t)
   const status = async (
     claims: Claims | null,
@@ -78,7 +78,7 @@ t.test('who lacks the permission is refused, but may read what is its own', asyn
   }
 })
 
-t.test('who is refused causes no Redis command either', async (t) => {
+t.test('a refused caller sends no Redis command', async (t) => {
   const own = await startRedis(t)
   const app = await startAppOn(t, own, { GHOST_SWEEP_INTERVAL_SECONDS: '0' })
   const monitor = await monitorRedis(t, own)
@@ -240,7 +240,7 @@ t.test(
   }
 )
 
-t.test('without Redis every write is a 503 that says when to try again', async (t) => {
+t.test('without Redis every write is answered 503 with Retry-After', async (t) => {
   const own = await startRedis(t)
   const app = await startAppOn(t, own)
   await own.kill()

@@ -47,7 +47,7 @@ const stores: Record<string, (t: Test) => Promise<Twin>> = {
 }
 
 for (const [kind, start] of Object.entries(stores)) {
-  t.test(`${kind}: what every limits store promises`, async (t) => {
+  t.test(`${kind}: the contract of limits stores`, async (t) => {
     const { app, limits, eventually } = await start(t)
     t.beforeEach(async () => {
       await limits.setLimits(Object.fromEntries((await all(limits)).map(([name]) => [name, null])))
@@ -178,7 +178,7 @@ for (const [kind, start] of Object.entries(stores)) {
       }
     )
 
-    t.test('pages hold every entry exactly once and never more than was asked for', async (t) => {
+    t.test('pages have every entry exactly once, and at most as many as asked for', async (t) => {
       t.strictSame(await pages(limits, '', 10), [[]], 'an empty list is one empty page')
       const entries = Array.from({ length: 1234 }, (_, i): LimitEntry => [
         `${i % 3 === 0 ? 'a' : 'b'}.${i}`,
@@ -230,7 +230,7 @@ for (const [kind, start] of Object.entries(stores)) {
       }
     )
 
-    t.test('a prefix means itself, not a pattern', async (t) => {
+    t.test('a prefix is plain text, not a pattern', async (t) => {
       const odd = { 'a*b': 1, ab: 2, 'a?b': 3, axb: 4, 'a[xy]b': 5, ayb: 6, 'a\\b': 7, 'a^b': 8 }
       await limits.setLimits(odd)
       for (const [prefix, names] of [
@@ -291,7 +291,7 @@ for (const [kind, start] of Object.entries(stores)) {
       }
     })
 
-    t.test('a bulk change of 10,000 is seen whole or not at all', async (t) => {
+    t.test('readers see a bulk change of 10,000 as a whole or not at all', async (t) => {
       // Last but one, for SCAN may name a key twice while Redis makes its table smaller after so
       // many are gone.
       const names = Array.from({ length: 10_000 }, (_, i) => `user${i}`)
@@ -343,7 +343,7 @@ for (const [kind, start] of Object.entries(stores)) {
   })
 }
 
-t.test('redis: the lists above are read by SCAN, never by KEYS', async (t) => {
+t.test('redis: lists are read by SCAN, never by KEYS', async (t) => {
   const commands = await redis.cli('INFO', 'commandstats')
   t.match(commands, /^cmdstat_scan:/m)
   t.notMatch(commands, /^cmdstat_(?:keys|flushall|flushdb):/m)

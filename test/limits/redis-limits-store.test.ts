@@ -8,7 +8,7 @@ import { byName, pages, all } from './pages.ts'
 
 const redis = await startRedis(t)
 
-t.test('redis: limits have the very names and values that the switch reads', async (t) => {
+t.test('redis: limits have the key names and values that the switch reads', async (t) => {
   const app = await startAppOn(t, redis)
   await app.limitsStore.setLimit('final_test', 25)
   t.equal(await redis.cli('GET', 'voice-ferry-c4:user-limit:final_test'), '25')
@@ -41,7 +41,7 @@ t.test('redis: limits have the very names and values that the switch reads', asy
   )
 })
 
-t.test('redis: a bulk change that Redis refuses in part is not done in part', async (t) => {
+t.test('redis: a bulk change that Redis refuses in part changes nothing', async (t) => {
   const full = await startRedis(t)
   const app = await startAppOn(t, full)
   await app.limitsStore.setLimits({ alice: 1, bob: 2 })
@@ -78,7 +78,7 @@ t.test('redis: a sign and ten digits are read, as the switch reads them', async 
   }
 })
 
-t.test('redis: values without meaning are no own limits, and are counted', async (t) => {
+t.test('redis: malformed values are no limits, and are counted as malformed', async (t) => {
   const app = await startOwnApp(t, redis)
   const key = (name: string) => `${app.config.REDIS_KEY_PREFIX}user-limit:${name}`
   const values = [
@@ -168,7 +168,7 @@ t.test('redis: values without meaning are no own limits, and are counted', async
   t.match(await app.limitsStore.getLimit('sane'), { limit: 1, source: 'temporary' })
 })
 
-t.test('redis: a list holds this prefix and family only, and finds few among many', async (t) => {
+t.test('redis: a list has the limits of its prefix only, also few among many keys', async (t) => {
   const app = await startOwnApp(t, redis)
   const { REDIS_KEY_PREFIX: prefix } = app.config
   const noise = Array.from(
@@ -313,7 +313,7 @@ t.test('redis: two instances that change different fields at once keep both', as
   }
 })
 
-t.test('redis: no KEYS command was ever sent', async (t) => {
+t.test('redis: lists are read by SCAN, never by KEYS', async (t) => {
   const commands = await redis.cli('INFO', 'commandstats')
   t.match(commands, /^cmdstat_scan:/m, 'lists are read by SCAN')
   t.notMatch(commands, /^cmdstat_(?:keys|flushall|flushdb):/m)

@@ -5,7 +5,7 @@ import t from 'tap'
 
 const root = new URL('../../', import.meta.url)
 
-t.test('what the service is made of', async (t) => {
+t.test('the packages of the service', async (t) => {
   interface Locked {
     version?: string
     integrity?: string
@@ -22,7 +22,7 @@ t.test('what the service is made of', async (t) => {
     ([path]) => path !== ''
   )
 
-  t.test('comes from the registry, as it was when it was locked', async (t) => {
+  t.test('come from the registry, with an integrity hash', async (t) => {
     t.ok(packages.length > 400)
     t.same(
       packages.filter(([, { link }]) => link),
@@ -56,7 +56,7 @@ t.test('what the service is made of', async (t) => {
     )
   })
 
-  t.test('is pinned, and listed by `npm run sbom`', async (t) => {
+  t.test('have pinned versions and are listed by `npm run sbom`', async (t) => {
     const { dependencies = {} } = read('package.json') as { dependencies?: Record<string, string> }
     for (const [name, version] of Object.entries(dependencies)) {
       t.match(version, /^\d+\.\d+\.\d+$/, name)

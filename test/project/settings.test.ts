@@ -19,7 +19,7 @@ const server = fileURLToPath(new URL('dist/server.js', root))
 const SECRET = 'a secret for the tests, long enough'
 const HASH = `$scrypt$ln=17,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
 
-t.test('.env.example and docs/settings.md are what the schema says', async (t) => {
+t.test('.env.example and docs/settings.md are up to date', async (t) => {
   t.equal(
     readFileSync(new URL('.env.example', root), 'utf8'),
     envExample(),
@@ -32,7 +32,7 @@ t.test('.env.example and docs/settings.md are what the schema says', async (t) =
   )
 })
 
-t.test('every setting is described, and .env.example as it stands changes nothing', async (t) => {
+t.test('every setting is described, and .env.example has the defaults', async (t) => {
   for (const [name, { description }] of Object.entries(SettingsSchema.properties)) {
     t.match(name, /^[A-Z][A-Z0-9_]+$/)
     t.match(description, /\.$/, `${name} is described`)
@@ -47,7 +47,7 @@ t.test('every setting is described, and .env.example as it stands changes nothin
   t.strictSame(loadConfig(env), loadConfig({}))
 })
 
-t.test('a wrong setting is named, with what it takes', async (t) => {
+t.test('a wrong setting is refused with its name and what is allowed', async (t) => {
   const wrong: Array<[env: Record<string, string>, message: RegExp]> = [
     [{ PORT: 'abc' }, /^PORT: must be integer, not "abc"/],
     [{ PORT: '65536' }, /^PORT: must be <= 65535, not "65536"/],
@@ -110,7 +110,7 @@ t.test('production refuses every secret that Voice Ferry has published', async (
   }
 })
 
-t.test('a wrong setting stops the start with one line', async (t) => {
+t.test('a wrong setting stops the start with one line of log', async (t) => {
   const starts: Array<[env: Record<string, string>, message: RegExp]> = [
     [{ PORT: 'abc' }, /^PORT: must be integer, not "abc"[^\n]*\n$/],
     [{ NODE_ENV: 'production' }, /^JWT_SECRET: must be set in production[^\n]*\n$/],
@@ -134,7 +134,7 @@ t.test('a wrong setting stops the start with one line', async (t) => {
   )
 })
 
-t.test('.env is read, and the environment goes before it', async (t) => {
+t.test('.env is read, and the environment overrides it', async (t) => {
   const fromFile = await run(t, {}, 'PORT=abc\nREDIS_HOST=\n').ended
   t.match(fromFile.stderr, /^PORT: must be integer, not "abc"/)
   const fromBoth = await run(t, { PORT: '-1' }, 'PORT=abc\n').ended

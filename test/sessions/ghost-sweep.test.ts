@@ -13,7 +13,7 @@ async function start (t: Test, prefix = `${randomUUID()}:`) {
   return await startAppOn(t, redis, { REDIS_KEY_PREFIX: prefix, GHOST_SWEEP_INTERVAL_SECONDS: '1' })
 }
 
-t.test('ghosts go by themselves; sessions that are there stay', async (t) => {
+t.test('the background sweep removes ghosts and no session that exists', async (t) => {
   const app = await start(t)
   const { REDIS_KEY_PREFIX: prefix } = app.config
   await redis.cli('SET', `${prefix}session:there`, '{}')

@@ -96,11 +96,11 @@ const untouched = (counts: Values) =>
       .sort()
   )
 
-t.test("before anything, every count is what the switch's sets hold", async (t) => {
+t.test('at first every count is that of the sets that the switch wrote', async (t) => {
   t.strictSame(untouched(await allCounts(t)), untouched(expected.counts_with_ghosts))
 })
 
-t.test('leases come on top of what the switch recorded, and both count', async (t) => {
+t.test('leases and sessions that the switch recorded both count', async (t) => {
   const user = '+14155550001'
   const before = expected.counts_with_ghosts[user] ?? 0
   await setLimit(user, before + 2)
@@ -162,7 +162,7 @@ t.test(
   }
 )
 
-t.test('who would be refused for ghosts alone is let in, and the ghosts are gone', async (t) => {
+t.test('a user at its limit by ghosts alone is admitted, and the ghosts are removed', async (t) => {
   const user = 'user0110'
   const { up, ghosts } = await recorded(user)
   t.strictSame([up.length, ghosts.length], [2, 1])
@@ -256,7 +256,7 @@ t.test(
   }
 )
 
-t.test('an external session is shown with what the switch wrote of it', async (t) => {
+t.test('an external session is shown with what the switch recorded', async (t) => {
   const user = '+14155550011'
   const { up, ghosts } = await recorded(user)
   t.strictSame([up.length, ghosts.length], [5, 1])
@@ -394,7 +394,7 @@ t.test(
   }
 )
 
-t.test('after a sweep every count is that of sessions that are there', async (t) => {
+t.test('after a sweep every count is that of sessions that exist', async (t) => {
   const ghosts = Object.entries(expected.counts_with_ghosts).reduce(
     (sum, [user, n]) =>
       touched.has(user) ? sum : sum + n - (expected.counts_without_ghosts[user] ?? 0),

@@ -80,7 +80,7 @@ async function countsAre (t: Test, counts: Values) {
   t.strictSame(wrong, [], `each of ${names.size} users by itself`)
 }
 
-t.test('limits are what the switch wrote, and what has no meaning is no own limit', async (t) => {
+t.test('limits are those that the switch wrote, without the malformed ones', async (t) => {
   const { limits, limits_without_meaning: odd } = expected
   t.ok(loaded > 1000, 'what the switch left is loaded into an empty Redis')
   t.same(
@@ -126,7 +126,7 @@ t.test('limits are what the switch wrote, and what has no meaning is no own limi
   )
 })
 
-t.test('no user whom the data names gets a 5xx from any route that takes a name', async (t) => {
+t.test('no route answers 5xx for any user in the data of the switch', async (t) => {
   const failed = []
   for (const name of names) {
     for (const url of [

@@ -47,7 +47,7 @@ const FILLINGS: Record<string, (client: Redis, key: string) => Promise<unknown>>
   'a stream': async (client, key) => await client.xadd(key, '*', 'x', 'y')
 }
 
-t.test('only the documented keys are written, and none outlives what it is for', async (t) => {
+t.test('only documented keys are written, and each expires or is swept', async (t) => {
   const { sessions, prefix, keys, pass } = await startOnRedis(executor)
   const expiry = async (key: string) => await client.pttl(prefix + key)
   await admit(sessions, 'alice', 'a', { node: 'n1' })
@@ -114,7 +114,7 @@ t.test('only the documented keys are written, and none outlives what it is for',
   )
 })
 
-t.test('values of a wrong type or form at any key make nothing fail', async (t) => {
+t.test('no verb fails because of a malformed value at any key', async (t) => {
   const twin = await startOnRedis(executor, {
     session_limit_action: 'terminate_oldest',
     max_sessions_per_user: 3
@@ -186,7 +186,7 @@ t.test('values of a wrong type or form at any key make nothing fail', async (t) 
   }
 })
 
-t.test("the switch's keys keep their type and their values, whatever those are", async (t) => {
+t.test('the keys of the switch keep their types and values, malformed ones included', async (t) => {
   const { sessions, prefix } = await startOnRedis(executor)
   await client.rpush(`${prefix}user-sessions:alice`, 'x')
   await client.hset(`${prefix}user-limit:alice`, 'limit', '1')

@@ -17,7 +17,7 @@ const redis = await startRedis(t)
 const executor = await executorOn(t, { REDIS_URL: redis.url })
 const { client } = executor
 
-t.test('an admission is one script call and one round trip, whatever comes of it', async (t) => {
+t.test('every admission is one script call and one round trip, whatever its outcome', async (t) => {
   const through = await executorOn(t, { REDIS_URL: redis.url })
   const own = through.client
   const sent: string[] = []
@@ -77,7 +77,7 @@ t.test('an admission is one script call and one round trip, whatever comes of it
   t.strictSame(await calls(async () => await sessions.getCount('alice')), ['evalsha'])
 })
 
-t.test('a forged cursor shows no session of another user, and breaks nothing', async (t) => {
+t.test('a forged cursor shows no session of another user', async (t) => {
   const { sessions, prefix } = await startOnRedis(executor)
   await admit(sessions, 'bob', 'lease', { node: 'n', details: { from: 'sip:secret@bob' } })
   await client.set(
@@ -172,7 +172,7 @@ t.test(
   }
 )
 
-t.test('a service whose clock is a day off decides the same', async (t) => {
+t.test('a service whose own clock is a day off decides the same', async (t) => {
   const RealDate = globalThis.Date
   t.teardown(() => {
     globalThis.Date = RealDate
@@ -237,7 +237,7 @@ t.test('a service whose clock is a day off decides the same', async (t) => {
   }
 })
 
-t.test('an acquire whose reply is lost holds one slot, however often it is tried', async (t) => {
+t.test('an acquire whose reply is lost holds one slot, however often it is repeated', async (t) => {
   const proxy = await startProxy(t, redis)
   const through = await executorOn(t, { REDIS_URL: `redis://${proxy.host}:${proxy.port}` })
   const own = through.client

@@ -28,7 +28,7 @@ const full: Line[] = [
   [1, 'acquire', 'admitted', 5, 20]
 ]
 
-t.test('a sound history passes', async (t) => {
+t.test('a correct history passes', async (t) => {
   t.strictSame(
     violations(
       ...full,

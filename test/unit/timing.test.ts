@@ -101,7 +101,7 @@ t.test('health', async (t) => {
     return { monitor, clock, changes }
   }
 
-  t.test('is told from the first look on', async (t) => {
+  t.test('is known from the first look on', async (t) => {
     const [redis, etcd] = [dependency(), dependency(false)]
     etcd.state.well = false
     const { monitor, changes } = monitorOf(redis.dependency, etcd.dependency)
@@ -229,7 +229,7 @@ t.test('the policy', async (t) => {
     t.equal(cache.current.max_sessions_per_user, 9)
   })
 
-  t.test('holds while it cannot be read, and is not changed by a change that fails', async (t) => {
+  t.test('holds while it cannot be read, and after a change that failed', async (t) => {
     const source: PolicySource = {
       read: async () => {
         throw storeUnavailable(new Error('away'))
@@ -250,7 +250,7 @@ t.test('the policy', async (t) => {
     t.same(cache.current, policy)
   })
 
-  t.test('is at hand after the start, then read again and again until the end', async (t) => {
+  t.test('is read at the start and then again and again until it is stopped', async (t) => {
     let stored = { ...policy, max_sessions_per_user: 8 }
     let reads = 0
     const cache = new PolicyCache(
@@ -275,7 +275,7 @@ t.test('the policy', async (t) => {
   })
 })
 
-t.test('malformed are all counted, and told one of a kind for ten seconds', async (t) => {
+t.test('malformed values are all counted, and logged once per kind and ten seconds', async (t) => {
   const told: Array<[string, string, number]> = []
   const malformed = new MalformedValues((...line) => told.push(line))
   for (let i = 0; i < 100; i++) malformed.note('limit_without_meaning', `key${i}`)
@@ -294,7 +294,7 @@ t.test('malformed are all counted, and told one of a kind for ten seconds', asyn
   t.doesNotThrow(() => new MalformedValues().note('x', 'y'))
 })
 
-t.test('work in turns begins in order, and never more at once than told', async (t) => {
+t.test('forEachLimit begins in order, with at most so many under way', async (t) => {
   const begun: number[] = []
   let [underWay, most] = [0, 0]
   await forEachLimit(
@@ -320,7 +320,7 @@ t.test('work in turns begins in order, and never more at once than told', async 
   )
 })
 
-t.test('paced work rests as its share says', async (t) => {
+t.test('throttled work takes its share of the time', async (t) => {
   async function * steps () {
     for (let i = 0; i < 5; i++) {
       const untilMs = performance.now() + 10
@@ -353,7 +353,7 @@ t.test(
   }
 )
 
-t.test('a map of the latest', async (t) => {
+t.test('a bounded map', async (t) => {
   t.test(
     'holds as many as told; the one that was put longest ago goes, even if others went before it',
     async (t) => {
@@ -381,7 +381,7 @@ t.test('a map of the latest', async (t) => {
     }
   )
 
-  t.test('one more costs the same, however many went before', async (t) => {
+  t.test('adds an entry at the same cost, however many went before', async (t) => {
     const [most, puts] = [100_000, 50_000]
     const map = new BoundedMap<number, number>(most)
     let next = 0

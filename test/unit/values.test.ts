@@ -209,7 +209,7 @@ t.test('passwords', async (t) => {
   await t.rejects(verifyPassword('x', 'password'), TypeError)
 })
 
-t.test('what JSON allows and a body may not have is told', async (t) => {
+t.test('JSON that a body may not have is refused with a reason', async (t) => {
   const problemOf = (json: string) => formProblem(json, JSON.parse(json))
   for (const json of [
     'null',
@@ -282,7 +282,7 @@ t.test(
   }
 )
 
-t.test('a failure has a code, and a cause that is not its text', async (t) => {
+t.test('a failure has a code, and its cause does not show in its message', async (t) => {
   const error = storeUnavailable(new Error('connect ECONNREFUSED 10.0.0.1:6379'))
   t.ok(error instanceof ServiceError)
   t.match(error, {
