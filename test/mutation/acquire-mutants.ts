@@ -23,8 +23,49 @@ export const acquire: Mutant[] = [
   ['an external session that asks counts twice', 'count + 1 - own_slot', 'count + 1'],
   [
     'ended ids are forgotten',
-    'if string.sub(record, 1, 1) == ENDED_MARK then',
+    'if ended_attempt and attempt <= (tonumber(ended_attempt) or 0) then',
     'if false then'
+  ],
+  [
+    'the attempt that has ended comes back',
+    'if ended_attempt and attempt <= (',
+    'if ended_attempt and attempt < ('
+  ],
+  [
+    'a later attempt has ended, too',
+    'if ended_attempt and attempt <= (tonumber(ended_attempt) or 0) then',
+    'if ended_attempt then'
+  ],
+  [
+    'an earlier attempt refreshes a live one',
+    'if ends and attempt < live_attempt then return { ENDED } end',
+    ''
+  ],
+  [
+    'the live attempt is not refreshed',
+    'if ends and attempt < live_attempt then',
+    'if ends and attempt <= live_attempt then'
+  ],
+  ['a later attempt is not written', 'if attempt > live_attempt then', 'if false then'],
+  [
+    'a dry run raises the attempt',
+    "if not dry_run then call('SET'",
+    "if true then call('SET'"
+  ],
+  [
+    'a later attempt runs into the details',
+    "string.find(behind, '^[ !]') and '' or ' '",
+    "''"
+  ],
+  [
+    'a later attempt stands beside the earlier one',
+    "string.gsub(string.gsub(rest, '^%d+', ''),",
+    'string.gsub(rest,'
+  ],
+  [
+    'what an earlier attempt ended is named again',
+    "string.gsub(string.gsub(rest, '^%d+', ''), '\\n.*', '')",
+    "string.gsub(rest, '^%d+', '')"
   ],
   [
     'a late call does not prolong the memory of an ended id',
@@ -108,8 +149,24 @@ export const acquire: Mutant[] = [
   ],
   [
     'a terminated session comes back',
-    "ENDED_MARK .. user .. ' terminated'",
+    "ENDED_MARK .. user .. '|' .. (session.attempt or '') .. ' terminated'",
     "LEASE_MARK .. user .. ' 1  '"
+  ],
+  [
+    'the attempt of a terminated session is forgotten',
+    "'|' .. (session.attempt or '') .. ' terminated'",
+    "'| terminated'"
+  ],
+  ['an emergency session is terminated', "if urgent ~= '!' then", 'if true then'],
+  [
+    'who asks again is not told who was terminated',
+    'if #reply > 5 and not dry_run then',
+    'if false then'
+  ],
+  [
+    'a dry run notes who was terminated',
+    'if #reply > 5 and not dry_run then',
+    'if #reply > 5 then'
   ],
   [
     'a terminated session comes back too soon',

@@ -1,8 +1,8 @@
 -- Puts back leases that were granted while Redis was away, or that Redis has lost. The limit does
 -- not matter, because the calls are up. A lease that is held already never gets shorter, and an id
 -- that has ended stays ended, unless the lease is of a later attempt.
--- Returns  the outcome for each session: RESTORED, CONFLICT (another user holds the id), ENDED (or a
---          later attempt is known)
+-- Returns  the outcome for each session: RESTORED, CONFLICT (another user holds the id), ENDED
+--          (this attempt, or a later one, has ended, or a later one is live)
 local keys = KEYS -- for each session: its record, and the leases of its user
 local record_grace_ms = ARGV[1] -- how much longer than its lease a record is kept
 local node_leases_prefix = ARGV[2] -- '' in a cluster

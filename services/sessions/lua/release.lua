@@ -1,5 +1,5 @@
 -- Ends a session, and remembers that it has ended, so that a late acquire or renewal does not bring
--- it back; that holds for an id that is not known, too. Or lets a lease lapse: its slot is free, and
+-- it back. An id that is not known is remembered, too. Or lets a lease lapse: its slot is free, and
 -- nothing has ended.
 -- Returns  { RELEASED, record } or { UNKNOWN, record }: in a cluster the index of the node is for
 --          the caller to update

@@ -1,3 +1,4 @@
+import { attemptChecks } from './attempt-checks.ts'
 import type { Check } from './check-store.ts'
 import { leaseChecks } from './lease-checks.ts'
 import { limitChecks } from './limit-checks.ts'
@@ -7,6 +8,7 @@ import { redisChecks } from './redis-checks.ts'
 /** Every promise of a session store, each with a short check. */
 export const checks: Record<string, Check> = {
   ...leaseChecks,
+  ...attemptChecks,
   ...limitChecks,
   ...nodeChecks,
   ...redisChecks

@@ -23,7 +23,8 @@ export const leaseChecks: Record<string, Check> = {
     is(await store.sessions('ann'), ['s1'])
     is(await store.acquire('ann', 's0'), 'limit_reached 1/1')
     is(await store.release('s0', 'ann'), 'unknown')
-    is(await store.renew('ann', 's0'), 'reregistered')
+    is(await store.renew('ann', 's0'), 'ended')
+    is(await store.renew('ann', 's2'), 'reregistered')
   },
   'an id holds one slot, however often it is acquired, even over the limit': async (store, is) => {
     is(await store.acquire('ann', 's0'), 'admitted 1/2')
@@ -129,8 +130,10 @@ export const leaseChecks: Record<string, Check> = {
     is(await store.renew('bob', 's0'), 'conflict')
     is(await store.release('s0', 'bob'), 'conflict')
     is([await store.count('ann'), await store.count('bob')], ['1+0/2', '0+0/2'])
+    await store.acquire('ann', 's1')
     await store.pass(64)
-    is(await store.release('s0', 'bob'), 'unknown')
+    is(await store.release('s1', 'bob'), 'unknown')
+    is(await store.acquire('ann', 's1'), 'ended')
     is(await store.acquire('bob', 's0'), 'admitted 1/2')
     is(await store.acquire('ann', 's0'), 'conflict')
     await store.pass(64)

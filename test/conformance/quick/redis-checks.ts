@@ -124,6 +124,34 @@ export const redisChecks: Record<string, Check> = {
       is(await command('EXISTS', ...left), 0)
     }
   ),
+  'a dry run leaves no key behind': onRedis(async (store, is, { keys, command }) => {
+    await store.subject.policy.update({
+      max_sessions_per_user: 1,
+      session_limit_action: 'terminate_oldest'
+    })
+    await store.acquire('ann', 's0')
+    is(await store.acquire('ann', 's1', { dryRun: true }), 'admitted 1/1 ending s0')
+    is(await command('EXISTS', keys.lease('ann', 's1')), 0)
+  }),
+  'a later attempt is written as one that was there from the beginning': onRedis(
+    async (store, is, { keys, command }) => {
+      const details = { from: 'sip:ann@example.net', emergency: true }
+      const [ordinary, urgent] = [{ ...details, emergency: undefined }, details]
+      const behindStart = async (id: string) =>
+        String(await command('GET', keys.lease('ann', id))).replace(/^\S+ \d+ /, '')
+      for (const [first, later, its] of [
+        ['s0', 's1', ordinary],
+        ['s2', 's3', urgent]
+      ] as const) {
+        await store.acquire('ann', first, { attempt: 12, details: its })
+        await store.acquire('ann', later, { details: its })
+        await store.acquire('ann', later, { attempt: 12 })
+        is(await behindStart(later), await behindStart(first))
+        await store.renew('ann', later, { attempt: 13, node: 'n1' })
+        is(await behindStart(later), `n1${(await behindStart(first)).replace('12', '13')}`)
+      }
+    }
+  ),
   'a policy of another type is replaced': onRedis(async (store, is, { keys, command }) => {
     await command('SET', keys.policy, 'x')
     await store.subject.policy.update({ max_sessions_per_user: 3 })

@@ -1,0 +1,98 @@
+import type { Mutant } from './acquire-mutants.ts'
+
+/** Mistakes in the script that ends sessions. */
+export const release: Mutant[] = [
+  [
+    'the id is not remembered',
+    "call('SET', record_key, ended_record, 'PX', ms)",
+    ''
+  ],
+  ['the id is remembered for ever', "ended_record, 'PX', ms)", 'ended_record)'],
+  [
+    'the attempt is not remembered',
+    "local digits = ended_attempt > 0 and string.format('%d', ended_attempt) or ''",
+    "local digits = ''"
+  ],
+  [
+    'the attempt of the lease is not remembered',
+    'math.max(attempt or 0, live_attempt), remembered_ms',
+    'attempt or 0, remembered_ms'
+  ],
+  [
+    'the attempt that has ended is not remembered',
+    'math.max(attempt or 0, live_attempt), remembered_ms',
+    'live_attempt, remembered_ms'
+  ],
+  [
+    'an unknown id is not remembered',
+    'local remembered_ms = tonumber(ended_ttl_ms)',
+    'if not (ends or was_external) then return { UNKNOWN } end\n' +
+      'local remembered_ms = tonumber(ended_ttl_ms)'
+  ],
+  [
+    'the end of a later attempt is not remembered',
+    'if is_later and not lapses then',
+    'if false then'
+  ],
+  [
+    'the end of a later attempt shortens the memory',
+    "math.max(call('PTTL', record_key), tonumber(ended_ttl_ms))",
+    'tonumber(ended_ttl_ms)'
+  ],
+  [
+    'the end of an earlier attempt lowers the one that is remembered',
+    'local is_later = attempt and attempt > (tonumber(ended_attempt) or 0)',
+    'local is_later = attempt'
+  ],
+  [
+    'an earlier attempt ends a live one',
+    'if holder and attempt and attempt < live_attempt then return { UNMET } end',
+    ''
+  ],
+  [
+    'the live attempt is not ended',
+    'if holder and attempt and attempt < live_attempt then',
+    'if holder and attempt and attempt <= live_attempt then'
+  ],
+  [
+    'the expired lease of another user has a say',
+    "if user ~= '' then holder, node = nil, nil end",
+    ''
+  ],
+  [
+    'emergency sessions are not spared',
+    "if spares_emergency and urgent == '!' then return { SPARED } end",
+    ''
+  ],
+  [
+    'all sessions are spared',
+    "if spares_emergency and urgent == '!' then",
+    'if spares_emergency then'
+  ],
+  [
+    'the id is forgotten before its lease ends',
+    'then remembered_ms = ends - now end',
+    'then local _ = 0 end'
+  ],
+  ['the slot is kept', "pcall('ZREM', leases_key, id)", ''],
+  ['any user may release', 'if holder and holder ~= user then', 'if false then'],
+  [
+    'an expired id of another user is never free',
+    '> tonumber(record_grace_ms) then return { CONFLICT }',
+    '> 0 then return { CONFLICT }'
+  ],
+  ['external sessions stay', "pcall('SREM', external_key, id)", '0'],
+  ['the node keeps the session', 'leave_node(node_leases_prefix, node, holder, id)', ''],
+  ['unknown ids are released', '(ends or was_external) and RELEASED or UNKNOWN', 'RELEASED'],
+  ['an expired lease is live', 'if ends and ends > now then', 'if ends then'],
+  [
+    'a node releases young sessions',
+    'if only_started_by_ms and tonumber(started) > only_started_by_ms then return { UNMET } end',
+    ''
+  ],
+  [
+    'a node releases sessions that have moved',
+    "if only_node ~= '' and node ~= only_node then return { UNMET } end",
+    ''
+  ]
+]
