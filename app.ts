@@ -1,6 +1,7 @@
 /** Puts the service together: the HTTP shell, filled with Redis, etcd and the stores. */
 import type { FastifyInstance, FastifyLoggerOptions } from 'fastify'
 import { readTlsFiles } from './config.ts'
+import apiKeys from './plugins/api-keys.ts'
 import etcd from './plugins/etcd.ts'
 import ghostSweep from './plugins/ghost-sweep.ts'
 import health from './plugins/health.ts'
@@ -32,6 +33,7 @@ export async function buildApp (
       await app.register(redis, { tls: readTlsFiles(settings, 'REDIS') })
       await app.register(etcd, { tls: readTlsFiles(settings, 'ETCD') })
       await app.register(stores, replaced)
+      await app.register(apiKeys, replaced)
       await app.register(nodeBinding)
       await app.register(ghostSweep)
       await app.register(health)

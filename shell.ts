@@ -23,6 +23,7 @@ import requestLimits from './plugins/request-limits.ts'
 import schemas, { schemaController } from './plugins/schemas.ts'
 import securityHeaders, { setSecurityHeaders } from './plugins/security-headers.ts'
 import admissionRoutes from './routes/admission.ts'
+import apiKeyRoutes from './routes/api-keys.ts'
 import authRoutes from './routes/auth.ts'
 import countRoutes from './routes/counts.ts'
 import healthRoutes from './routes/health.ts'
@@ -79,6 +80,7 @@ export async function buildShell ({
   await app.register(sessionRoutes)
   await app.register(healthRoutes)
   await app.register(authRoutes)
+  await app.register(apiKeyRoutes)
   await app.register(methodNotAllowed, { routes })
   return app
 }

@@ -5,6 +5,8 @@ import { fastifyJwt } from '@fastify/jwt'
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { ACCESS, type Access } from '../services/auth/access-table.ts'
+import type { ApiKeyRing } from '../services/auth/api-keys/api-key-ring.ts'
+import { credentialOf } from '../services/auth/credentials.ts'
 import { Jwks } from '../services/auth/jwks.ts'
 import type { Caller } from '../services/auth/permissions.ts'
 import {
@@ -17,9 +19,12 @@ import { secretKey, type VerificationKey } from '../services/auth/verification-k
 import { ServiceError } from '../services/errors.ts'
 import { commaList } from '../services/util/comma-list.ts'
 import { canonicalName } from '../services/util/names.ts'
-import { headerValues } from './http/header-values.ts'
 
 declare module 'fastify' {
+  interface FastifyInstance {
+    /** The API keys; null in a service that has none. */
+    apiKeys: ApiKeyRing | null
+  }
   interface FastifyContextConfig {
     access?: Access
   }
@@ -34,6 +39,9 @@ declare module '@fastify/jwt' {
     user: Record<string, unknown>
   }
 }
+
+/** Stands for no credential, or for more than one. */
+const NO_CREDENTIAL = { authorization: '' }
 
 export interface AuthOptions {
   /** The secret that the web console, the switch and our own login sign tokens with. */
@@ -55,6 +63,7 @@ export default fp<AuthOptions>(
       verify: { algorithms: ['HS256'], requiredClaims: ['exp'] }
     })
     const verifier = verifierOf(app, secret, publicKeys)
+    app.decorate<ApiKeyRing | null>('apiKeys', null)
     app.decorateRequest('caller', null)
     app.addHook('onRoute', (route) => {
       route.config = { ...route.config, access: accessOf(route) }
@@ -67,13 +76,16 @@ export default fp<AuthOptions>(
       if (access === undefined) {
         return done(new ServiceError('forbidden', 'Nobody may use this path.'))
       }
-      const authorization = authorizationOf(request)
-      const caller = authorization && verifier.remembered(authorization)
-      if (caller) return done(refusal(caller, access, request))
-      verifier.verify(authorization ?? '').then(
+      const credential = credentialOf(request.raw.rawHeaders) ?? NO_CREDENTIAL
+      if ('apiKey' in credential) {
+        const caller = callerOfKey(app.apiKeys, credential.apiKey)
+        return done(caller instanceof Error ? caller : refusal(caller, access, request))
+      }
+      const caller = verifier.remembered(credential.authorization)
+      if (caller !== undefined) return done(refusal(caller, access, request))
+      verifier.verify(credential.authorization).then(
         (verified) => done(refusal(verified, access, request)),
-        (cause: unknown) =>
-          done(new ServiceError('unauthorized', 'A valid bearer token is required.', { cause }))
+        (cause: unknown) => done(unauthorized(cause))
       )
     })
   },
@@ -143,12 +155,17 @@ function accessOf (route: RouteOptions): Access {
   return access
 }
 
-/** The `Authorization` header; undefined if there is none or more than one. */
-function authorizationOf (request: FastifyRequest): string | undefined {
-  // Of several headers Node uses the first and a proxy in front may use the last: they must not
-  // disagree about who is calling.
-  const [first, ...others] = headerValues(request.raw.rawHeaders, 'authorization')
-  return others.length === 0 ? first : undefined
+/** The caller that an API key stands for, or why there is none. */
+function callerOfKey (apiKeys: ApiKeyRing | null, text: string): Caller | Error {
+  try {
+    return apiKeys?.callerOf(text) ?? unauthorized()
+  } catch (error) {
+    return error as Error
+  }
+}
+
+function unauthorized (cause?: unknown): ServiceError {
+  return new ServiceError('unauthorized', 'A valid token or API key is required.', { cause })
 }
 
 function refusal (

@@ -25,7 +25,13 @@ export default fp(
         done(null, {
           origin: isForPage,
           methods: ['GET', 'POST', 'PUT', 'DELETE'],
-          allowedHeaders: ['Authorization', 'Content-Type', 'Last-Event-ID', 'X-Request-Id'],
+          allowedHeaders: [
+            'Authorization',
+            'Content-Type',
+            'Last-Event-ID',
+            'X-API-Key',
+            'X-Request-Id'
+          ],
           exposedHeaders: ['Retry-After', 'X-Request-Id'],
           maxAge: PREFLIGHT_SECONDS
         })

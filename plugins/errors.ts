@@ -17,6 +17,7 @@ const STATUS: Record<FailureCode, number> = {
   session_limit_reached: 409,
   session_id_conflict: 409,
   stale_epoch: 409,
+  api_key_limit_reached: 409,
   session_ended: 410
 }
 

@@ -57,12 +57,16 @@ function head (version: string): NonNullable<FastifyDynamicSwaggerOptions['opena
       { name: 'admission', description: 'Acquire, renew and release sessions' },
       { name: 'nodes', description: 'Reports of switch nodes' },
       { name: 'sessions', description: 'The sessions that are up' },
-      { name: 'auth', description: 'Tokens' },
+      { name: 'auth', description: 'Logins and API keys' },
       { name: 'health', description: 'Probes' }
     ],
     components: {
-      securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } }
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer', description: 'A JWT or an API key.' },
+        apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' },
+        basic: { type: 'http', scheme: 'basic', description: 'The password is an API key.' }
+      }
     },
-    security: [{ bearer: [] }]
+    security: [{ bearer: [] }, { apiKey: [] }, { basic: [] }]
   }
 }

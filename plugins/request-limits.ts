@@ -94,6 +94,7 @@ async function count (
 }
 
 function callerKey ({ caller, ip }: FastifyRequest): string {
+  if (caller?.apiKeyName !== undefined) return `api-key ${caller.tokenId ?? ''}`
   return caller?.username === undefined
     ? `address ${ip}`
     : `caller ${caller.issuer ?? ''} ${caller.username}`

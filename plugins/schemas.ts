@@ -8,6 +8,7 @@ import type { FastifySchema, FastifySchemaCompiler, FastifyServerOptions } from 
 import type { FastifyRouteSchemaDef } from 'fastify/types/schema.js'
 import fp from 'fastify-plugin'
 import * as admission from '../schemas/admission.ts'
+import * as apiKeys from '../schemas/api-keys.ts'
 import * as auth from '../schemas/auth.ts'
 import * as counts from '../schemas/counts.ts'
 import * as health from '../schemas/health.ts'
@@ -19,7 +20,18 @@ import * as sessions from '../schemas/sessions.ts'
 import { nameKeywords } from './http/name-keywords.ts'
 
 /** Every schema that has an `$id`. */
-const named = [admission, auth, counts, health, limits, nodes, policy, problem, sessions]
+const named = [
+  admission,
+  apiKeys,
+  auth,
+  counts,
+  health,
+  limits,
+  nodes,
+  policy,
+  problem,
+  sessions
+]
   .flatMap((module) => Object.values(module) as unknown[])
   .filter(
     (value): value is { $id: string } =>

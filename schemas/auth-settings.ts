@@ -55,6 +55,9 @@ export const authSettings = {
     'Whether a token with a `node` claim may change only the sessions of that switch node.',
     false
   ),
+  API_KEYS_FILE: text('The file that keeps the API keys if no Redis is configured.', {
+    default: 'api-keys.json'
+  }),
   ADMIN_USERNAME: optional(
     text('The name of the administrator who may log in by password. Needs ADMIN_PASSWORD_HASH.')
   ),

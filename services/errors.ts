@@ -10,6 +10,7 @@ export type FailureCode =
   | 'forbidden'
   | 'not_found'
   | 'invalid_credentials'
+  | 'api_key_limit_reached'
   | 'too_many_requests'
   | 'store_unavailable'
   | 'session_limit_reached'

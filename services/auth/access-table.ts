@@ -1,6 +1,8 @@
 /** What each route requires. A route that is not in this table cannot be registered. */
 import type { Permission } from './permissions.ts'
 
+type ReadOrLimits = Exclude<Permission, 'sessions:write' | 'api-keys:manage'>
+
 /**
  * What a route requires: nothing (`public`) or a permission. With `ownData`, a caller needs no
  * permission if the `username` in the path or the query is its own. A route that changes sessions
@@ -9,13 +11,15 @@ import type { Permission } from './permissions.ts'
  */
 export type Access =
   | 'public'
-  | { permission: Exclude<Permission, 'sessions:write'>; ownData?: 'params' | 'query' }
+  | { permission: ReadOrLimits; ownData?: 'params' | 'query' }
+  | { permission: 'api-keys:manage'; changes: 'any'; ownData?: never }
   | { permission: 'sessions:write'; changes: 'named' | 'any'; ownData?: never }
 
 const limitsRead: Access = { permission: 'limits:read' }
 const limitsWrite: Access = { permission: 'limits:write' }
 const sessionsRead: Access = { permission: 'sessions:read' }
 const namedSessions: Access = { permission: 'sessions:write', changes: 'named' }
+const manageKeys: Access = { permission: 'api-keys:manage', changes: 'any' }
 const anySessions: Access = { permission: 'sessions:write', changes: 'any' }
 
 /** By method and route pattern. HEAD requires the same as GET. */
@@ -35,6 +39,9 @@ export const ACCESS: Record<string, Access> = {
   'GET /docs/static/index.html': 'public',
   'GET /docs/static/swagger-initializer.js': 'public',
   'POST /api/auth/login': 'public',
+  'POST /api/auth/api-keys': manageKeys,
+  'GET /api/auth/api-keys': manageKeys,
+  'DELETE /api/auth/api-keys/:id': manageKeys,
 
   'GET /api/sessions/limits': limitsRead,
   'PUT /api/sessions/limits': { permission: 'policy:write' },

@@ -2,6 +2,7 @@
  * Audit records: who asked for which change, from where, and with what result. One record for each
  * request that makes a change.
  */
+import { ApiKeyIdSchema } from '../../schemas/api-keys.ts'
 import { AnyUsernameSchema, NodeNameSchema, SessionIdSchema } from '../../schemas/names.ts'
 import type { Caller } from './permissions.ts'
 
@@ -22,7 +23,9 @@ export const AUDITED: Record<string, string> = {
   'POST /api/sessions/release': 'session.terminate_many',
   'PUT /api/sessions/nodes/:node': 'node.report',
   'POST /api/sessions/sweep': 'ghosts.sweep',
-  'POST /api/auth/login': 'login'
+  'POST /api/auth/login': 'login',
+  'POST /api/auth/api-keys': 'api_key.create',
+  'DELETE /api/auth/api-keys/:id': 'api_key.revoke'
 }
 
 /**
@@ -35,7 +38,8 @@ const TARGETS = new Map(
   [
     ['username', AnyUsernameSchema],
     ['session_id', SessionIdSchema],
-    ['node', NodeNameSchema]
+    ['node', NodeNameSchema],
+    ['id', ApiKeyIdSchema]
   ].map(
     ([name, schema]) =>
       [name, new RegExp((schema as { pattern: string }).pattern, 'u')] as [string, RegExp]
@@ -50,9 +54,23 @@ const VALUES = [
   'epoch',
   'enabled',
   'max_sessions_per_user',
-  'session_limit_action'
+  'session_limit_action',
+  'name',
+  'role',
+  'node',
+  'days'
 ]
-const RESULT = ['code', 'set', 'removed', 'released', 'registered', 'renewed', 'terminated']
+const RESULT = [
+  'code',
+  'set',
+  'removed',
+  'released',
+  'registered',
+  'renewed',
+  'terminated',
+  'id',
+  'revoked'
+]
 
 /** A request that asks for a change, and its answer. */
 export interface AuditedRequest {
@@ -104,8 +122,14 @@ export function auditRecord ({
   }
 }
 
-function actorOf ({ username, issuer, roles, tokenId }: Caller) {
-  return { sub: username ?? null, issuer: issuer ?? null, roles, token_id: tokenId ?? null }
+function actorOf ({ username, issuer, roles, tokenId, apiKeyName }: Caller) {
+  return {
+    sub: username ?? null,
+    issuer: issuer ?? null,
+    roles,
+    token_id: tokenId ?? null,
+    ...(apiKeyName !== undefined && { api_key: apiKeyName })
+  }
 }
 
 function pick (value: unknown, names: string[]): Record<string, unknown> {

@@ -32,8 +32,8 @@ export function boundTo (node: string): ServiceError {
   return new ServiceError(
     'forbidden',
     node === ''
-      ? 'The node claim of this token is not valid, so it may not change any session.'
-      : `This token may change only sessions of the node ${node}.`
+      ? 'The node claim of the token is not valid, so it may not change any session.'
+      : `This caller may change only sessions of the node ${node}.`
   )
 }
 

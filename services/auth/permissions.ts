@@ -10,7 +10,8 @@ export const PERMISSIONS = [
   'limits:write',
   'sessions:read',
   'sessions:write',
-  'policy:write'
+  'policy:write',
+  'api-keys:manage'
 ] as const
 
 export type Permission = (typeof PERMISSIONS)[number]
@@ -35,6 +36,8 @@ export interface Caller {
   permissions: ReadonlySet<Permission>
   /** The only switch node whose sessions the caller may change; undefined for any, '' for none. */
   node: string | undefined
+  /** The name of the caller's API key, if it has one. */
+  apiKeyName?: string
 }
 
 /** How the claims of a token are read. */

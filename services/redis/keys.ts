@@ -25,6 +25,10 @@ export class RedisKeys {
   readonly generations: string[]
   /** String, expires: one replica is sweeping. */
   readonly sweepLock: string
+  /** Hash: the records of the API keys, by id. */
+  readonly apiKeys: string
+  /** Hash: when each API key was last used. */
+  readonly apiKeyUses: string
 
   /**
    * @param prefix - what every key begins with, `voice-ferry-c4:` for the switch
@@ -40,6 +44,8 @@ export class RedisKeys {
       ? TAGS_ALL_OVER.map((tag) => `${this.generation}:{${tag}}`)
       : [this.generation]
     this.sweepLock = `${prefix}session-sweep-lock`
+    this.apiKeys = `${prefix}api-keys`
+    this.apiKeyUses = `${prefix}api-key-uses`
   }
 
   /** A key of one user: `voice-ferry-c4:user-limit:alice`. */
