@@ -123,7 +123,7 @@ t.test('room is made by hanging up the oldest call, but never an emergency call'
     await waitFor(() => callers.events().length, { what: 'the call to be up' })
     return callers
   }
-  const emergency = await up('urn:service:sos', 8000)
+  const emergency = await up('urn:service:sos', 6000)
   const first = await up(CALLEE, 60_000)
   const second = await up(CALLEE, 500)
   t.strictSame(outcomes(await first.done), ['up', 'hung-up'])
