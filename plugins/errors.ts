@@ -18,6 +18,7 @@ const STATUS: Record<FailureCode, number> = {
   session_id_conflict: 409,
   stale_epoch: 409,
   api_key_limit_reached: 409,
+  incomplete_report: 409,
   session_ended: 410
 }
 

@@ -16,12 +16,8 @@ import { RedisKeys } from '../services/redis/keys.ts'
 import { AdmissionService } from '../services/sessions/admission-service.ts'
 import { logOutcome } from '../services/sessions/outcome-log.ts'
 import { Outcomes } from '../services/sessions/outcomes.ts'
-import type {
-  SessionLists,
-  SessionReader,
-  SessionVerbs,
-  Sweeper
-} from '../services/sessions/session-store.ts'
+import type { SessionReader, SessionVerbs } from '../services/sessions/session-store.ts'
+import type { SessionLists, Sweeper } from '../services/sessions/session-lists.ts'
 import { MalformedValues } from '../services/util/malformed-values.ts'
 import { usesRedis } from './redis.ts'
 

@@ -30,3 +30,15 @@ export function toTimestamp (ms: number): string {
   const minutes = `${TWO_DIGITS[of(HOUR, 24)]}:${TWO_DIGITS[of(MINUTE, 60)]}`
   return `${date}${minutes}:${TWO_DIGITS[of(SECOND, 60)]}.${THREE_DIGITS[time % SECOND]}Z`
 }
+
+/** RFC 3339 date-time, without leap seconds: none has been announced since 2016. */
+const INSTANT =
+  /^(\d{4})-(\d\d)-(\d\d)[Tt ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)$/
+
+/** The instant that an RFC 3339 text names, in milliseconds; undefined where it names none. */
+export function parseInstant (text: string): number | undefined {
+  const [, year, month, day] = INSTANT.exec(text) ?? []
+  const lastDay = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate()
+  const ms = Date.parse(text.toUpperCase().replace(' ', 'T'))
+  return year === undefined || Number(day) > lastDay || Number.isNaN(ms) ? undefined : ms
+}

@@ -16,7 +16,7 @@ export type FailureCode =
   | 'session_limit_reached'
   | 'session_id_conflict'
   | 'session_ended'
-  | 'stale_epoch'
+  | 'stale_epoch' | 'incomplete_report'
 
 /** A failure with a stable code and a message that is safe to show to the caller. */
 export class ServiceError extends Error {

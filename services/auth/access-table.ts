@@ -63,6 +63,8 @@ export const ACCESS: Record<string, Access> = {
   'POST /api/sessions/:session_id/release': namedSessions,
   'POST /api/sessions/release': namedSessions,
   'PUT /api/sessions/nodes/:node': namedSessions,
+  'POST /api/sessions/nodes/:node': namedSessions,
+  'DELETE /api/sessions/nodes/:node': namedSessions,
   'DELETE /api/sessions/users/:username/sessions': anySessions,
   'GET /api/sessions/:session_id': sessionsRead,
   'GET /api/sessions/active': { permission: 'sessions:read', ownData: 'query' },

@@ -22,6 +22,8 @@ export const AUDITED: Record<string, string> = {
   'POST /api/sessions/:session_id/release': 'session.terminate',
   'POST /api/sessions/release': 'session.terminate_many',
   'PUT /api/sessions/nodes/:node': 'node.report',
+  'POST /api/sessions/nodes/:node': 'node.report',
+  'DELETE /api/sessions/nodes/:node': 'node.forget',
   'POST /api/sessions/sweep': 'ghosts.sweep',
   'POST /api/auth/login': 'login',
   'POST /api/auth/api-keys': 'api_key.create',

@@ -6,12 +6,8 @@ import type { Log } from '../log.ts'
 import type { PolicyCache, PolicySource } from '../policy/policy.ts'
 import type { RedisRequestCount } from '../rate-limit/redis-request-count.ts'
 import type { Outcomes } from '../sessions/outcomes.ts'
-import type {
-  SessionLists,
-  SessionReader,
-  SessionVerbs,
-  Sweeper
-} from '../sessions/session-store.ts'
+import type { SessionReader, SessionVerbs } from '../sessions/session-store.ts'
+import type { SessionLists, Sweeper } from '../sessions/session-lists.ts'
 import type { MalformedValues } from '../util/malformed-values.ts'
 
 /** What every backend is built from; one that needs more takes it besides. */

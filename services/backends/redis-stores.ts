@@ -10,7 +10,7 @@ import { RedisSessionLists } from '../sessions/redis/redis-session-lists.ts'
 import { RedisSessionReads } from '../sessions/redis/redis-session-reads.ts'
 import { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
 import { RedisSweep } from '../sessions/redis/redis-sweep.ts'
-import type { OnExpired } from '../sessions/session-store.ts'
+import type { OnExpired } from '../sessions/session-lists.ts'
 import type { MalformedValues } from '../util/malformed-values.ts'
 
 /** What the stores are made of. */

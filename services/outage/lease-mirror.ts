@@ -5,6 +5,7 @@
 import type { HeldLease, Lease } from '../sessions/lease.ts'
 import type { Ended } from '../sessions/memory/lease-table.ts'
 import { MemorySessionStore } from '../sessions/memory/memory-session-store.ts'
+import type { NodeReconciliation, Reconciled } from '../sessions/session-store.ts'
 
 /** Mirrors leases. Its clock is another one: what counts is how long a lease lasts yet. */
 export class LeaseMirror extends MemorySessionStore {
@@ -38,6 +39,31 @@ export class LeaseMirror extends MemorySessionStore {
     const live = this.table.live(sessionId, now)
     if (live !== undefined && attempt !== undefined && attempt < live.attempt) return
     this.table.end(sessionId, now, username, attempt)
+  }
+
+  /** Takes over that a lease has lapsed. */
+  lapse (sessionId: string): void {
+    const now = this.table.now()
+    const live = this.table.live(sessionId, now)
+    if (live !== undefined) this.table.lapse(live, now)
+  }
+
+  /**
+   * Takes over what came of a node's report: of the sessions that it names, and of no other. What
+   * was admitted while the report was under way is not touched.
+   */
+  noteReport (
+    { node, sessions, ttlMs }: NodeReconciliation,
+    { outcomes, missing }: Reconciled
+  ): void {
+    const up = sessions.filter((_session, i) => {
+      return outcomes[i] === 'renewed' || outcomes[i] === 'reregistered'
+    })
+    void this.renew(up.map((session) => ({ ...session, node })), ttlMs)
+    sessions.forEach(({ sessionId, username, attempt }, i) => {
+      if (outcomes[i] === 'ended') this.forget(sessionId, username, attempt)
+    })
+    for (const { sessionId } of missing) this.lapse(sessionId)
   }
 
   /** Every lease that is live, user by user. */

@@ -2,8 +2,8 @@
 import { BoundedMap } from '../util/bounded-map.ts'
 
 /**
- * One thing to be told: a session that ended, or a slot that may have been taken for a caller who
- * was refused.
+ * One thing to be told: a session that ended, a slot that may have been taken for a caller who was
+ * refused, or a session that its node no longer lists.
  */
 export type Message =
   | {
@@ -16,6 +16,7 @@ export type Message =
     node?: string | undefined
   }
   | { kind: 'undo'; username: string; ttlMs: number }
+  | { kind: 'lapsed'; username: string; node: string }
 
 /**
  * The most messages that are kept; past that the oldest is given up, and its lease ends by its time

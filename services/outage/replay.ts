@@ -25,6 +25,8 @@ const CATCH_UP_ROUNDS = 20
 
 /** Why a slot is given back that may have been taken for a caller who was refused. */
 const UNANSWERED = 'acquire without an answer'
+/** Why a session lost its slot. */
+const MISSING = 'missing on its node'
 
 type Replayed = Extract<Outcome['what'], 'restored' | 'conflict' | 'ended' | 'released'>
 
@@ -120,6 +122,11 @@ export class Replay {
       const request = { sessionId, username: known, attempt, node, reason }
       const { outcome, username } = await store.release(request)
       if (outcome === 'released') this.#observe('released', sessionId, username, reason)
+      return
+    }
+    if (message.kind === 'lapsed') {
+      const { username, node } = message
+      await store.releaseFrom(username, sessionId, MISSING, { node, lapses: true })
       return
     }
     const { username, ttlMs } = message

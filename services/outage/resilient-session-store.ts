@@ -8,6 +8,7 @@ import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts
 import type {
   AcquireRequest,
   AcquireResult,
+  ForgetNodeResult,
   NodeReconciliation,
   ReconcileResult,
   ReleaseRequest,
@@ -125,23 +126,38 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
   }
 
   async reconcileNode (report: NodeReconciliation): Promise<ReconcileResult> {
-    const { store, mirror, outbox } = this.#parts
+    const { store, mirror, outbox, retry } = this.#parts
     try {
-      const result = await this.#parts.retry.ask(async () => await store.reconcileNode(report))
-      if (result.outcome === 'reconciled') {
-        await mirror.reconcileNode(report)
-        for (const id of result.ended) mirror.forget(id)
-      }
+      const result = await retry.ask(async () => await store.reconcileNode(report))
+      if (result.outcome === 'reconciled') mirror.noteReport(report, result)
       return result
     } catch (error) {
       if (!isUnavailable(error)) throw error
       const result = await mirror.reconcileNode(report)
       if (result.outcome !== 'reconciled') return result
       for (const { sessionId } of report.sessions) outbox.up(sessionId)
-      for (const { sessionId, username } of result.missing) {
-        outbox.put(sessionId, { kind: 'ended', username, reason: 'missing on its node' })
-      }
+      this.#putLapsed(report.node, result.missing)
       return { ...result, degraded: true }
+    }
+  }
+
+  async forgetNode (node: string): Promise<ForgetNodeResult> {
+    const { store, mirror, retry } = this.#parts
+    try {
+      const result = await retry.ask(async () => await store.forgetNode(node))
+      for (const { sessionId } of result.missing) mirror.lapse(sessionId)
+      return result
+    } catch (error) {
+      if (!isUnavailable(error)) throw error
+      const result = await mirror.forgetNode(node)
+      this.#putLapsed(node, result.missing)
+      return { ...result, degraded: true }
+    }
+  }
+
+  #putLapsed (node: string, missing: ForgetNodeResult['missing']): void {
+    for (const { sessionId, username } of missing) {
+      this.#parts.outbox.put(sessionId, { kind: 'lapsed', username, node })
     }
   }
 

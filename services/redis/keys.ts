@@ -17,8 +17,6 @@ export class RedisKeys {
   readonly cluster: boolean
   /** Hash: the policy. */
   readonly policy: string
-  /** Hash: the switch nodes, each with its epoch and when it last reported. */
-  readonly nodes: string
   /** String: the generation of the data, by which the loss of all data is noticed. */
   readonly generation: string
   /** In a cluster the same for every master; otherwise the one `generation`. */
@@ -38,7 +36,6 @@ export class RedisKeys {
     this.prefix = prefix
     this.cluster = cluster
     this.policy = `${prefix}session-policy`
-    this.nodes = `${prefix}session-nodes`
     this.generation = `${prefix}session-generation`
     this.generations = cluster
       ? TAGS_ALL_OVER.map((tag) => `${this.generation}:{${tag}}`)
@@ -80,6 +77,27 @@ export class RedisKeys {
   /** Sorted set: the leases of one switch node as `<user> <id>`, by their end. */
   nodeLeases (node: string): string {
     return `${this.prefix}node-leases:${node}`
+  }
+
+  /** String, expires: the epoch of a switch node, and when it last reported. */
+  nodeEpoch (node: string): string {
+    return `${this.prefix}node-epoch:${node}`
+  }
+
+  /** The switch node that an epoch is of. */
+  nodeOf (key: string): string | undefined {
+    const head = this.nodeEpoch('')
+    return key.startsWith(head) ? key.slice(head.length) : undefined
+  }
+
+  /** String, expires: how far a report has come that is sent in parts. */
+  nodeReport (node: string): string {
+    return `${this.prefix}node-report:${node}`
+  }
+
+  /** Set, expires: `user id` of what such a report has listed so far. */
+  nodeListed (node: string): string {
+    return `${this.prefix}node-listed:${node}`
   }
 
   /** String, expires: how many requests a caller has sent in the current window. */
@@ -140,6 +158,11 @@ export class RedisKeys {
     const name = key.slice(head.length)
     if (!this.cluster) return name
     return name.startsWith('{') && name.endsWith('}') ? name.slice(1, -1) : undefined
+  }
+
+  /** The SCAN pattern for the epochs of all switch nodes. */
+  get nodeEpochsPattern (): string {
+    return `${escapeGlob(this.nodeEpoch(''))}*`
   }
 
   /** The SCAN pattern for a family's keys of users whose name begins with `namePrefix`. */

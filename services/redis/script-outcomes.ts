@@ -19,7 +19,8 @@ const OUTCOMES = [
   'restored',
   'noted',
   'stale_epoch',
-  'spared'
+  'spared',
+  'incomplete'
 ] as const
 
 /** What came of a script call, or of one session in it. */

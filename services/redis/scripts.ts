@@ -23,6 +23,7 @@ const files = {
   claim: '../sessions/lua/claim.lua',
   endClaim: '../sessions/lua/end-claim.lua',
   reportNode: '../sessions/lua/report-node.lua',
+  reportPart: '../sessions/lua/report-part.lua',
   probe: '../outage/lua/probe.lua',
   restore: '../outage/lua/restore.lua',
   countRequest: '../rate-limit/lua/count-request.lua',

@@ -14,7 +14,7 @@ import type {
 
 /** Why a session was ended in favour of a newer one of the same user. */
 const MADE_ROOM = 'made room for a newer session'
-/** Why a session was released that its node no longer lists. */
+/** Why a session lost its slot that its node no longer lists. */
 const MISSING = 'missing on its node'
 
 /** A request for a slot. */
@@ -105,8 +105,19 @@ export function tellReported (
     const { sessionId = '', username = '' } = sessions[i] ?? {}
     outcomes.tell({ what, sessionId, username, node, by, reason: 'node report', degraded }, log)
   })
-  for (const { sessionId, username } of result.missing) {
-    const about = { sessionId, username, node, by, reason: MISSING, degraded }
-    outcomes.tell({ what: 'released', ...about }, log)
+  tellLapsed(outcomes, result.missing, { node, reason: MISSING, degraded }, by, log)
+}
+
+/** Sessions that lost their slots, and have not ended. */
+export function tellLapsed (
+  outcomes: Outcomes,
+  sessions: Array<{ sessionId: string; username: string }>,
+  about: { node: string; reason: string; degraded: boolean },
+  by: Actor,
+  log: Log
+): void {
+  if (!outcomes.observed) return
+  for (const { sessionId, username } of sessions) {
+    outcomes.tell({ what: 'lapsed', sessionId, username, by, ...about }, log)
   }
 }

@@ -2,13 +2,13 @@
  * The one door to every verb: asks the store, answers in the API's terms, and tells observers what
  * happened to which session.
  */
-import type { NodeReport } from '../../schemas/nodes.ts'
 import type { Session } from '../../schemas/sessions.ts'
 import { ServiceError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
 import {
   tellAcquired,
+  tellLapsed,
   tellReleased,
   tellRenewed,
   tellReported,
@@ -24,7 +24,7 @@ import type {
   RenewResult,
   SessionVerbs
 } from './session-store.ts'
-import { detailsOf, leaseView } from './session-view.ts'
+import { leaseView } from './session-view.ts'
 
 /** How many sessions of a batch are released at once. */
 const RELEASES_AT_ONCE = 50
@@ -156,31 +156,28 @@ export class AdmissionService {
 
   /**
    * Takes a switch node's report of all its calls.
-   * @throws ServiceError `stale_epoch`, `store_unavailable`
+   * @throws ServiceError `stale_epoch`, `incomplete_report`, `store_unavailable`
    */
-  async reconcileNode (
-    node: string,
-    { epoch, sessions, as_of: asOf }: Omit<NodeReport, 'ttl'>,
-    ttlMs: number,
-    by: Actor,
-    log: Log
-  ) {
-    const report: NodeReconciliation = {
-      node,
-      epoch,
-      ttlMs,
-      asOfMs: asOf === undefined ? Number.MAX_SAFE_INTEGER : Date.parse(asOf),
-      sessions: sessions.map((item) => ({
-        sessionId: item.session_id,
-        username: item.username,
-        details: detailsOf(item)
-      }))
-    }
+  async reconcileNode (report: NodeReconciliation, by: Actor, log: Log) {
+    const { node, epoch, part, total, given } = report
+    if (part === undefined && total !== undefined && total !== given) throw incomplete(report)
     const result = await this.#store.reconcileNode(report)
     if (result.outcome === 'stale_epoch') throw staleEpoch(node, epoch, result.epoch)
+    if (result.outcome === 'incomplete') throw incomplete(report)
     tellReported(this.outcomes, report, result, by, log)
     const { renewed, registered, released, ended, conflicts, degraded = false } = result
     return { renewed, registered, released, ended, conflicts, degraded }
+  }
+
+  /**
+   * Forgets a switch node: its epoch, and the slots of its sessions.
+   * @throws ServiceError `store_unavailable`
+   */
+  async forgetNode (node: string, by: Actor, log: Log) {
+    const { missing, degraded = false } = await this.#store.forgetNode(node)
+    const about = { node, reason: 'its node was forgotten', degraded }
+    tellLapsed(this.outcomes, missing, about, by, log)
+    return { success: true, node, released: missing.length, degraded }
   }
 
   #limitReached (username: string, count: number, limit: number, degraded: boolean): ServiceError {
@@ -198,6 +195,16 @@ function staleEpoch (node: string, epoch: number, known: number): ServiceError {
     `Node ${node} has reported epoch ${known}, which is later than ${epoch}.`,
     { members: { node, epoch: known } }
   )
+}
+
+function incomplete ({ node, total, part, given }: NodeReconciliation): ServiceError {
+  const detail =
+    part === undefined
+      ? `The report of ${node} says ${total} sessions and gives ${given}.`
+      : `A part of the report of ${node} is missing, or its total is another one.`
+  return new ServiceError('incomplete_report', detail, {
+    members: { node, total: total ?? null, given }
+  })
 }
 
 function idConflict (): ServiceError {

@@ -39,12 +39,14 @@ export type Outcome = About &
       /**
        * `reregistered`: a call that is up was not known, and is now. `restored`: put back into a
        * store that had lost it, or had been away. `ended`: somebody asked for an id that has ended.
+       * `lapsed`: its node no longer lists it; its slot is free, and nothing has ended.
        * `conflict`: somebody asked for an id that another user holds.
        */
       what:
         | 'reregistered'
         | 'restored'
         | 'released'
+        | 'lapsed'
         | 'terminated'
         | 'expired'
         | 'conflict'

@@ -1,13 +1,6 @@
-/**
- * What every store of sessions promises, whatever it is made of: verbs, reads, lists and the sweep.
- */
-import type { Count, SweepResult } from '../../schemas/counts.ts'
-import type { Page, PageRequest } from '../../schemas/paging.ts'
-import type { UserSummary } from '../../schemas/sessions.ts'
+/** What every store of sessions promises of its verbs, and of reads about one session or user. */
+import type { Count } from '../../schemas/counts.ts'
 import type { Details, KnownSession, Lease } from './lease.ts'
-
-/** A username and the number of its sessions that are up. */
-export type CountEntry = [username: string, count: number]
 
 /** Asks for a slot. */
 export interface AcquireRequest {
@@ -105,11 +98,18 @@ export interface NodeReconciliation {
   epoch: number
   sessions: RenewRequest[]
   ttlMs: number
-  /**
-   * When the list was taken, in milliseconds since the epoch: a session that started later is not
-   * released for missing in it.
-   */
+  /** When the list was taken, in milliseconds since the epoch. A later time counts as now. */
   asOfMs: number
+  /** How long ago the list was taken at the least, in milliseconds. */
+  ageMs: number
+  /** A session that began so shortly before the list was taken, or later, keeps its slot. */
+  youngMs: number
+  /** Which part of the list this is, and the number of parts; undefined for the whole list. */
+  part: { number: number; of: number } | undefined
+  /** How many sessions all parts give together, where the node says. */
+  total: number | undefined
+  /** How many sessions the node gave in this part, invalid ones included. */
+  given: number
 }
 
 /** What came of a node's report. */
@@ -124,32 +124,21 @@ export interface Reconciled {
   ended: string[]
   /** Reported ids that another user holds. */
   conflicts: string[]
-  /** The sessions that were released because the node no longer has them. */
+  /** The sessions that lost their slots because the node no longer lists them. */
   missing: Array<{ sessionId: string; username: string }>
 }
 
-export type ReconcileResult = Degradable & (Reconciled | { outcome: 'stale_epoch'; epoch: number })
+export type ReconcileResult = Degradable &
+  (
+    | Reconciled
+    | { outcome: 'stale_epoch'; epoch: number }
+    /** A part is missing, or there are fewer or more sessions than the node said. */
+    | { outcome: 'incomplete' }
+  )
 
-/** A switch node that has reported. */
-export interface NodeState {
-  node: string
-  epoch: number
-  lastSeenMs: number
-  /** Its live leases. */
-  sessions: number
-}
-
-/** Which sessions are listed: those of one user, of one node, or all. */
-export interface SessionFilter {
-  username?: string | undefined
-  node?: string | undefined
-}
-
-/** Which part of the ranking of users is wanted; `offset + limit` is at most 10,000. */
-export interface UserQuery {
-  offset: number
-  limit: number
-  sort: 'sessions_desc' | 'sessions_asc'
+/** The sessions that lost their slots because their node was forgotten. */
+export type ForgetNodeResult = Degradable & {
+  missing: Array<{ sessionId: string; username: string }>
 }
 
 /**
@@ -179,8 +168,14 @@ export interface SessionVerbs {
   renew(requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]>
   /** Ends a session; an id that is not known has ended from now on, too. */
   release(request: ReleaseRequest): Promise<ReleaseResult>
-  /** Takes a switch node's list for the truth about that node: renews, registers, releases. */
+  /**
+   * Takes a switch node's list for the truth about that node: renews, registers, and frees the
+   * slots of what is missing. A session that is missing has not ended: listed again, it is
+   * registered again.
+   */
   reconcileNode(report: NodeReconciliation): Promise<ReconcileResult>
+  /** Forgets a switch node: its epoch, and the slots of its sessions. */
+  forgetNode(node: string): Promise<ForgetNodeResult>
   /** Ends all sessions of a user; emergency sessions only where that is asked for. */
   terminateUser(
     username: string,
@@ -195,42 +190,3 @@ export interface SessionReader {
   /** How many sessions a user has up, and how many more it may have. */
   getCount(username: string): Promise<Count>
 }
-
-/** Lists; @throws ServiceError `store_unavailable` while the store is away. */
-export interface SessionLists {
-  /** One page of sessions that are up. */
-  listSessions(filter: SessionFilter, page: PageRequest): Promise<Page<KnownSession>>
-  /** Users by the number of their sessions. */
-  listUsers(query: UserQuery): Promise<{ users: UserSummary[]; total: number }>
-  listNodes(page: PageRequest): Promise<Page<NodeState>>
-  /**
-   * One page of counts; users with none are left out. @throws ServiceError `invalid_input` for a
-   * cursor of no list
-   */
-  listCounts(page: PageRequest): Promise<Page<CountEntry>>
-  /** All counts, in batches, in bounded memory. */
-  allCounts(): AsyncIterable<CountEntry[]>
-}
-
-/** Removes what others would trip over, one replica at a time. */
-export interface Sweeper {
-  /**
-   * Removes ghosts, sessions that a user's set still names and that are gone, and what is left of
-   * expired leases.
-   * @param share - how much of the time it may take, above 0 and at most 1: it rests for the others
-   */
-  sweep(share: number): Promise<SweepResult>
-  /**
-   * Claims the next background sweep for this replica; false when another one claimed it within the
-   * last `forMs` milliseconds.
-   */
-  claimSweep(forMs: number): Promise<boolean>
-  /**
-   * Prolongs the claim to `forMs` milliseconds from now: for a sweep that takes longer than it was
-   * claimed for.
-   */
-  keepSweep(forMs: number): Promise<void>
-}
-
-/** Told of leases that ended because nobody renewed them. */
-export type OnExpired = (username: string, sessionIds: string[]) => void

@@ -3,13 +3,8 @@ import type { NodeSummary } from '../../schemas/nodes.ts'
 import type { Session, SessionDetails } from '../../schemas/sessions.ts'
 import { toTimestamp } from '../clock.ts'
 import { isLease, type Details, type KnownSession, type Lease } from './lease.ts'
-import type {
-  NodeState,
-  ReleaseRequest,
-  ReleaseResult,
-  RenewRequest,
-  RenewResult
-} from './session-store.ts'
+import type { ReleaseRequest, ReleaseResult, RenewRequest, RenewResult } from './session-store.ts'
+import type { NodeState } from './session-lists.ts'
 
 /** A lease as the API shows it. */
 export function leaseView (lease: Lease): Session {

@@ -19,3 +19,16 @@ export const LEARNING_MS = DEFAULT_TTL_SECONDS * 1000
  * time anew.
  */
 export const ENDED_MEMORY_MS = 3_600_000
+
+/** How long a switch node is remembered that is not heard of. */
+export const NODE_MEMORY_MS = 86_400_000
+
+/** How long a report that comes in parts waits for its next part. */
+export const PART_MEMORY_MS = 600_000
+
+/**
+ * How long before its list was taken a session must have begun for a report to free its slot: a
+ * call that began while the list travelled is safe, and a clock that is a few seconds off does no
+ * harm.
+ */
+export const YOUNG_MS = 10_000

@@ -1,5 +1,5 @@
 /** Users in the order of their sessions, out of a stream of any length, in bounded memory. */
-import type { CountEntry } from './session-store.ts'
+import type { CountEntry } from './session-lists.ts'
 
 /**
  * The entries from `offset` on, of all in the stream. Holds at most twice `offset + limit` entries

@@ -12,7 +12,7 @@ import {
   shown,
   strip,
   TTL,
-  hangUp
+  hangUp, reported
 } from './words.ts'
 
 /** What an admission takes, whom it refuses, and whom it ends. */
@@ -89,13 +89,13 @@ export const admission: Contract = {
 
   'a refresh that names no node leaves the lease on its node': async (t, start) => {
     const { sessions, pass } = await start()
-    await sessions.reconcileNode({
+    await sessions.reconcileNode(reported({
       node: 'n1',
       epoch: 1,
       sessions: [],
       ttlMs: TTL,
       asOfMs: FOREVER
-    })
+    }))
     await admit(sessions, 'alice', 'a', { node: 'n1', ttlMs: 200 })
     await sessions.acquire(ask('alice', 'a'))
     await sessions.acquire(ask('alice', 'a', { node: 'n2' }))

@@ -10,7 +10,7 @@ import {
   outcomes,
   shown,
   TTL,
-  hangUp
+  hangUp, reported
 } from './words.ts'
 
 /** How a session goes on, ends, and stays ended. */
@@ -182,13 +182,13 @@ export const lifetime: Contract = {
       t.strictSame(await attempt(), { outcome: 'ended' })
     }
     t.match(
-      await sessions.reconcileNode({
+      await sessions.reconcileNode(reported({
         node: 'n',
         epoch: 1,
         sessions: [{ sessionId: 'a', username: 'alice' }],
         ttlMs: TTL,
         asOfMs: FOREVER
-      }),
+      })),
       { ended: ['a'] }
     )
     t.equal((await sessions.getCount('alice')).count, 0)
@@ -230,13 +230,13 @@ export const lifetime: Contract = {
       async () => await sessions.acquire(ask('alice', 'x', { ttlMs })),
       async () => await sessions.renew([{ sessionId: 'x', username: 'alice' }], ttlMs),
       async () =>
-        await sessions.reconcileNode({
+        await sessions.reconcileNode(reported({
           node: 'n',
           epoch: 1,
           sessions: [{ sessionId: 'x', username: 'alice' }],
           ttlMs,
           asOfMs: FOREVER
-        })
+        }))
     ]
     let [from, to] = [0, 0]
     for (const take of takes) {

@@ -1,4 +1,5 @@
-import type { ReconcileResult } from '../../services/sessions/session-store.ts'
+import type { Lease } from '../../services/sessions/lease.ts'
+import type { NodeReconciliation, ReconcileResult } from '../../services/sessions/session-store.ts'
 import type { Contract } from './contract.ts'
 import {
   admit,
@@ -11,7 +12,7 @@ import {
   shown,
   strip,
   TTL,
-  hangUp
+  hangUp, reported
 } from './words.ts'
 
 /** What a node's report renews, registers and frees. */
@@ -25,13 +26,13 @@ export const nodeReports: Contract = {
     const listed = (...ids: string[]) => ids.map((id) => ({ sessionId: id, username: 'alice' }))
     const report = async (epoch: number, ids: string[]) =>
       strip(
-        await sessions.reconcileNode({
+        await sessions.reconcileNode(reported({
           node: 'n1',
           epoch,
           sessions: listed(...ids),
           ttlMs: TTL,
           asOfMs: FOREVER
-        })
+        }))
       )
     const done = (tally: Partial<ReconcileResult>) => ({
       outcome: 'reconciled',
@@ -73,7 +74,7 @@ export const nodeReports: Contract = {
       'what it reports is on it now'
     )
     t.ok(endOf(await sessions.getSession('known')) >= before + TTL)
-    t.strictSame(await sessions.acquire(ask('alice', 'dropped')), { outcome: 'ended' })
+    t.equal(await sessions.getSession('dropped'), null)
 
     t.strictSame(
       await report(1, ['known', 'missing', 'nowhere', 'elsewhere']),
@@ -85,13 +86,13 @@ export const nodeReports: Contract = {
       'a session that moved is on one node only'
     )
     t.match(
-      await sessions.reconcileNode({
+      await sessions.reconcileNode(reported({
         node: 'n2',
         epoch: 7,
         sessions: [],
         ttlMs: TTL,
         asOfMs: FOREVER
-      }),
+      })),
       { released: 1 }
     )
     t.equal(
@@ -137,13 +138,13 @@ export const nodeReports: Contract = {
       { sessionId: 's000', username: 'alice' }
     ]
     t.match(
-      await sessions.reconcileNode({
+      await sessions.reconcileNode(reported({
         node: 'n1',
         epoch: 0,
         sessions: list,
         ttlMs: TTL,
         asOfMs: FOREVER
-      }),
+      })),
       {
         registered: 4,
         renewed: 1
@@ -158,13 +159,13 @@ export const nodeReports: Contract = {
     const { sessions } = twin
     const many = names('m', 620).map((sessionId, i) => ({ sessionId, username: `user${i % 7}` }))
     const report = async (list: typeof many) =>
-      await sessions.reconcileNode({
+      await sessions.reconcileNode(reported({
         node: 'n1',
         epoch: 1,
         sessions: list,
         ttlMs: TTL,
         asOfMs: FOREVER
-      })
+      }))
     t.match(await report(many), {
       registered: 620,
       renewed: 0,
@@ -181,24 +182,24 @@ export const nodeReports: Contract = {
     })
     await sessions.release(hangUp('m300'))
     t.match(await report(many.slice(0, 500)), {
-      registered: 0,
+      registered: 1,
       renewed: 498,
       released: 120,
-      ended: ['m000', 'm300']
+      ended: ['m300']
     })
-    t.equal((await everything(twin, { node: 'n1' })).length, 498)
+    t.equal((await everything(twin, { node: 'n1' })).length, 499)
   },
 
   'a report that gives an id to another user than its holder is a conflict': async (t, start) => {
     const { sessions, partitioned } = await start()
     await admit(sessions, 'alice', 'x', { node: 'n1' })
-    const result = await sessions.reconcileNode({
+    const result = await sessions.reconcileNode(reported({
       node: 'n1',
       epoch: 1,
       sessions: [{ sessionId: 'x', username: 'bob' }],
       ttlMs: TTL,
       asOfMs: FOREVER
-    })
+    }))
     if (result.outcome !== 'reconciled') return t.fail(result.outcome)
     t.match(result, { registered: 0, released: 1 })
     // In a cluster whose it was and whether it has ended are looked up side by side.
@@ -215,12 +216,13 @@ export const nodeReports: Contract = {
     await pass(5)
     await admit(sessions, 'alice', 'young', { node: 'n1' })
     const report = { node: 'n1', epoch: 1, sessions: [], ttlMs: TTL }
-    t.match(await sessions.reconcileNode({ ...report, asOfMs }), {
+    t.match(await sessions.reconcileNode(reported({ ...report, asOfMs })), {
       outcome: 'reconciled',
       released: 1
     })
     t.strictSame(await everything(twin, { node: 'n1' }), ['young'])
-    t.match(await sessions.reconcileNode({ ...report, asOfMs: await now() }), { released: 1 })
+    const again = reported({ ...report, asOfMs: await now() })
+    t.match(await sessions.reconcileNode(again), { released: 1 })
   },
 
   'a report does not count expired leases as released': async (t, start) => {
@@ -228,18 +230,133 @@ export const nodeReports: Contract = {
     await admit(sessions, 'alice', 'a', { node: 'n1', ttlMs: 50 })
     await pass(51)
     t.match(
-      await sessions.reconcileNode({
+      await sessions.reconcileNode(reported({
         node: 'n1',
         epoch: 1,
         sessions: [],
         ttlMs: TTL,
         asOfMs: FOREVER
-      }),
+      })),
       { released: 0 }
     )
     t.match(await sessions.renew([{ sessionId: 'a', username: 'alice' }], TTL), [
       { outcome: 'reregistered' }
     ])
+  },
+
+  'what a report lacks has lost its slot, and has not ended': async (t, start) => {
+    const twin = await start({ max_sessions_per_user: 3 })
+    const { sessions, pass } = twin
+    const details = { callId: 'c' }
+    for (const id of ['a', 'b', 'c']) {
+      await admit(sessions, 'alice', id, { node: 'n1', attempt: 4, details })
+    }
+    const before = await sessions.getSession('a')
+    const list = ['a', 'b', 'c'].map((sessionId) => ({ sessionId, username: 'alice' }))
+    const about = { node: 'n1', epoch: 1 }
+    await pass(5)
+    t.match(await sessions.reconcileNode(reported({ ...about, sessions: [] })), {
+      released: 3,
+      ended: []
+    })
+    t.strictSame(await everything(twin), [])
+    t.strictSame(await everything(twin, { node: 'n1' }), [])
+    t.equal((await sessions.getCount('alice')).count, 0)
+    t.equal(await sessions.getSession('a'), null)
+    t.match(await sessions.reconcileNode(reported({ ...about, sessions: list })), {
+      renewed: 0,
+      registered: 3,
+      released: 0,
+      ended: [],
+      conflicts: []
+    })
+    const { expiresMs: _ends, ...again } = (await sessions.getSession('a')) as Lease
+    t.match(before, again, 'it is the call that it was')
+    t.strictSame(await everything(twin), ['a', 'b', 'c'])
+    await sessions.reconcileNode(reported({ ...about, sessions: [] }))
+    t.match(await sessions.renew([{ sessionId: 'a', username: 'alice' }], TTL), [
+      { outcome: 'reregistered' }
+    ])
+    t.match(await sessions.acquire(ask('bob', 'b')), { outcome: 'admitted' })
+    t.match(await sessions.release(hangUp('c')), { outcome: 'unknown' })
+    t.strictSame(await sessions.acquire(ask('alice', 'c', { attempt: 4 })), { outcome: 'ended' })
+  },
+
+  'a report spares what is younger than it says, by any of its ways to say so': async (
+    t,
+    start
+  ) => {
+    const twin = await start()
+    const { sessions, now, pass } = twin
+    await admit(sessions, 'alice', 'call', { node: 'n1' })
+    await pass(20)
+    const about = { node: 'n1', epoch: 1, sessions: [] }
+    const released = async (more: Partial<NodeReconciliation>) => {
+      const result = await sessions.reconcileNode(reported({ ...about, ...more }))
+      return 'released' in result ? result.released : result.outcome
+    }
+    t.equal(await released({ youngMs: 60_000 }), 0)
+    t.equal(await released({ ageMs: 60_000 }), 0)
+    t.equal(await released({ asOfMs: (await now()) - 60_000 }), 0)
+    t.equal(await released({ asOfMs: FOREVER, youngMs: 60_000 }), 0, 'the future counts as now')
+    t.equal(await released({ youngMs: 5 }), 1)
+  },
+
+  'a list that comes in parts frees what no part has, with the last': async (t, start) => {
+    const twin = await start({ max_sessions_per_user: 0 })
+    const { sessions, pass } = twin
+    const list = (...ids: string[]) => ids.map((sessionId) => ({ sessionId, username: 'alice' }))
+    const send = async (number: number, of: number, ids: string[], more = {}) =>
+      await sessions.reconcileNode(
+        reported({ node: 'n1', epoch: 1, sessions: list(...ids), part: { number, of }, ...more })
+      )
+    await sessions.reconcileNode(
+      reported({ node: 'n1', epoch: 1, sessions: list('a', 'b', 'c', 'd') })
+    )
+    await pass(5)
+    t.strictSame(await send(2, 2, ['a']), { outcome: 'incomplete' }, 'part 2 without part 1')
+    t.match(await send(1, 3, ['a']), { renewed: 1, released: 0 })
+    t.strictSame(await send(3, 3, []), { outcome: 'incomplete' }, 'part 3 without part 2')
+    t.strictSame(await send(2, 2, []), { outcome: 'incomplete' }, 'another number of parts')
+    t.strictSame(await send(2, 3, [], { epoch: 2 }), { outcome: 'incomplete' })
+    t.strictSame(await everything(twin), ['a', 'b', 'c', 'd'], 'nothing was freed')
+
+    const inTwo = { epoch: 2, total: 3 }
+    t.match(await send(1, 2, ['a', 'b'], inTwo), { renewed: 2, released: 0 })
+    t.match(await send(1, 2, ['a', 'b'], inTwo), { renewed: 2, released: 0 }, 'asked again')
+    t.match(await send(2, 2, ['c'], inTwo), { renewed: 1, released: 1, ended: [] })
+    t.strictSame(await everything(twin), ['a', 'b', 'c'])
+    await send(1, 2, ['a'], { ...inTwo, total: 9 })
+    t.strictSame(await send(2, 2, ['b'], { ...inTwo, total: 9 }), { outcome: 'incomplete' })
+    t.strictSame(await everything(twin), ['a', 'b', 'c'], 'a wrong total frees nothing')
+  },
+
+  'a lower epoch is refused while its node is heard of, and taken after that': async (t, start) => {
+    const { sessions, pass } = await start()
+    const about = { node: 'n1', sessions: [], ttlMs: 300 }
+    await sessions.reconcileNode(reported({ ...about, epoch: 1_795_300_000_000 }))
+    t.match(await sessions.reconcileNode(reported({ ...about, epoch: 1_795_300_000 })), {
+      outcome: 'stale_epoch',
+      epoch: 1_795_300_000_000
+    })
+    await pass(301)
+    t.match(await sessions.reconcileNode(reported({ ...about, epoch: 1_795_300_000 })), {
+      outcome: 'reconciled'
+    })
+  },
+
+  'a node that is forgotten has no epoch and holds no slots': async (t, start) => {
+    const twin = await start()
+    const { sessions } = twin
+    const report = (epoch: number) =>
+      reported({ node: 'n1', epoch, sessions: [{ sessionId: 'a', username: 'alice' }] })
+    await sessions.reconcileNode(report(9))
+    t.strictSame(await sessions.forgetNode('n1'), {
+      missing: [{ sessionId: 'a', username: 'alice' }]
+    })
+    t.strictSame(await everything(twin), [])
+    t.strictSame((await sessions.listNodes({ cursor: '', count: 9 })).entries, [])
+    t.match(await sessions.reconcileNode(report(1)), { registered: 1, ended: [] })
   },
 
   'nodes are listed with epoch, time of the last report, and number of sessions': async (
@@ -254,13 +371,13 @@ export const nodeReports: Contract = {
     const before = await now()
     for (const [i, node] of names('node-', 5).entries()) {
       const list = names(`${node}-s`, i).map((sessionId) => ({ sessionId, username: 'alice' }))
-      await sessions.reconcileNode({
+      await sessions.reconcileNode(reported({
         node,
         epoch: i,
         sessions: list,
         ttlMs: i === 4 ? 50 : TTL,
         asOfMs: FOREVER
-      })
+      }))
     }
     await pass(51)
     for (const count of [1, 2, 1000]) {

@@ -2,6 +2,7 @@ import type { Page, PageRequest } from '../../schemas/paging.ts'
 import { isLease, type KnownSession } from '../../services/sessions/lease.ts'
 import type {
   AcquireRequest,
+  NodeReconciliation,
   ReleaseRequest,
   RenewResult
 } from '../../services/sessions/session-store.ts'
@@ -37,6 +38,22 @@ export function hangUp (
   more: Partial<ReleaseRequest> = {}
 ): ReleaseRequest {
   return { sessionId, username, attempt: undefined, node: undefined, reason: 'hangup', ...more }
+}
+
+/** A node's report; what a test is not about is left to this. No session is too young for it. */
+export function reported (
+  report: Pick<NodeReconciliation, 'node' | 'epoch' | 'sessions'> & Partial<NodeReconciliation>
+): NodeReconciliation {
+  return {
+    ttlMs: TTL,
+    asOfMs: FOREVER,
+    ageMs: 0,
+    youngMs: 0,
+    part: undefined,
+    total: undefined,
+    given: report.sessions.length,
+    ...report
+  }
 }
 
 /** Takes a slot, and fails the test where there is none. */

@@ -1,10 +1,6 @@
 import type { LimitLists, LimitsStore } from '../../services/limits/limits-store.ts'
-import type {
-  SessionLists,
-  SessionReader,
-  SessionVerbs,
-  Sweeper
-} from '../../services/sessions/session-store.ts'
+import type { SessionReader, SessionVerbs } from '../../services/sessions/session-store.ts'
+import type { SessionLists, Sweeper } from '../../services/sessions/session-lists.ts'
 
 /** All that a store of sessions does. The service needs it in parts, a contract as a whole. */
 export type SessionStore = SessionVerbs & SessionReader & SessionLists & Sweeper

@@ -1,4 +1,4 @@
-import { hangUp } from '../conformance/words.ts'
+import { hangUp, reported } from '../conformance/words.ts'
 import { deepStrictEqual } from 'node:assert/strict'
 import type { Details, Lease } from '../../services/sessions/lease.ts'
 import type { RenewRequest, TerminateResult } from '../../services/sessions/session-store.ts'
@@ -56,13 +56,13 @@ class Driver {
           asOfAgoMs === null
             ? Number.MAX_SAFE_INTEGER
             : this.#subject.storeTime(model.now - asOfAgoMs)
-        const got = await sessions.reconcileNode({
+        const got = await sessions.reconcileNode(reported({
           node,
           epoch,
           ttlMs,
           sessions: items.map(toRequest),
           asOfMs
-        })
+        }))
         this.#equal(got, model.reconcile(command))
         for (const call of model.up()) {
           if (call.exactStart === undefined) this.#equal(await sessions.getSession(call.id), call)

@@ -7,6 +7,8 @@ import type { Command, Named } from './commands.ts'
  * long an id stays ended.
  */
 const [GRACE_MS, ENDED_MS] = [60_000, 3_600_000]
+/** How long a node is remembered that is not heard of. */
+const DAY_MS = 86_400_000
 
 /** A call as the model knows it: up until `until`. */
 export interface Call extends Named {
@@ -37,7 +39,7 @@ export class Model {
   #ended = new Map<string, { until: number; attempt: number }>()
   #own = new Map<string, number>()
   #temporary = new Map<string, { limit: number; until: number }>()
-  #nodes = new Map<string, { epoch: number; seen: number }>()
+  #nodes = new Map<string, { epoch: number; seen: number; ttlMs: number }>()
 
   /** The calls that are up, of one user or of all. */
   up (user?: string): Call[] {
@@ -71,6 +73,7 @@ export class Model {
 
   nodes () {
     return [...this.#nodes]
+      .filter(([, { seen }]) => seen + DAY_MS > this.now)
       .sort()
       .map(([node, { epoch, seen }]) => ({
         node,
@@ -186,10 +189,10 @@ export class Model {
 
   reconcile ({ node, epoch, ttlMs, items, asOfAgoMs }: Of<'reconcile'>) {
     const known = this.#nodes.get(node)
-    if (known !== undefined && known.epoch > epoch) {
+    if (known !== undefined && known.epoch > epoch && this.now - known.seen < known.ttlMs) {
       return { outcome: 'stale_epoch', epoch: known.epoch }
     }
-    this.#nodes.set(node, { epoch, seen: this.now })
+    this.#nodes.set(node, { epoch, seen: this.now, ttlMs })
     const renewals = items.map((item) => ({ ...item, node, attempt: undefined }))
     const results = this.renew({ ttlMs, items: renewals })
     const gone = this.up().filter(
@@ -198,7 +201,7 @@ export class Model {
         (asOfAgoMs === null || call.start <= this.now - asOfAgoMs) &&
         !items.some(({ user, id }) => call.user === user && call.id === id)
     )
-    for (const call of gone) this.#end(call)
+    for (const call of gone) call.until = this.now
     const those = (outcome: string) =>
       items.filter((_item, i) => results[i]?.outcome === outcome).map(({ id }) => id)
     return {

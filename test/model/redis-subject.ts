@@ -27,7 +27,7 @@ export async function redisSubject (
     policyAtFirst
   )
   const written = [
-    keys.nodes,
+    ...NODES.map((node) => keys.nodeEpoch(node)),
     ...USERS.flatMap((user) => [
       keys.user('user-leases', user),
       keys.user('user-temporary-limit', user)

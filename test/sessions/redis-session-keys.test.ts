@@ -12,7 +12,7 @@ import {
   names,
   shown,
   TTL,
-  hangUp
+  hangUp, reported
 } from '../conformance/words.ts'
 import { startRedis } from '../helpers/servers.ts'
 
@@ -29,7 +29,7 @@ const WATCHED = [
   'session-lease:a',
   'session:a',
   'node-leases:n',
-  'session-nodes'
+  'node-epoch:n'
 ]
 
 /** How somebody else might fill a key. */
@@ -54,16 +54,17 @@ t.test('only documented keys are written, and each expires or is swept', async (
   t.strictSame(await keys(), ['node-leases:n1', 'session-lease:a', 'user-leases:alice'])
   await admit(sessions, 'alice', 'b')
   await sessions.renew([{ sessionId: 'c', username: 'bob' }], TTL)
-  await sessions.reconcileNode({
+  await sessions.reconcileNode(reported({
     node: 'n2',
     epoch: 3,
     sessions: [{ sessionId: 'd', username: 'bob' }],
     ttlMs: TTL,
     asOfMs: FOREVER
-  })
+  }))
   await sessions.acquire(ask('alice', 'z', { dryRun: true, node: 'n9' }))
   await sessions.release(hangUp('never', 'alice'))
   t.strictSame(await keys(), [
+    'node-epoch:n2',
     'node-leases:n1',
     'node-leases:n2',
     'session-lease:a',
@@ -71,7 +72,6 @@ t.test('only documented keys are written, and each expires or is swept', async (
     'session-lease:c',
     'session-lease:d',
     'session-lease:never',
-    'session-nodes',
     'user-leases:alice',
     'user-leases:bob'
   ])
@@ -80,7 +80,8 @@ t.test('only documented keys are written, and each expires or is swept', async (
     t.ok(left > TTL && left <= TTL + 60_000, `the record of ${id} goes by itself: ${left} ms`)
   }
   t.match(await client.get(`${prefix}session-lease:a`), /^\+alice \d{13} n1 $/)
-  t.strictSame(await client.hkeys(`${prefix}session-nodes`), ['n2'])
+  t.match(await client.get(`${prefix}node-epoch:n2`), /^\d+ \d{13} \d+$/)
+  t.ok((await expiry('node-epoch:n2')) > 0, 'a node that is not heard of is forgotten')
 
   await sessions.release(hangUp('a', 'alice'))
   await sessions.terminateUser('alice', 'fraud', false)
@@ -109,7 +110,7 @@ t.test('only documented keys are written, and each expires or is swept', async (
   await sessions.sweep(1)
   t.strictSame(
     (await keys()).filter((key) => !key.startsWith('session-lease:')),
-    ['session-nodes'],
+    ['node-epoch:n2'],
     'expired leases are swept from every index'
   )
 })
@@ -124,7 +125,7 @@ t.test('no verb fails because of a malformed value at any key', async (t) => {
     { cursor: '', count: 10 },
     [{ sessionId: 'a', username: 'alice', node: 'n' }]
   ]
-  const report = { node: 'n', epoch: 1, sessions: list, ttlMs: TTL, asOfMs: FOREVER }
+  const report = reported({ node: 'n', epoch: 1, sessions: list, ttlMs: TTL, asOfMs: FOREVER })
   const collect = async () => {
     const counts = []
     for await (const batch of sessions.allCounts()) counts.push(...batch)
@@ -138,7 +139,7 @@ t.test('no verb fails because of a malformed value at any key', async (t) => {
     renew: async () => JSON.stringify(await sessions.renew(list, TTL)),
     reconcileNode: async () => await sessions.reconcileNode(report),
     'reconcileNode without sessions': async () =>
-      await sessions.reconcileNode({ ...report, sessions: [] }),
+      await sessions.reconcileNode(reported({ ...report, sessions: [] })),
     release: async () => await sessions.release(hangUp('a', 'alice')),
     'release by id': async () => await sessions.release(hangUp('a')),
     terminateUser: async () => await sessions.terminateUser('alice', 'r', false),
@@ -176,7 +177,7 @@ t.test('no verb fails because of a malformed value at any key', async (t) => {
       t.strictSame(failed, [], `${what} at ${key}`)
     }
   }
-  for (const key of ['user-leases:alice', 'session-lease:a', 'node-leases:n', 'session-nodes']) {
+  for (const key of ['user-leases:alice', 'session-lease:a', 'node-leases:n', 'node-epoch:n']) {
     await client.del(...WATCHED.map((watched) => prefix + watched))
     await client.rpush(prefix + key, 'x')
     t.equal((await sessions.acquire(ask('alice', 'a', { node: 'n' }))).outcome, 'admitted')

@@ -9,7 +9,7 @@ import {
   idsOf,
   names,
   pages,
-  hangUp
+  hangUp, reported
 } from '../conformance/words.ts'
 import { startProxy, startRedis, waitFor } from '../helpers/servers.ts'
 
@@ -158,10 +158,8 @@ t.test(
       )
     }
     const nodes = names('n'.repeat(61), 120)
-    await client.hset(
-      `${prefix}session-nodes`,
-      Object.fromEntries(nodes.map((node) => [node, '1 1795391735794']))
-    )
+    const epochs = nodes.map((node) => [`${prefix}node-epoch:${node}`, '1 1795391735794 90000'])
+    await client.mset(Object.fromEntries(epochs))
     t.strictSame(
       (await pages(async (page) => await sessions.listNodes(page), 3))
         .flat()
@@ -218,13 +216,13 @@ t.test('a service whose own clock is a day off decides the same', async (t) => {
     t.equal(await sessions.getSession('shifted'), null)
     t.match(await sessions.getCount('alice'), { count: 1 })
     t.match(
-      await sessions.reconcileNode({
+      await sessions.reconcileNode(reported({
         node: 'n',
         epoch: 1,
         sessions: [{ sessionId: 'third', username: 'alice' }],
         ttlMs: TTL,
         asOfMs: await now()
-      }),
+      })),
       { renewed: 1 }
     )
     t.match((await sessions.listNodes({ cursor: '', count: 1 })).entries, [{ sessions: 1 }])

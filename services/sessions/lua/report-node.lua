@@ -1,15 +1,21 @@
--- Notes that a switch node has reported, unless the epoch of its report is lower than the last one.
+-- Notes that a switch node has reported. A lower epoch than the last one is refused while the node
+-- has been heard of within the time to live of its last report, and taken after that. What is noted
+-- expires by itself when the node is not heard of for a day.
 -- Returns  { NOTED, now in ms } or { STALE_EPOCH, the last epoch }
-local nodes_key = KEYS[1]
-local node = ARGV[1]
-local epoch = ARGV[2]
+local epoch_key = KEYS[1] -- `<epoch> <last seen in ms> <ttl in ms>`
+local epoch = ARGV[1]
+local ttl_ms = ARGV[2]
+local kept_ms = ARGV[3]
 
 -- include outcomes
 -- include now
--- include replace
 
-local stored = redis.pcall('HGET', nodes_key, node)
-local last_epoch = type(stored) == 'string' and string.match(stored, '^(%d+) %d+$')
-if last_epoch and tonumber(last_epoch) > tonumber(epoch) then return { STALE_EPOCH, last_epoch } end
-write('HSET', nodes_key, node, epoch .. ' ' .. string.format('%d', now))
+local stored = redis.pcall('GET', epoch_key)
+local pattern = '^(%d+) (%d+) (%d+)$'
+local last_epoch, seen, last_ttl = string.match(type(stored) == 'string' and stored or '', pattern)
+if last_epoch and tonumber(last_epoch) > tonumber(epoch) and now - seen < tonumber(last_ttl) then
+  return { STALE_EPOCH, last_epoch }
+end
+local noted = epoch .. ' ' .. string.format('%d', now) .. ' ' .. ttl_ms
+redis.call('SET', epoch_key, noted, 'PX', kept_ms)
 return { NOTED, now }

@@ -4,8 +4,9 @@
  */
 import type { Clock } from '../../clock.ts'
 import type { Lease } from '../lease.ts'
-import type { OnExpired } from '../session-store.ts'
+import type { OnExpired } from '../session-lists.ts'
 import { RECORD_GRACE_MS } from '../timing.ts'
+import { BoundedMap } from '../../util/bounded-map.ts'
 import { ExpiryQueue } from './expiry-queue.ts'
 
 /** A lease, held until `expiresMs` and remembered a little longer. */
@@ -33,10 +34,24 @@ const MOST_DUE = 1_000
 
 const NONE: string[] = []
 
+/** The most switch nodes that are remembered. */
+const MOST_NODES = 10_000
+
+/** What a switch node has last reported, and when. */
+export interface NodeReportState {
+  epoch: number
+  lastSeenMs: number
+  ttlMs: number
+  /** A report under way that comes in parts. */
+  parts?: { of: number; last: number; given: number; before: number; firstMs: number }
+  /** What its parts have listed so far. */
+  listed?: Set<string>
+}
+
 /** Holds entries; decides nothing. */
 export class LeaseTable {
   /** What each switch node has last reported, and when. */
-  readonly reports = new Map<string, { epoch: number; lastSeenMs: number }>()
+  readonly reports = new BoundedMap<string, NodeReportState>(MOST_NODES)
   #clock: Clock
   #endedMemoryMs: number
   #onExpired: OnExpired

@@ -8,7 +8,8 @@ import type {
   SessionLists,
   Sweeper,
   UserQuery
-} from '../session-store.ts'
+} from '../session-lists.ts'
+import { NODE_MEMORY_MS } from '../timing.ts'
 import { rankUsers } from '../user-ranking.ts'
 import { leaseOf, type LeaseTable, type Live } from './lease-table.ts'
 
@@ -47,7 +48,10 @@ export class MemorySessionLists implements SessionLists, Sweeper {
 
   async listNodes ({ cursor, count }: PageRequest) {
     const now = this.#table.now()
-    const page = sortedPage(this.#table.reports, cursor, count)
+    const heard = [...this.#table.reports].filter(
+      ([, { lastSeenMs }]) => now - lastSeenMs < NODE_MEMORY_MS
+    )
+    const page = sortedPage(heard, cursor, count)
     const entries = page.entries.map(([node, report]) => ({
       node,
       ...report,

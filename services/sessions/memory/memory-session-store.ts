@@ -11,6 +11,7 @@ import { limitMode } from '../policy-mode.ts'
 import type {
   AcquireRequest,
   AcquireResult,
+  ForgetNodeResult,
   NodeReconciliation,
   ReconcileResult,
   ReleaseRequest,
@@ -20,6 +21,7 @@ import type {
   SessionReader,
   SessionVerbs
 } from '../session-store.ts'
+import { noteReport } from './node-reports.ts'
 import { leaseOf, oldestFirst, type LeaseTable, type Live } from './lease-table.ts'
 
 /** A session that is said to be up still, everything named. */
@@ -194,25 +196,33 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
   }
 
   async reconcileNode (report: NodeReconciliation): Promise<ReconcileResult> {
-    const { node, epoch, sessions, ttlMs, asOfMs } = report
+    const { node, sessions, ttlMs, asOfMs, ageMs, youngMs, part } = report
     const now = this.table.now()
-    const known = this.table.reports.get(node)
-    if (known !== undefined && known.epoch > epoch) {
-      return { outcome: 'stale_epoch', epoch: known.epoch }
-    }
-    this.table.reports.set(node, { epoch, lastSeenMs: now })
-    const listed = new Set<string>()
+    const state = noteReport(this.table.reports, report, now)
+    if ('outcome' in state) return state
     const outcomes = sessions.map(({ sessionId, username, attempt, details = NO_DETAILS }) => {
       const renewal = { sessionId, username, attempt, node, details }
       const outcome = this.#renew(renewal, now, now + ttlMs)
-      if (outcome === 'renewed' || outcome === 'reregistered') listed.add(sessionId)
+      if (outcome === 'renewed' || outcome === 'reregistered') state.listed.add(sessionId)
       return outcome
     })
+    const tally = tallyReport(sessions, outcomes)
+    if (part !== undefined && part.number < part.of) return tally
+    const startedByMs = Math.min(asOfMs, state.firstMs ?? now - ageMs) - youngMs
     const missing = this.table
       .ofNode(node, now)
-      .filter(({ sessionId, startedMs }) => startedMs <= asOfMs && !listed.has(sessionId))
-    for (const { sessionId } of missing) this.table.end(sessionId, now)
-    return { ...tallyReport(sessions, outcomes), missing, released: missing.length }
+      .filter(({ sessionId, startedMs }) =>
+        startedMs <= startedByMs && !state.listed.has(sessionId))
+    for (const live of missing) this.table.lapse(live, now)
+    return { ...tally, missing, released: missing.length }
+  }
+
+  async forgetNode (node: string): Promise<ForgetNodeResult> {
+    const now = this.table.now()
+    this.table.reports.delete(node)
+    const missing = this.table.ofNode(node, now)
+    for (const live of missing) this.table.lapse(live, now)
+    return { missing: missing.map(({ sessionId, username }) => ({ sessionId, username })) }
   }
 
   async terminateUser (username: string, _reason: string, includeEmergency: boolean) {

@@ -18,7 +18,8 @@ import { ClusterIndex } from './cluster-index.ts'
 import { decodeRecord } from './lease-record.ts'
 import type { NodeRenewals } from './redis-renewals.ts'
 import type { RedisSessionReads } from './redis-session-reads.ts'
-import { RedisSessionStore, type ReleaseOptions } from './redis-session-store.ts'
+import { RedisSessionStore } from './redis-session-store.ts'
+import type { ReleaseOptions } from './release-script.ts'
 
 /** Keeps leases in a Redis Cluster. */
 export class RedisClusterSessionStore extends RedisSessionStore {

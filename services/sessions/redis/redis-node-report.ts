@@ -4,22 +4,21 @@ import type { RedisKeys } from '../../redis/keys.ts'
 import { outcomeOf } from '../../redis/script-outcomes.ts'
 import { forEachLimit } from '../../util/for-each-limit.ts'
 import { tallyReport } from '../node-report.ts'
-import type {
-  NodeReconciliation,
-  ReconcileResult,
-  RenewRequest
-} from '../session-store.ts'
+import type { NodeReconciliation, ReconcileResult, RenewRequest } from '../session-store.ts'
+import { NODE_MEMORY_MS } from '../timing.ts'
+import { missingInParts, noteListed, notePart } from './redis-report-parts.ts'
 import type { NodeRenewals } from './redis-renewals.ts'
-import type { ReleasedFrom, ReleaseOptions } from './redis-session-store.ts'
+import type { ReleasedFrom, ReleaseOptions } from './release-script.ts'
 
-/** How many sessions are released at once. */
-const RELEASES_AT_ONCE = 50
+/** How many sessions lapse at once. */
+const LAPSES_AT_ONCE = 50
+const MISSING = 'missing on its node'
 
 /** The verbs that a report is made of. */
 interface NodeVerbs {
   /** Renews or registers sessions as those of a node. */
   renewOnNode(node: string, sessions: RenewRequest[], ttlMs: number): Promise<NodeRenewals>
-  /** Ends a session if it is of this node and started at or before `startedByMs`. */
+  /** Lets a session lapse if it is of this node and started at or before `startedByMs`. */
   releaseFrom(
     username: string,
     sessionId: string,
@@ -28,32 +27,68 @@ interface NodeVerbs {
   ): Promise<ReleasedFrom>
 }
 
-/** Renews what is known, registers what is missing, then releases what the node no longer has. */
+/** Renews what is known, registers what is missing, then frees the slots of what is not listed. */
 export async function reconcileNode (
   executor: RedisExecutor,
   keys: RedisKeys,
   verbs: NodeVerbs,
   report: NodeReconciliation
 ): Promise<ReconcileResult> {
-  const { node, epoch, sessions, ttlMs, asOfMs } = report
+  const { node, epoch, sessions, ttlMs, asOfMs, ageMs, youngMs, part } = report
   const [code, value] = (await executor.run(
-    executor.scripts.reportNode([keys.nodes], [node, epoch])
+    executor.scripts.reportNode([keys.nodeEpoch(node)], [epoch, ttlMs, NODE_MEMORY_MS])
   )) as [number, number]
   const outcome = outcomeOf(code)
   if (outcome === 'stale_epoch') return { outcome, epoch: Number(value) }
+  const progress = part && (await notePart(executor, keys, report, part))
+  if (progress === 'incomplete') return { outcome: progress }
+
   const renewals = await verbs.renewOnNode(node, sessions, ttlMs)
   const tally = tallyReport(sessions, renewals.outcomes)
-  // What started since the report came in is not in it, whenever the list was taken.
-  const when = { node, startedByMs: Math.min(asOfMs, value) }
+  if (part !== undefined) {
+    await noteListed(executor, keys, node, sessions)
+    if (part.number < part.of) return tally
+  }
+  const takenMs = Math.min(asOfMs, progress?.firstMs ?? value - ageMs)
+  const options = { node, startedByMs: Math.floor(takenMs - youngMs), lapses: true }
   const kept = tally.renewed + tally.registered
-  const missing = await missingMembers(executor, keys, { report, renewals, kept, nowMs: value })
-  await forEachLimit(missing, RELEASES_AT_ONCE, async (member) => {
-    const [username = '', sessionId = ''] = member.split(' ')
-    const result = await verbs.releaseFrom(username, sessionId, 'missing on its node', when)
-    if (result.outcome === 'released') tally.missing.push({ sessionId, username })
-  })
+  const missing =
+    part === undefined
+      ? await missingMembers(executor, keys, { report, renewals, kept, nowMs: value })
+      : await missingInParts(executor, keys, node)
+  tally.missing = await lapse(verbs, missing, options)
   tally.released = tally.missing.length
   return tally
+}
+
+/** Forgets a node: its epoch, its report under way, and the slots of its sessions. */
+export async function forgetNode (
+  executor: RedisExecutor,
+  keys: RedisKeys,
+  verbs: Pick<NodeVerbs, 'releaseFrom'>,
+  node: string
+) {
+  const { client } = executor
+  const names = [keys.nodeEpoch(node), keys.nodeReport(node), keys.nodeListed(node)]
+  await executor.run(Promise.all(names.map(async (key) => await client.del(key))))
+  const index = keys.nodeLeases(node)
+  const members = await executor.run(executor.or<string[]>([], client.zrange(index, '0', '-1')))
+  return { missing: await lapse(verbs, members, { node, lapses: true }) }
+}
+
+/** Lets members of a node's index lapse; returns those that were live. */
+async function lapse (
+  verbs: Pick<NodeVerbs, 'releaseFrom'>,
+  members: string[],
+  options: ReleaseOptions
+) {
+  const lapsed: Array<{ sessionId: string; username: string }> = []
+  await forEachLimit(members, LAPSES_AT_ONCE, async (member) => {
+    const [username = '', sessionId = ''] = member.split(' ')
+    const { outcome } = await verbs.releaseFrom(username, sessionId, MISSING, options)
+    if (outcome === 'released') lapsed.push({ sessionId, username })
+  })
+  return lapsed
 }
 
 /**

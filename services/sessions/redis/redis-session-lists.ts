@@ -10,7 +10,7 @@ import type {
   SessionFilter,
   SessionLists,
   UserQuery
-} from '../session-store.ts'
+} from '../session-lists.ts'
 import { rankUsers } from '../user-ranking.ts'
 import { foundBy, nameOf } from './found-session.ts'
 import type { RedisSessionReads } from './redis-session-reads.ts'
@@ -73,15 +73,10 @@ export class RedisSessionLists implements SessionLists {
   }
 
   async listNodes ({ cursor, count }: PageRequest) {
-    const { client } = this.#executor
-    const source: Source = async (position, look) => {
-      const [next, fields] = await this.#reads.scanned(
-        client.hscan(this.#keys.nodes, position, 'COUNT', look)
-      )
-      return [next, fields.filter((_field, i) => i % 2 === 0)]
-    }
+    const keys = this.#keys
+    const sources = keyspaces(this.#executor, keys.nodeEpochsPattern, (key) => keys.nodeOf(key))
     const load = async (nodes: string[]) => await this.#nodeStates(nodes)
-    return await scanPage({ sources: [source], load }, cursor, count)
+    return await scanPage({ sources, load }, cursor, count)
   }
 
   /** Every user once, whichever of the two families its sessions are in. */
@@ -140,7 +135,7 @@ export class RedisSessionLists implements SessionLists {
     const live = `(${await executor.nowMs()}`
     const [values, counts] = await executor.run(
       Promise.all([
-        executor.or<Array<string | null>>([], executor.client.hmget(this.#keys.nodes, ...nodes)),
+        executor.getMany(nodes.map((node) => this.#keys.nodeEpoch(node))),
         Promise.all(
           nodes.map(
             async (node) =>
@@ -153,7 +148,7 @@ export class RedisSessionLists implements SessionLists {
       ])
     )
     return nodes.flatMap((node, i) => {
-      const [, epoch, seen] = /^(\d+) (\d+)$/.exec(values[i] ?? '') ?? []
+      const [, epoch, seen] = /^(\d+) (\d+) \d+$/.exec(values[i] ?? '') ?? []
       if (seen === undefined) return []
       return { node, epoch: Number(epoch), lastSeenMs: Number(seen), sessions: counts[i] ?? 0 }
     })

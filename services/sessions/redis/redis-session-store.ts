@@ -7,6 +7,7 @@ import type { HeldLease, KnownSession } from '../lease.ts'
 import type {
   AcquireRequest,
   AcquireResult,
+  ForgetNodeResult,
   NodeReconciliation,
   ReconcileResult,
   ReleaseRequest,
@@ -16,37 +17,17 @@ import type {
   SessionReader,
   SessionVerbs
 } from '../session-store.ts'
-import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../timing.ts'
 import { acquireArgs, acquireKeys, decodeAcquired } from './acquire-script.ts'
 import { RedisGhosts } from './redis-ghosts.ts'
-import { reconcileNode } from './redis-node-report.ts'
+import { forgetNode, reconcileNode } from './redis-node-report.ts'
 import { RedisRenewals, type NodeRenewals } from './redis-renewals.ts'
 import type { RedisSessionReads } from './redis-session-reads.ts'
-
-/** Which session is ended, how, and when it is left alone. */
-export interface ReleaseOptions {
-  /** Which attempt has ended; undefined for whichever is live. */
-  attempt?: number | undefined
-  /** Only a session of this node. */
-  node?: string | undefined
-  /** Only a session that started at or before this time. */
-  startedByMs?: number
-  /** Only a lease that was taken for so long and never renewed since. */
-  untouchedTtlMs?: number
-  /** An emergency session is left alone. */
-  sparesEmergency?: boolean
-  /** The lease lapses: its slot is free, and nothing has ended. */
-  lapses?: boolean
-  /** A session that is not up is left alone. */
-  onlyLive?: boolean
-}
-
-/** What became of a user's session. */
-export interface ReleasedFrom {
-  outcome: 'released' | 'unknown' | 'conflict' | 'spared'
-  /** The record of the lease, where there was one. */
-  record?: string
-}
+import {
+  releaseArgs,
+  releaseKeys,
+  type ReleasedFrom,
+  type ReleaseOptions
+} from './release-script.ts'
 
 /** Keeps leases in Redis, and knows the sessions that the switch recorded there itself. */
 export class RedisSessionStore implements SessionVerbs, SessionReader {
@@ -123,28 +104,11 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
     reason: string,
     options: ReleaseOptions = {}
   ): Promise<ReleasedFrom> {
+    const { scripts } = this.executor
     const [code, record = ''] = (await this.executor.run(
-      this.executor.scripts.release(
-        [
-          this.#keys.lease(username, sessionId),
-          this.#keys.user('user-leases', username),
-          this.#keys.user('user-sessions', username)
-        ],
-        [
-          username,
-          sessionId,
-          reason,
-          ENDED_MEMORY_MS,
-          this.#keys.nodeLeasesPrefix,
-          RECORD_GRACE_MS,
-          options.node ?? '',
-          options.startedByMs ?? '',
-          options.untouchedTtlMs ?? '',
-          options.attempt ?? '',
-          options.sparesEmergency === true ? '1' : '',
-          options.lapses === true ? '1' : '',
-          options.onlyLive === true ? '1' : ''
-        ]
+      scripts.release(
+        releaseKeys(this.#keys, username, sessionId),
+        releaseArgs(this.#keys, username, sessionId, reason, options)
       )
     )) as [number, string?]
     const outcome = outcomeOf(code)
@@ -160,6 +124,10 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
 
   async reconcileNode (report: NodeReconciliation): Promise<ReconcileResult> {
     return await reconcileNode(this.executor, this.#keys, this, report)
+  }
+
+  async forgetNode (node: string): Promise<ForgetNodeResult> {
+    return await forgetNode(this.executor, this.#keys, this, node)
   }
 
   async terminateUser (username: string, reason: string, includeEmergency: boolean) {

@@ -7,7 +7,7 @@ import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys, UserFamily } from '../../redis/keys.ts'
 import { keyspaces, scanSteps } from '../../redis/scan.ts'
 import { throttled } from '../../util/throttled.ts'
-import type { OnExpired, Sweeper } from '../session-store.ts'
+import type { OnExpired, Sweeper } from '../session-lists.ts'
 import { RedisGhosts } from './redis-ghosts.ts'
 
 /** The most leases that one script call removes. */

@@ -1,3 +1,4 @@
+import { reported } from '../../conformance/words.ts'
 import { deepStrictEqual } from 'node:assert/strict'
 import type { RedisKeys } from '../../../services/redis/keys.ts'
 import type { Details } from '../../../services/sessions/lease.ts'
@@ -86,14 +87,15 @@ export class World {
     sessions: Array<[user: string, id: string]>,
     asOfMs = Number.MAX_SAFE_INTEGER
   ): Promise<string> {
-    const result = await this.subject.sessions.reconcileNode({
+    const result = await this.subject.sessions.reconcileNode(reported({
       node,
       epoch,
       ttlMs: 48_000,
       asOfMs,
       sessions: sessions.map(([username, sessionId]) => ({ username, sessionId }))
-    })
+    }))
     if (result.outcome === 'stale_epoch') return `stale, ${result.epoch} is known`
+    if (result.outcome === 'incomplete') return result.outcome
     const { renewed, registered, released, ended, conflicts } = result
     return [
       `${renewed}/${registered}/${released}`,

@@ -1,0 +1,61 @@
+/** What switch nodes have reported, in memory: their epochs, and reports that come in parts. */
+import type { BoundedMap } from '../../util/bounded-map.ts'
+import type { NodeReconciliation } from '../session-store.ts'
+import { NODE_MEMORY_MS, PART_MEMORY_MS } from '../timing.ts'
+import type { NodeReportState } from './lease-table.ts'
+
+/** A report that goes on: what has been listed so far, and when its first part came. */
+interface Underway {
+  listed: Set<string>
+  firstMs: number | undefined
+}
+
+/** Notes a report, as report-node.lua and report-part.lua do; or says why it is refused. */
+export function noteReport (
+  reports: BoundedMap<string, NodeReportState>,
+  report: NodeReconciliation,
+  now: number
+): Underway | { outcome: 'stale_epoch'; epoch: number } | { outcome: 'incomplete' } {
+  const { node, epoch, ttlMs, part } = report
+  forgetOld(reports, now)
+  const known = reports.get(node)
+  if (known !== undefined && known.epoch > epoch && now - known.lastSeenMs < known.ttlMs) {
+    return { outcome: 'stale_epoch', epoch: known.epoch }
+  }
+  const state: NodeReportState = { epoch, lastSeenMs: now, ttlMs }
+  if (part === undefined) {
+    reports.put(node, state)
+    return { listed: new Set(), firstMs: undefined }
+  }
+  const parts = nextPart(known, report, part, now)
+  const listed = part.number === 1 ? new Set<string>() : (known?.listed ?? new Set<string>())
+  if (parts !== undefined) reports.put(node, { ...state, parts, listed })
+  else reports.put(node, { ...known, ...state })
+  const isOff = part.number === part.of && (report.total ?? parts?.given) !== parts?.given
+  if (parts === undefined || isOff) return { outcome: 'incomplete' }
+  return { listed, firstMs: parts.firstMs }
+}
+
+function nextPart (
+  known: NodeReportState | undefined,
+  { epoch, given, ageMs }: NodeReconciliation,
+  { number, of }: { number: number; of: number },
+  now: number
+): NodeReportState['parts'] {
+  if (number === 1) return { of, last: 1, given, before: 0, firstMs: now - ageMs }
+  const { parts, lastSeenMs = 0 } = known ?? {}
+  const isOther = known?.epoch !== epoch || parts?.of !== of || now - lastSeenMs > PART_MEMORY_MS
+  if (parts === undefined || isOther || number < parts.last || number > parts.last + 1) {
+    return undefined
+  }
+  const before = number === parts.last ? parts.before : parts.given
+  return { ...parts, last: number, before, given: before + given }
+}
+
+/** Nodes that nobody has heard of for a day; those heard of longest ago stand first. */
+function forgetOld (reports: BoundedMap<string, NodeReportState>, now: number): void {
+  for (const [node, { lastSeenMs }] of reports) {
+    if (now - lastSeenMs < NODE_MEMORY_MS) return
+    reports.delete(node)
+  }
+}

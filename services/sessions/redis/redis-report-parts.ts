@@ -1,0 +1,71 @@
+/** A switch node's report that comes in parts: what they have listed is kept until the last. */
+import type { RedisExecutor } from '../../redis/executor.ts'
+import type { RedisKeys } from '../../redis/keys.ts'
+import { outcomeOf } from '../../redis/script-outcomes.ts'
+import type { NodeReconciliation, RenewRequest } from '../session-store.ts'
+import { PART_MEMORY_MS } from '../timing.ts'
+
+/** How many members one command adds or looks up. */
+const STEP = 500
+
+/**
+ * Notes a part.
+ * @returns when the first part came, or that a part is missing or the total is another one
+ */
+export async function notePart (
+  executor: RedisExecutor,
+  keys: RedisKeys,
+  { node, epoch, total, given, ageMs }: NodeReconciliation,
+  { number, of }: { number: number; of: number }
+): Promise<{ firstMs: number } | 'incomplete'> {
+  const args = [epoch, number, of, given, Math.ceil(ageMs), PART_MEMORY_MS]
+  const [code, sum = 0, firstMs = 0] = (await executor.run(
+    executor.scripts.reportPart([keys.nodeReport(node)], args)
+  )) as number[]
+  if (outcomeOf(code ?? 0) === 'incomplete') return 'incomplete'
+  if (number === of && total !== undefined && total !== sum) return 'incomplete'
+  if (number === 1) await executor.run(executor.client.del(keys.nodeListed(node)))
+  return { firstMs }
+}
+
+/** Keeps what a part lists. */
+export async function noteListed (
+  executor: RedisExecutor,
+  keys: RedisKeys,
+  node: string,
+  sessions: RenewRequest[]
+): Promise<void> {
+  const { client } = executor
+  const key = keys.nodeListed(node)
+  for (let i = 0; i < sessions.length; i += STEP) {
+    const step = sessions.slice(i, i + STEP)
+    const members = step.map(({ username, sessionId }) => `${username} ${sessionId}`)
+    await executor.run(client.sadd(key, ...members))
+  }
+  await executor.run(client.pexpire(key, PART_MEMORY_MS))
+}
+
+/** The members of a node's index that no part has listed. */
+export async function missingInParts (
+  executor: RedisExecutor,
+  keys: RedisKeys,
+  node: string
+): Promise<string[]> {
+  const { client } = executor
+  const missing = new Set<string>()
+  let cursor = '0'
+  do {
+    const scan = client.zscan(keys.nodeLeases(node), cursor, 'COUNT', STEP)
+    const [next, pairs] = await executor.run(executor.or<[string, string[]]>(['0', []], scan))
+    const members = pairs.filter((_text, i) => i % 2 === 0)
+    if (members.length > 0) {
+      const listed = await executor.run(client.smismember(keys.nodeListed(node), ...members))
+      members.forEach((member, i) => {
+        if (listed[i] === 0) missing.add(member)
+      })
+    }
+    cursor = next
+  } while (cursor !== '0')
+  await executor.run(client.del(keys.nodeListed(node)))
+  return [...missing]
+}
