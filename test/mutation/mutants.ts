@@ -32,7 +32,42 @@ const reportNode: Mutant[] = [
     'the same epoch is refused',
     'tonumber(last_epoch) > tonumber(epoch)',
     'tonumber(last_epoch) >= tonumber(epoch)'
-  ]
+  ],
+  ['a lower epoch is refused for ever', ' and now - seen < tonumber(last_ttl)', ''],
+  [
+    'a lower epoch is refused for its own time to live',
+    'now - seen < tonumber(last_ttl)',
+    'now - seen < tonumber(ttl_ms)'
+  ],
+  ['the last epoch stays', 'local noted = epoch ..', 'local noted = (last_epoch or epoch) ..'],
+  [
+    'the time of the first report stays',
+    "string.format('%d', now) .. ' ' .. ttl_ms",
+    "(seen or string.format('%d', now)) .. ' ' .. ttl_ms"
+  ],
+  [
+    'the time to live of the first report stays',
+    "string.format('%d', now) .. ' ' .. ttl_ms",
+    "string.format('%d', now) .. ' ' .. (last_ttl or ttl_ms)"
+  ],
+  ['a node is never forgotten', ", 'PX', kept_ms)", ')']
+]
+
+const reportPart: Mutant[] = [
+  ['a part of another epoch is taken', 'its_epoch ~= epoch or its_parts', 'its_parts'],
+  [
+    'a part of a report of more parts is taken',
+    'if its_epoch ~= epoch or its_parts ~= parts then',
+    'if its_epoch ~= epoch then'
+  ],
+  ['a part may be left out', 'if tonumber(last) == part - 1 then', 'if last then'],
+  ['the same part is refused', 'elseif tonumber(last) == part then', 'elseif false then'],
+  ['the same part counts twice', 'before = tonumber(total_before)', 'before = tonumber(total)'],
+  ['only the last part counts', 'before = tonumber(total)', 'before = 0'],
+  ['the first part goes on with the last report', 'if part > 1 then', 'if true then'],
+  ['a list is taken when its last part comes', 'first = tonumber(its_first)', ''],
+  ['the age of a list does not count', 'now - age_ms', 'now'],
+  ['a report is never forgotten', ", 'PX', kept_ms)", ')']
 ]
 
 const sweepGhosts: Mutant[] = [
@@ -60,6 +95,7 @@ export const mutants: Partial<Record<ScriptName, Mutant[]>> = {
   count,
   purge,
   reportNode,
+  reportPart,
   sweepGhosts,
   setTemporaryLimit,
   updatePolicy

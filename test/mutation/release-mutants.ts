@@ -84,6 +84,12 @@ export const release: Mutant[] = [
   ['external sessions stay', "pcall('SREM', external_key, id)", '0'],
   ['the node keeps the session', 'leave_node(node_leases_prefix, node, holder, id)', ''],
   ['unknown ids are released', '(ends or was_external) and RELEASED or UNKNOWN', 'RELEASED'],
+  ['what lapses has ended', 'if lapses then\n  if holder', 'if false then\n  if holder'],
+  [
+    'what lapses is remembered for as long as its lease',
+    "if holder then call('PEXPIRE', record_key, record_grace_ms) end",
+    ''
+  ],
   ['an expired lease is live', 'if ends and ends > now then', 'if ends then'],
   [
     'a node releases young sessions',

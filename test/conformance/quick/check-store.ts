@@ -1,9 +1,10 @@
-import { reported } from '../../conformance/words.ts'
 import { deepStrictEqual } from 'node:assert/strict'
 import type { RedisKeys } from '../../../services/redis/keys.ts'
 import type { Details } from '../../../services/sessions/lease.ts'
+import type { NodeReconciliation } from '../../../services/sessions/session-store.ts'
 import { sessionView } from '../../../services/sessions/session-view.ts'
 import type { Subject } from '../../model/subject.ts'
+import { reported } from '../words.ts'
 import { checks } from './checks.ts'
 
 /** What a check may ask for beyond the defaults. */
@@ -85,14 +86,14 @@ export class World {
     node: string,
     epoch: number,
     sessions: Array<[user: string, id: string]>,
-    asOfMs = Number.MAX_SAFE_INTEGER
+    more: Partial<NodeReconciliation> = {}
   ): Promise<string> {
     const result = await this.subject.sessions.reconcileNode(reported({
       node,
       epoch,
       ttlMs: 48_000,
-      asOfMs,
-      sessions: sessions.map(([username, sessionId]) => ({ username, sessionId }))
+      sessions: sessions.map(([username, sessionId]) => ({ username, sessionId })),
+      ...more
     }))
     if (result.outcome === 'stale_epoch') return `stale, ${result.epoch} is known`
     if (result.outcome === 'incomplete') return result.outcome

@@ -3,6 +3,7 @@ import type { Check } from './check-store.ts'
 import { leaseChecks } from './lease-checks.ts'
 import { limitChecks } from './limit-checks.ts'
 import { nodeChecks } from './node-checks.ts'
+import { partChecks } from './part-checks.ts'
 import { redisChecks } from './redis-checks.ts'
 
 /** Every promise of a session store, each with a short check. */
@@ -11,5 +12,6 @@ export const checks: Record<string, Check> = {
   ...attemptChecks,
   ...limitChecks,
   ...nodeChecks,
+  ...partChecks,
   ...redisChecks
 }

@@ -16,10 +16,47 @@ export const nodeChecks: Record<string, Check> = {
     )
     is(await store.report('n2', 1, [['ann', 's1']]), '1/0/0')
     is(await store.nodes(), { n1: 2, n2: 1 })
-    is(await store.acquire('ann', 's0'), 'ended')
+    is(await store.sessions('ann'), ['s1'])
     is(await store.report('n1', 4, []), 'stale, 5 is known')
-    is(await store.report('n1', 6, []), '0/0/2')
+    is(await store.report('n1', 5, [['bob', 's2']]), '1/0/1')
+    is(await store.report('n1', 6, []), '0/0/1')
     is(await store.nodes(), { n1: 0, n2: 1 })
+  },
+  'a lower epoch is stale for the time to live of the last report': async (store, is) => {
+    await store.report('n1', 6, [], { ttlMs: 96_000 })
+    await store.pass(64)
+    is(await store.report('n1', 4, []), 'stale, 6 is known')
+    is(await store.report('n1', 7, [], { ttlMs: 96_000 }), '0/0/0')
+    await store.pass(64)
+    is(await store.report('n1', 6, []), 'stale, 7 is known')
+    await store.pass(64)
+    is(await store.report('n1', 4, []), '0/0/0')
+    is(await store.report('n1', 3, []), 'stale, 4 is known')
+    await store.pass(64)
+    is(await store.report('n1', 3, []), '0/0/0')
+    await store.pass(86_432)
+    is(await store.nodes(), {})
+  },
+  'a session that its node does not report has no slot, and has not ended': async (store, is) => {
+    const known = { node: 'n1', ttlMs: 96_000, details: { from: 'sip:ann@example.net' } }
+    await store.acquire('ann', 's0', known)
+    await store.pass(32)
+    const start = await store.start('s0')
+    is(await store.report('n1', 1, []), '0/0/1')
+    is([await store.count('ann'), await store.view('s0')], ['0+0/2', null])
+    is(await store.report('n1', 1, []), '0/0/0')
+    is(await store.report('n1', 1, [['ann', 's0']]), '0/1/0')
+    is([(await store.view('s0'))?.from, await store.start('s0')], ['sip:ann@example.net', start])
+    is(await store.report('n1', 1, []), '0/0/1')
+    is(await store.acquire('bob', 's0'), 'admitted 1/2')
+  },
+  'what its node does not report is remembered for the grace time': async (store, is) => {
+    await store.acquire('ann', 's0', { node: 'n1', ttlMs: 96_000 })
+    const start = await store.start('s0')
+    is(await store.report('n1', 1, []), '0/0/1')
+    await store.pass(64)
+    is(await store.renew('ann', 's0'), 'reregistered')
+    is((await store.start('s0')) === start, false)
   },
   'a session moves with its node, and only its node releases it': async (store, is) => {
     await store.acquire('ann', 's0', { node: 'n1' })
@@ -50,7 +87,7 @@ export const nodeChecks: Record<string, Check> = {
     is(await store.report('n1', 1, [['ann', 's0']]), '0/1/0')
     is(await store.report('n1', 1, [['ann', 's0']]), '1/0/0')
   },
-  'a session that its node does not report is released, whatever its lease': async (store, is) => {
+  'a session that its node does not report lapses, whatever its lease': async (store, is) => {
     await store.acquire('ann', 's0', { node: 'n1', ttlMs: 96_000 })
     await store.acquire('ann', 's1', { node: 'n1', ttlMs: 24_000 })
     is(await store.report('n1', 1, [['bob', 's2']]), '0/1/2')
@@ -69,7 +106,8 @@ export const nodeChecks: Record<string, Check> = {
     await store.pass(32)
     await store.acquire('ann', 's1', { node: 'n1' })
     const start = (await store.start('s1')) ?? 0
-    is(await store.report('n1', 1, [], store.subject.storeTime(start - 16_000)), '0/0/1')
+    const asOfMs = store.subject.storeTime(start - 16_000)
+    is(await store.report('n1', 1, [], { asOfMs }), '0/0/1')
     is(await store.sessions('ann'), ['s1'])
     is(await store.nodes(), { n1: 1 })
     is(await store.report('n1', 1, []), '0/0/1')

@@ -1,7 +1,7 @@
 import type { Check, Raw, World } from './check-store.ts'
 
 /** A check of what only a switch writes, or only Redis shows. */
-function onRedis (
+export function onRedis (
   check: (store: World, is: Parameters<Check>[1], raw: Raw) => Promise<void>
 ): Check {
   return async (store, is) => {
