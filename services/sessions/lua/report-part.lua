@@ -1,4 +1,4 @@
--- Notes one part of a report that a switch node sends in pieces. The first part begins a report; the
+-- Notes one part of a report that a switch node sends in parts. The first part begins a report. The
 -- others have to come in their order, and the last one that came may come again.
 -- Returns  { NOTED, how many sessions the parts have given, when the first part came in ms }
 --          { INCOMPLETE }: a part is missing, or the parts are not of one report
