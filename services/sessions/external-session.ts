@@ -1,4 +1,5 @@
 /** Sessions that the switch recorded itself, read from its JSON; nothing in it is trusted. */
+import { parseInstant } from '../clock.ts'
 import type { ExternalSession } from './lease.ts'
 
 /**
@@ -17,7 +18,7 @@ export function externalSession (
     callId: textOf(record.call_id),
     from: textOf(record.from_uri),
     to: textOf(record.to_uri),
-    startedMs: secondsToMs(record.created_at)
+    startedMs: startOf(record.created_at)
   }
 }
 
@@ -39,8 +40,9 @@ function textOf (value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-/** The switch writes seconds since the epoch. */
-function secondsToMs (value: unknown): number | undefined {
+/** The switch writes seconds since the epoch or, as some versions do, RFC 3339. */
+function startOf (value: unknown): number | undefined {
+  if (typeof value === 'string') return parseInstant(value)
   return typeof value === 'number' && value >= 0 && value < 1e11
     ? Math.floor(value * 1000)
     : undefined

@@ -115,6 +115,7 @@ local reply = { ADMITTED, after, limit, now, is_observed and 1 or 0 }
 if not is_over or at_the_limit ~= 'terminate_oldest' then return reply end
 
 -- include leave-node
+-- include instant
 
 -- The user's other sessions in the order in which they are terminated: ghosts, which nobody would
 -- miss, then leases, then external sessions, the oldest first. Emergency calls are left alone.
@@ -142,9 +143,9 @@ local members = pcall('SMEMBERS', external_key)
 for _, member in ipairs(members.err and {} or members) do
   if member ~= id and not lease_end(leases_key, member, now) then
     local text = session_prefix == '' or pcall('GET', session_prefix .. member)
-    local start = type(text) == 'string' and string.match(text, '"created_at":%s*(%d+)')
+    local start = type(text) == 'string' and string.match(text, '"created_at"%s*:%s*("?[^",}]*)')
     local rank = text and EXTERNAL or GHOST
-    others[#others + 1] = { id = member, rank = rank, start = tonumber(start or 0) }
+    others[#others + 1] = { id = member, rank = rank, start = instant(start or '') or 0 }
   end
 end
 table.sort(others, function (a, b)

@@ -7,7 +7,6 @@ local limit_key = KEYS[3]
 local temporary_limit_key = KEYS[4]
 
 -- include now
--- include lease-end
 
 local leases, external = 0, 0
 -- include count

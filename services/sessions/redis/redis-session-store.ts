@@ -63,7 +63,7 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
     if (result.outcome !== 'limit_reached' || result.external === 0) return result
     // Before a call is refused for sessions that the switch left behind, see whether they are still
     // there.
-    if ((await this.#ghosts.remove(request.username)) === 0) return result
+    if ((await this.#ghosts.removeSome(request.username)) === 0) return result
     return decodeAcquired(request, await this.#acquire(request))
   }
 

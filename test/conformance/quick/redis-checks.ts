@@ -16,7 +16,7 @@ async function external (
   { keys, command }: Raw,
   user: string,
   id: string,
-  created?: number
+  created?: number | string
 ): Promise<void> {
   await command('SADD', keys.user('user-sessions', user), id)
   if (created !== undefined) {
@@ -74,7 +74,7 @@ export const redisChecks: Record<string, Check> = {
         max_sessions_per_user: 5,
         session_limit_action: 'terminate_oldest'
       })
-      await external(raw, 'ann', 'x0', 2000)
+      await external(raw, 'ann', 'x0', '1970-01-01T01:03:20+00:30')
       await external(raw, 'ann', 'x1', 1000)
       await external(raw, 'ann', 'x2', 3000)
       await store.acquire('ann', 's0')
