@@ -107,8 +107,9 @@ export default [
       ]
     }
   },
-  directions(['test/**/*.ts', 'bench/**/*.ts', 'scripts/**/*.ts', 'server.ts'], []),
-  directions(['app.ts', 'config.ts', 'shell.ts'], [process, ioredis]),
+  directions(['test/**/*.ts', 'bench/**/*.ts', 'scripts/**/*.ts'], []),
+  directions(['server.ts'], [ioredis, tools]),
+  directions(['app.ts', 'config.ts', 'shell.ts', 'welcome.ts'], [process, ioredis, tools]),
   directions(['plugins/**/*.ts'], [...inPlugins, ioredis], ['plugins/redis.ts']),
   directions(['plugins/redis.ts'], inPlugins),
   directions(['routes/**/*.ts'], [process, ioredis, tools, upwards, config, pluginFiles, stores]),
