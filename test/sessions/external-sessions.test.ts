@@ -160,7 +160,7 @@ t.test('all ghosts of a user with few external sessions are found before a refus
 })
 
 t.test('what is both a lease and an external session counts once, in large sets too', async (t) => {
-  const { send, name, record, limit, acquire } = await start(t)
+  const { send, client, set, name, record, limit, acquire } = await start(t)
   const counts = async () => (await send('GET', `/api/sessions/counts/${USER}`)).body
   await limit(100)
   for (const id of numbered(5)) t.equal((await acquire(id)).status, 201)
@@ -169,5 +169,7 @@ t.test('what is both a lease and an external session counts once, in large sets 
   await record(numbered(20))
   await name(...numbered(20).slice(2))
   t.match(await counts(), { count: 20, leases: 5, external: 15 }, 'fewer leases')
+  await client.zadd(set.replace('user-sessions', 'user-leases'), 1, 'call-19')
+  t.match(await counts(), { count: 20, external: 15 }, 'a lease that has expired is none')
   t.match(await acquire('new'), { status: 201, body: { count: 21 } })
 })
