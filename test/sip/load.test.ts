@@ -1,22 +1,15 @@
 /** 100 calls a second for 20 s: none over the limit, none left, none hung up wrongly. */
 import t from 'tap'
-import { startRedis } from '../helpers/servers.ts'
 import { waitFor } from '../helpers/wait.ts'
-import { serveApart } from '../faults/service.ts'
 import { NODE } from './kamailio.ts'
-import { setStage } from './stage.ts'
+import { LIMIT, setScene } from './scene.ts'
 import { callsOf, tally } from './tally.ts'
 
-const [USERS, LIMIT, PER_SECOND, SECONDS] = [60, 3, 100, 20]
+const [USERS, PER_SECOND, SECONDS] = [60, 100, 20]
 
 t.test('100 calls a second for 20 s, with a report every second', async (t) => {
-  const redis = await startRedis(t)
-  const service = await serveApart(t, {
-    REDIS_URL: redis.url,
-    MAX_SESSIONS_PER_USER: String(LIMIT)
-  })
   // Without an answer no call passes, so that a busy machine cannot put a user over its limit.
-  const stage = await setStage(t, service, { away: 'refuse', timeoutMs: 2000 })
+  const { stage } = await setScene(t, { away: 'refuse', timeoutMs: 2000 })
   const began = new Date().toISOString()
   const callers = stage.call({
     calls: callsOf(USERS, 'load'),
