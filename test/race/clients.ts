@@ -18,6 +18,8 @@ export interface Ran {
   history: HistoryData
   seconds: number
   odd: string[]
+  /** How many answers an instance gave that had lost Redis for a moment. */
+  withoutRedis: number
 }
 
 /** A lease that a client believes to hold. */
@@ -32,20 +34,23 @@ const MOST_HELD = 25
 /** Lets all clients run until so many operations are done. */
 export async function runClients (race: Race): Promise<Ran> {
   const history = History.withRoomFor(race.operations)
-  const [start, odd] = [performance.now(), [] as string[]]
+  const start = performance.now()
+  const remarks: Remarks = { odd: [], withoutRedis: 0 }
   await Promise.all(
     Array.from(
       { length: race.clients },
-      async (_, i) => await new Client(race, history, odd, i).run()
+      async (_, i) => await new Client(race, history, remarks, i).run()
     )
   )
-  return { history: history.data, seconds: (performance.now() - start) / 1000, odd }
+  return { history: history.data, seconds: (performance.now() - start) / 1000, ...remarks }
 }
+
+type Remarks = Pick<Ran, 'odd' | 'withoutRedis'>
 
 class Client {
   #race: Race
   #history: History
-  #odd: string[]
+  #remarks: Remarks
   #connections: Connection[]
   /** Second connections, for what is asked twice at the same time. */
   #spare: Connection[]
@@ -54,10 +59,10 @@ class Client {
   #away = new Map<Connection, number>()
   #random: () => number
 
-  constructor (race: Race, history: History, odd: string[], number: number) {
+  constructor (race: Race, history: History, remarks: Remarks, number: number) {
     this.#race = race
     this.#history = history
-    this.#odd = odd
+    this.#remarks = remarks
     this.#connections = race.ports.map((port) => new Connection(port, race.token))
     this.#spare = race.ports.map((port) => new Connection(port, race.token))
     this.#random = randomNumbers(race.seed + number)
@@ -166,23 +171,34 @@ class Client {
   }
 
   #outcomeOf (kind: Kind, { status, body }: RawAnswer): Outcome {
-    if (!body.includes('"degraded":true')) {
-      if (status === 410 && kind !== 'release') return 'ended'
-      if (kind === 'acquire' && status === 201) return 'admitted'
-      if (kind === 'acquire' && status === 200) return 'refreshed'
-      if (kind === 'acquire' && status === 409 && body.includes('session_limit_reached')) {
-        return 'refused'
-      }
-      if (kind === 'renew' && status === 200) {
-        return body.includes('"reregistered":true') ? 'reregistered' : 'renewed'
-      }
-      if (kind === 'release' && status === 200) {
-        return body.includes('"released":true') ? 'released' : 'not up'
-      }
+    // What came of it, nobody knows for certain.
+    if (body.includes('"degraded":true') || body.includes('"store_unavailable"')) {
+      this.#remarks.withoutRedis++
+      return 'unknown'
     }
-    if (this.#odd.length < 20) this.#odd.push(`${kind}: ${status} ${body.slice(0, 200)}`)
-    return 'unknown'
+    const outcome = outcomeOf(kind, status, body)
+    if (outcome === undefined && this.#remarks.odd.length < 20) {
+      this.#remarks.odd.push(`${kind}: ${status} ${body.slice(0, 200)}`)
+    }
+    return outcome ?? 'unknown'
   }
+}
+
+/** What an answer says of an operation; undefined for one that fits none. */
+function outcomeOf (kind: Kind, status: number, body: string): Outcome | undefined {
+  if (status === 410 && kind !== 'release') return 'ended'
+  if (kind === 'acquire' && status === 201) return 'admitted'
+  if (kind === 'acquire' && status === 200) return 'refreshed'
+  if (kind === 'acquire' && status === 409 && body.includes('session_limit_reached')) {
+    return 'refused'
+  }
+  if (kind === 'renew' && status === 200) {
+    return body.includes('"reregistered":true') ? 'reregistered' : 'renewed'
+  }
+  if (kind === 'release' && status === 200) {
+    return body.includes('"released":true') ? 'released' : 'not up'
+  }
+  return undefined
 }
 
 /** The name of a user, by number. */
