@@ -265,17 +265,18 @@ for (const [store, app] of Object.entries(apps)) {
         ...[
           '',
           'a b',
-          'a/b',
           'ä',
-          'a'.repeat(129),
+          'a'.repeat(257),
           '_default',
           '__proto__',
           'prototype',
           'constructor',
+          '.',
+          '..',
           'a\n',
-          '*',
           '{a}',
-          'a:b',
+          'a"b',
+          '<a>',
           5,
           null,
           ['a'],
@@ -284,22 +285,21 @@ for (const [store, app] of Object.entries(apps)) {
         ...[
           '',
           'a b',
-          'a/b',
           'ä',
-          'i'.repeat(257),
+          'i'.repeat(513),
           'x\n',
-          '*',
-          '{x}',
           '\u0000',
+          '\u007f',
           5,
           null,
           ['x']
         ].map((id) => ({ ...good, session_id: id })),
         ...[9, 86_401, 0, -1, 10.5, '90', null, 1e300, true].map((ttl) => ({ ...good, ttl })),
-        ...['', 'a b', 'n'.repeat(129), 'a/b', 5, null].map((node) => ({ ...good, node })),
+        ...[-1, 1.5, '1', null, 2 ** 31].map((attempt) => ({ ...good, attempt })),
+        ...['', 'a b', 'n'.repeat(129), '{n}', 5, null].map((node) => ({ ...good, node })),
         ...['up', '', 'INBOUND', 5, null].map((direction) => ({ ...good, direction })),
         ...['call_id', 'from', 'to'].flatMap((name) =>
-          ['x'.repeat(257), 5, null, {}].map((value) => ({ ...good, [name]: value }))
+          [5, null, {}].map((value) => ({ ...good, [name]: value }))
         ),
         ...['emergency', 'dry_run'].flatMap((name) =>
           ['true', 1, null].map((value) => ({ ...good, [name]: value }))
@@ -367,9 +367,37 @@ for (const [store, app] of Object.entries(apps)) {
       )
     })
 
+    t.test('takes free text of any length and form: cut, without control characters', async (t) => {
+      const user = newUser()
+      const text = `line\r\nbreak\u0000${'ü'.repeat(300)}`
+      const { status, body } = await acquire(user, `${user}-1`, {
+        call_id: text,
+        from: text,
+        to: text
+      })
+      const shown = `line  break ${'ü'.repeat(256 - 12)}`
+      t.equal(status, 201)
+      t.match(body.session, { call_id: shown, from: shown, to: shown })
+      t.equal(body.session.from, shown, 'and nothing behind it')
+    })
+
+    t.test('takes the host of a name as lower case, so that it is one user', async (t) => {
+      const user = newUser()
+      for (const [i, host] of ['example.net', 'EXAMPLE.net'].entries()) {
+        t.match(await acquire(`${user}@${host}`, `${user}-${i}`), {
+          status: 201,
+          body: { count: i + 1, session: { username: `${user}@example.net` } }
+        })
+      }
+    })
+
     t.test('takes the longest names and every character that may be in one', async (t) => {
-      const username = `~+@._-${'A'.repeat(114)}${randomUUID().slice(0, 8)}`
-      const id = `~+@._-:${'z'.repeat(241)}${randomUUID().slice(0, 8)}`
+      const odd = "-_.!~*'()&=+$,;?/%:[]#"
+      const username = `${odd}${'A'.repeat(220)}${randomUUID().slice(0, 8)}@a.net`
+      t.equal(username.length, 256)
+      const printable = Array.from({ length: 94 }, (_, i) => String.fromCharCode(33 + i)).join('')
+      const id = `${printable}${'z'.repeat(410)}${randomUUID().slice(0, 8)}`
+      t.equal(id.length, 512)
       t.equal((await acquire(username, id, { node: 'n'.repeat(128) })).status, 201)
       const path = `${admission}/${encodeURIComponent(id)}`
       t.match(await send('GET', path), { status: 200, body: { username, session_id: id } })

@@ -1,5 +1,6 @@
 /** What the tests of admission over HTTP ask for, and the shapes that they expect. */
 import { randomUUID } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { type Answer, type Claims, type Send } from '../helpers/app.ts'
 
@@ -63,6 +64,7 @@ export function timeless (
 export function bare (username: string, id: string, more: object = {}) {
   return {
     session_id: id,
+    attempt: 0,
     username,
     node: null,
     call_id: null,
@@ -74,6 +76,21 @@ export function bare (username: string, id: string, more: object = {}) {
     source: 'lease',
     ...more
   }
+}
+
+/** Lets sessions in Redis have begun 20 s earlier, as if 20 s had gone by. */
+export async function makeOlder (app: FastifyInstance, ids: string[]): Promise<void> {
+  const keys = ids.map((id) => `${app.config.REDIS_KEY_PREFIX}session-lease:${id}`)
+  const records = await app.redis.mget(keys)
+  const pipeline = app.redis.pipeline()
+  for (const [i, record] of records.entries()) {
+    const older = String(record).replace(
+      /^(\+\S+ )(\d+)/,
+      (_all, user: string, startedMs: string) => `${user}${Number(startedMs) - 20_000}`
+    )
+    pipeline.set(keys[i] as string, older, 'KEEPTTL')
+  }
+  await pipeline.exec()
 }
 
 /** Holds the policy at something while a test runs. */

@@ -60,6 +60,11 @@ for (const [store, app] of Object.entries(apps)) {
         sessions: [],
         next_cursor: null
       })
+      t.strictSame(
+        (await send('GET', `${active}?username=a%20b`)).body,
+        { sessions: [], next_cursor: null },
+        'another program may have stored a name of another form'
+      )
       for (const query of [
         'count=0',
         'count=1001',
@@ -67,9 +72,9 @@ for (const [store, app] of Object.entries(apps)) {
         'count=1.5',
         'cursor=!',
         'cursor=bnVsbA',
-        'username=a%20b',
+        `username=${'a'.repeat(257)}`,
         'username=_default',
-        'node=a%2Fb',
+        'node=a%20b',
         'extra=1',
         'username=a&username=b',
         `cursor=${'a'.repeat(12_001)}`
@@ -111,7 +116,7 @@ for (const [store, app] of Object.entries(apps)) {
         sessions: [],
         next_cursor: null
       })
-      for (const path of ['a%20b', '_default', `${user}?count=0`, `${user}?x=1`]) {
+      for (const path of ['a'.repeat(257), '_default', `${user}?count=0`, `${user}?x=1`]) {
         t.equal((await send('GET', `/api/sessions/users/${path}`)).status, 400, path)
       }
     })
@@ -189,17 +194,37 @@ for (const [store, app] of Object.entries(apps)) {
       })
       t.strictSame(
         [status, { ...body, terminated: body.terminated.sort() }],
-        [200, { success: true, terminated: [`${user}-1`, `${user}-2`], degraded: false }]
+        [
+          200,
+          { success: true, terminated: [`${user}-1`, `${user}-2`], spared: [], degraded: false }
+        ]
       )
       t.equal(
         (await send('DELETE', `/api/sessions/users/${user}/sessions`)).text,
-        '{"success":true,"terminated":[],"degraded":false}'
+        '{"success":true,"terminated":[],"spared":[],"degraded":false}'
       )
       t.equal((await acquire(user, `${user}-1`)).status, 410)
-      for (const body of [{ reason: 5 }, { x: 1 }, '[]']) {
+      for (const body of [{ reason: 5 }, { x: 1 }, { include_emergency: 'true' }, '[]']) {
         t.equal((await send('DELETE', `/api/sessions/users/${user}/sessions`, body)).status, 400)
       }
       t.equal((await send('DELETE', '/api/sessions/users/_default/sessions')).status, 400)
+    })
+
+    t.test('ending all sessions of a user spares emergency calls unless told', async (t) => {
+      const user = newUser()
+      const path = `/api/sessions/users/${user}/sessions`
+      await acquire(user, `${user}-1`)
+      await acquire(user, `${user}-sos`, { emergency: true })
+      t.match(await send('DELETE', path), {
+        status: 200,
+        body: { terminated: [`${user}-1`], spared: [`${user}-sos`] }
+      })
+      t.strictSame(await listed(send, `username=${user}`), [`${user}-sos`])
+      t.match(await send('DELETE', path, { include_emergency: true }), {
+        status: 200,
+        body: { terminated: [`${user}-sos`], spared: [] }
+      })
+      t.equal((await acquire(user, `${user}-sos`)).status, 410)
     })
   })
 }

@@ -110,7 +110,7 @@ for (const [store, app] of Object.entries(apps)) {
       const results = ['session_ended', 'session_id_conflict', 'renewed', 'reregistered', 'renewed']
       t.strictSame(
         body.results.map(({ expires_at: _end, ...rest }: { expires_at: unknown }) => rest),
-        items.map((item, i) => ({ ...item, result: results[i] }))
+        items.map((item, i) => ({ ...item, outcome: results[i], result: results[i] }))
       )
       t.match(
         body.results.map(({ expires_at: end }: { expires_at: unknown }) => end),
@@ -121,6 +121,35 @@ for (const [store, app] of Object.entries(apps)) {
         results: [],
         degraded: false
       })
+    })
+
+    t.test('a batch names an item that is not valid, and takes the others', async (t) => {
+      const user = newUser()
+      const good = { session_id: `${user}-1`, username: user }
+      const bad = [
+        null,
+        5,
+        {},
+        { session_id: `${user}-2` },
+        { ...good, username: 'constructor' },
+        { ...good, session_id: 'a b' },
+        { ...good, extra: 1 },
+        { ...good, attempt: '1' }
+      ]
+      const { status, body } = await send('POST', `${admission}/renew`, {
+        sessions: [...bad, good]
+      })
+      t.equal(status, 200)
+      t.equal(body.results.length, bad.length + 1)
+      for (const [i, item] of bad.entries()) {
+        const { session_id: id = null, username = null } = (item ?? {}) as Record<string, unknown>
+        const { detail, ...rest } = body.results[i]
+        const invalid = { outcome: 'invalid', result: 'invalid', expires_at: null }
+        t.strictSame(rest, { session_id: id, username, ...invalid }, JSON.stringify(item))
+        t.match(detail, /\S/, 'and says why')
+      }
+      t.match(body.results.at(-1), { ...good, outcome: 'reregistered', expires_at: RFC3339 })
+      t.equal((await send('GET', `/api/sessions/counts/${user}`)).body.count, 1)
     })
 
     t.test('a batch of 5,000 is taken, one of 5,001 is 400', async (t) => {
@@ -155,7 +184,8 @@ for (const [store, app] of Object.entries(apps)) {
           username: 'a',
           ttl: 86_401
         },
-        { username: 'a', node: 'n' },
+        { username: 'a', node: 'a b' },
+        { username: 'a', attempt: -1 },
         { sessions: [] }
       ]) {
         t.match(
@@ -170,14 +200,7 @@ for (const [store, app] of Object.entries(apps)) {
         '',
         [],
         { sessions: {} },
-        { sessions: [null] },
-        { sessions: [{}] },
-        { sessions: [{ session_id: 'x' }] },
-        {
-          sessions: [item, { ...item, username: 'constructor' }]
-        },
-        { sessions: [{ ...item, session_id: 'a b' }] },
-        { sessions: [{ ...item, extra: 1 }] },
+        { sessions: [item], node: 'a b' },
         { sessions: [item], ttl: 9 },
         {
           sessions: [item],
@@ -190,7 +213,7 @@ for (const [store, app] of Object.entries(apps)) {
           JSON.stringify(body)
         )
       }
-      for (const id of ['a%20b', 'a%2Fb', '%00', 'i'.repeat(257), '%E4%BE%8B', '*']) {
+      for (const id of ['a%20b', '%00', 'i'.repeat(513), '%E4%BE%8B', '%7F']) {
         isProblem(
           t,
           await send('POST', `${admission}/${id}/renew`, { username: 'a' }),
@@ -228,6 +251,8 @@ for (const [store, app] of Object.entries(apps)) {
         [`?username=${user}`, undefined],
         [`?username=${user}`, { reason: '' }],
         ['', { reason: 'line\nbreak "ü" \u0000' }],
+        ['', { reason: 'r'.repeat(257) }],
+        ['?attempt=0', undefined],
         ['', '']
       ]
       for (const [i, [query, body]] of variants.entries()) {
@@ -277,7 +302,6 @@ for (const [store, app] of Object.entries(apps)) {
       }
       for (const body of [
         { reason: 5 },
-        { reason: 'r'.repeat(257) },
         { extra: 1 },
         '[]',
         '5',

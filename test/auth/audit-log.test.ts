@@ -106,6 +106,45 @@ const changes: Array<[route: string, path: string, body: object | undefined, tol
     }
   ],
   [
+    'POST /api/sessions/nodes/:node',
+    '/api/sessions/nodes/pbx-1',
+    { epoch: 1, sessions: [{ username: 'bob', session_id: 'call-3' }] },
+    {
+      action: 'node.report',
+      target: { node: 'pbx-1' },
+      values: { epoch: 1 },
+      result: { registered: 0, renewed: 1, released: 0 }
+    }
+  ],
+  [
+    'DELETE /api/sessions/nodes/:node',
+    '/api/sessions/nodes/pbx-1',
+    undefined,
+    {
+      action: 'node.forget',
+      target: { node: 'pbx-1' },
+      values: {},
+      result: { released: 1 }
+    }
+  ],
+  [
+    'POST /api/sessions/:session_id/release',
+    '/api/sessions/call-4/release',
+    { reason: 'a complaint' },
+    {
+      action: 'session.terminate',
+      target: { session_id: 'call-4' },
+      values: { reason: 'a complaint' },
+      result: { released: false }
+    }
+  ],
+  [
+    'POST /api/sessions/release',
+    '/api/sessions/release',
+    { sessions: [{ session_id: 'call-4' }], node: 'pbx-1' },
+    { action: 'session.terminate_many', target: {}, values: { node: 'pbx-1' }, result: {} }
+  ],
+  [
     'POST /api/sessions/sweep',
     '/api/sessions/sweep',
     undefined,
@@ -195,11 +234,17 @@ t.test('the audit log', async (t) => {
 
   t.test('leaves out admissions of the switch role, and of no other', async (t) => {
     const daily = changes.filter(([route]) =>
-      ['DELETE /api/sessions/:session_id', 'PUT /api/sessions/nodes/:node'].includes(route)
+      [
+        'DELETE /api/sessions/:session_id',
+        'POST /api/sessions/:session_id/release',
+        'POST /api/sessions/release',
+        'PUT /api/sessions/nodes/:node',
+        'POST /api/sessions/nodes/:node'
+      ].includes(route)
     )
-    t.equal(daily.length, 2)
+    t.equal(daily.length, 5)
     for (const [route, path, body] of daily) {
-      const now = route.startsWith('PUT') ? { ...body, epoch: 2 } : body
+      const now = route.includes('/nodes/') ? { ...body, epoch: 2 } : body
       await as(app, SWITCH)(post(route), path, now)
       t.same(log.take(), [], route)
       for (const claims of [

@@ -16,10 +16,19 @@ const changes: Record<string, (id: string, node: string) => object | undefined> 
   }),
   'POST /api/sessions/:session_id/renew': () => ({ username: 'alice' }),
   'DELETE /api/sessions/:session_id': () => undefined,
+  'POST /api/sessions/:session_id/release': () => undefined,
+  'POST /api/sessions/release': (id) => ({
+    sessions: [{ session_id: `${id}-new` }, { session_id: id }]
+  }),
   'PUT /api/sessions/nodes/:node': (id) => ({
     epoch: 1,
     sessions: [{ session_id: id, username: 'alice' }]
   }),
+  'POST /api/sessions/nodes/:node': (id) => ({
+    epoch: 1,
+    sessions: [{ session_id: id, username: 'alice' }]
+  }),
+  'DELETE /api/sessions/nodes/:node': () => undefined,
   'DELETE /api/sessions/users/:username/sessions': () => undefined,
   'POST /api/sessions/sweep': () => undefined
 }
