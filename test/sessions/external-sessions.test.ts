@@ -44,8 +44,10 @@ const STARTS: Array<[written: number | string, seconds: number]> = [
   ['1970-01-01T00:00:01Z', 1],
   [86_400, 86_400],
   ['1970-01-02T05:30:02+05:30', 86_402],
+  [86_403, 86_403],
   ['1972-02-29T23:59:59Z', 68_255_999],
   [68_256_000, 68_256_000],
+  [946_684_800, 946_684_800],
   ['1999-12-31T20:00:01-04:00', 946_684_801],
   [946_684_801.25, 946_684_801.25],
   ['2000-01-01T00:00:01.5Z', 946_684_801.5],
@@ -62,7 +64,7 @@ t.test('terminate_oldest ends the oldest first, whichever form its start has', a
   const { send, name, record, limit, acquire } = await start(t)
   // Neither the order of the ids nor that in which they are written is that of the starts.
   const started = STARTS.map(([written, seconds], i) => {
-    return { written, seconds, id: `c${(i * 7) % STARTS.length}` }
+    return { written, seconds, id: `c${(i * 7) % 17}` }
   })
   for (const { written, id } of started) await record([id], written)
   await name(...started.map(({ id }) => id))
@@ -135,12 +137,13 @@ t.test('refusals go on where the last one stopped, until each ghost is found', a
   })) {
     await t.test(kind, async (t) => {
       const { client, set, name, record, limit, acquire } = await start(t)
-      const ghosts = ids.filter((_id, i) => i % 35 === 0)
+      // Where the first look removes some, the second does not skip as many.
+      const ghosts = ids.filter((_id, i) => i % 100 < 3)
       await record(ids.filter((id) => !ghosts.includes(id)))
       await name(...ids)
       await limit(10)
       for (let i = 0; i < 4; i++) t.equal((await acquire('one-more')).status, 409)
-      t.equal(await client.scard(set), 340, 'four looks at 100 sessions find the ghosts among 350')
+      t.equal(await client.scard(set), 338, 'four looks at 100 sessions find the ghosts among 350')
     })
   }
 })
