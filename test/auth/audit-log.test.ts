@@ -292,10 +292,17 @@ t.test('the audit log', async (t) => {
         result: { code: 'invalid_input' }
       })
       t.match(await put(root, 'alice', '{"limit": hunter2'), { status: 400, values: {} })
-      t.strictSame(
-        (await put(root, '%0d%0aforged', { limit: 3 }))?.target,
-        {},
-        'what is no name is not told'
+      for (const none of ['__proto__', '_default', 'x'.repeat(257)]) {
+        t.strictSame(
+          (await put(root, none, { limit: 3 }))?.target,
+          {},
+          'what is no name is not told'
+        )
+      }
+      t.match(
+        await put(root, '%0d%0aforged', { limit: 3 }),
+        { status: 400, target: { username: '\r\nforged' } },
+        'a name that another program may have stored stays within its one line'
       )
       t.match(await put(root, 'alice', 'x'.repeat(70_000)), {
         status: 413,
