@@ -67,7 +67,16 @@ export function setProblem (
 ) {
   if (status === 401) reply.header('www-authenticate', 'Bearer')
   reply.code(status).type('application/problem+json')
-  return problemDocument({ status, code, detail, ...(errors && { errors }), ...members })
+  const said = isAdmission(reply.request)
+    ? { allowed: false, degraded: code === 'store_unavailable', ...members }
+    : members
+  return problemDocument({ status, code, detail, ...(errors && { errors }), ...said })
+}
+
+/** Whether a request is a verb of admission: some switches see only the body of its answer. */
+function isAdmission ({ routeOptions }: FastifyRequest): boolean {
+  const { access } = routeOptions.config ?? {}
+  return typeof access === 'object' && 'changes' in access && access.changes === 'named'
 }
 
 /** Answers bytes that are not an HTTP request, and closes the connection. */

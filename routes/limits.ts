@@ -59,7 +59,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         return await sendJsonStream(reply, policy, {
           name: 'user_limits',
           first,
-          batches: app.limitLists.allLimits(prefix)
+          batches: ownLimits(app.limitLists.allLimits(prefix))
         })
       }
       const { entries, next_cursor } = await app.limitLists.listLimits(prefix, {
@@ -68,7 +68,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       })
       return {
         ...policy,
-        user_limits: namedValues([...Object.entries(first), ...entries]),
+        user_limits: namedValues([...Object.entries(first), ...entries.filter(isOwnLimit)]),
         next_cursor
       }
     }
@@ -156,6 +156,17 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async ({ body: { limits } }) => await app.limitsStore.setLimits(byCanonicalName(limits))
   )
+}
+
+/** Whether an entry is not `_default`, which the policy gives, whatever another program stored. */
+function isOwnLimit ([username]: [string, number]): boolean {
+  return username !== '_default'
+}
+
+async function * ownLimits (
+  batches: AsyncIterable<Array<[string, number]>>
+): AsyncGenerator<Array<[string, number]>> {
+  for await (const batch of batches) yield batch.filter(isOwnLimit)
 }
 
 /** The one spelling of a username and, if another program stored it otherwise, that one too. */

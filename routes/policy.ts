@@ -3,11 +3,16 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ref } from '../schemas/components.ts'
 import { PolicyChangeSchema, PolicyUpdatedSchema } from '../schemas/policy.ts'
 import { problems } from '../schemas/problem.ts'
+import { ServiceError } from '../services/errors.ts'
+
+/** Room for a list of limits, which is ignored: as much as a bulk change may have. */
+const BODY_BYTES = 4 * 1024 * 1024
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
   app.put(
     '/api/sessions/limits',
     {
+      bodyLimit: BODY_BYTES,
       schema: {
         operationId: 'updatePolicy',
         tags: ['limits'],
@@ -16,11 +21,13 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(PolicyUpdatedSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
       }
     },
-    async ({ body }) => ({
-      success: true,
-      message: 'Session limits policy updated',
-      ...(await app.policy.update(body))
-    })
+    async ({ body: { user_limits: _ignored, ...change } }) => {
+      if (Object.keys(change).length === 0) {
+        throw new ServiceError('invalid_input', 'The body has no member of the policy to change.')
+      }
+      const policy = await app.policy.update(change)
+      return { success: true, message: 'Session limits policy updated', ...policy }
+    }
   )
 }
 

@@ -105,10 +105,13 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
           `page times limit must not exceed ${MAX_USERS_DEPTH}.`
         )
       }
+      const offset = (page - 1) * limit
+      const { users, total } = await app.sessionLists.listUsers({ offset, limit, sort })
       return {
-        ...(await app.sessionLists.listUsers({ offset: (page - 1) * limit, limit, sort })),
+        users: users.map((user) => ({ ...user, activeSessions: user.sessions })),
         page,
-        limit
+        limit,
+        total
       }
     }
   )

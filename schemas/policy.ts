@@ -23,11 +23,20 @@ export const PolicySchema = Type.Object(
   { additionalProperties: false }
 )
 
-export const PolicyChangeSchema = Type.Partial(Type.Object(PolicySchema.properties), {
-  $id: 'PolicyChange',
-  additionalProperties: false,
-  minProperties: 1
-})
+const policyChange = Type.Partial(PolicySchema)
+
+export const PolicyChangeSchema = Type.Object(
+  {
+    ...policyChange.properties,
+    user_limits: Type.Optional(
+      Type.Unsafe<Record<string, unknown>>({
+        type: 'object',
+        description: 'Ignored, so that what GET gave can be put back.'
+      })
+    )
+  },
+  { $id: 'PolicyChange', additionalProperties: false, minProperties: 1 }
+)
 
 export const PolicyUpdatedSchema = Type.Object(
   {
@@ -39,7 +48,7 @@ export const PolicyUpdatedSchema = Type.Object(
 )
 
 export type Policy = Static<typeof PolicySchema>
-export type PolicyChange = Static<typeof PolicyChangeSchema>
+export type PolicyChange = Static<typeof policyChange>
 
 /** Checks each member of a policy that did not come through the API: from Redis or etcd. */
 export const POLICY_FIELDS: Record<keyof Policy, (value: unknown) => boolean> = {

@@ -22,6 +22,14 @@ export const ProblemSchema = Type.Object(
           message: Type.String({ examples: ['must be integer'] })
         })
       )
+    ),
+    allowed: Type.Optional(
+      Type.Boolean({ description: 'Always false. Only in refusals by the verbs of admission.' })
+    ),
+    degraded: Type.Optional(
+      Type.Boolean({
+        description: 'Whether Redis was away. Only in refusals by the verbs of admission.'
+      })
     )
   },
   { $id: 'Problem', additionalProperties: true }

@@ -132,6 +132,9 @@ export const UserListSchema = Type.Object(
       Type.Object({
         username,
         sessions: Type.Integer(),
+        activeSessions: Type.Integer({
+          description: 'The same as sessions, for the old web console.'
+        }),
         limit: Type.Integer(),
         unlimited: Type.Boolean(),
         source: Type.String({ examples: ['user'] })
@@ -173,4 +176,4 @@ export const TerminatedSchema = Type.Object(
 export type Session = Static<typeof SessionSchema>
 /** What a caller may say about a session, as it is kept with the lease. */
 export type SessionDetails = Static<TObject<typeof details & { emergency: TOptional<TBoolean> }>>
-export type UserSummary = Static<typeof UserListSchema>['users'][number]
+export type UserSummary = Omit<Static<typeof UserListSchema>['users'][number], 'activeSessions'>

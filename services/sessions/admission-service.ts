@@ -17,6 +17,7 @@ import {
 import type { Actor, Outcomes } from './outcomes.ts'
 import type {
   AcquireRequest,
+  Degradable,
   NodeReconciliation,
   ReleaseRequest,
   ReleaseResult,
@@ -58,8 +59,8 @@ export class AdmissionService {
     const result = await this.#store.acquire(request)
     const { dryRun } = request
     if (!dryRun) tellAcquired(this.outcomes, request, result, by, log)
-    if (result.outcome === 'conflict') throw idConflict()
-    if (result.outcome === 'ended') throw ended()
+    if (result.outcome === 'conflict') throw idConflict(result)
+    if (result.outcome === 'ended') throw ended(result)
     const { count, limit, degraded = false } = result
     if (result.outcome === 'limit_reached') {
       if (!dryRun) throw this.#limitReached(request.username, count, limit, degraded)
@@ -87,8 +88,8 @@ export class AdmissionService {
   ): Promise<{ session: Session; reregistered: boolean; degraded: boolean }> {
     const [result] = await this.#store.renew([request], ttlMs)
     if (result !== undefined) tellRenewed(this.outcomes, [request], [result], by, log)
-    if (result?.outcome === 'conflict') throw idConflict()
-    if (result === undefined || result.outcome === 'ended') throw ended()
+    if (result?.outcome === 'conflict') throw idConflict(result)
+    if (result === undefined || result.outcome === 'ended') throw ended(result)
     return {
       session: leaseView(result.lease()),
       reregistered: result.outcome === 'reregistered',
@@ -119,7 +120,7 @@ export class AdmissionService {
     const result = await this.#store.release(request)
     tellReleased(this.outcomes, request, result, by, log)
     const { outcome, degraded = false } = result
-    if (outcome === 'conflict') throw idConflict()
+    if (outcome === 'conflict') throw idConflict(result)
     const { sessionId } = request
     return { success: true, session_id: sessionId, released: outcome === 'released', degraded }
   }
@@ -207,13 +208,16 @@ function incomplete ({ node, total, part, given }: NodeReconciliation): ServiceE
   })
 }
 
-function idConflict (): ServiceError {
-  return new ServiceError('session_id_conflict', 'This session id belongs to another user.')
+function idConflict ({ degraded = false }: Degradable): ServiceError {
+  return new ServiceError('session_id_conflict', 'This session id belongs to another user.', {
+    members: { degraded }
+  })
 }
 
-function ended (): ServiceError {
+function ended ({ degraded = false }: Degradable = {}): ServiceError {
   return new ServiceError(
     'session_ended',
-    'This session was released or terminated; its id does not come back.'
+    'This session was released or terminated; its id does not come back.',
+    { members: { degraded } }
   )
 }
