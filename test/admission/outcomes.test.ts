@@ -108,7 +108,7 @@ for (const [kind, start] of Object.entries(apps)) {
     if (kind === 'memory') aheadMs += 20_000
     else await makeOlder(app, ['e'])
     await send('PUT', '/api/sessions/nodes/n2', { epoch: 1, sessions: [] })
-    t.strictSame(shortOf(told), ['released e of bob on n2 by admin: missing on its node'])
+    t.strictSame(shortOf(told), ['lapsed e of bob on n2 by admin: missing on its node'])
     await send('DELETE', '/api/sessions/users/alice/sessions', { reason: 'fraud' })
     t.strictSame(shortOf(told), ['terminated d of alice on - by admin: fraud'])
   })
