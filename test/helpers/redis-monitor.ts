@@ -64,7 +64,7 @@ export async function monitorRedis (
 export function isBackground ([name, ...args]: Seen): boolean {
   return (
     ['PING', 'INFO', 'TIME'].includes(name) ||
-    args.some((arg) => /:session-(?:policy|sweep-lock|generation)$/.test(arg))
+    args.some((arg) => /:(?:session-(?:policy|sweep-lock|generation)|api-keys|api-key-uses)$/.test(arg))
   )
 }
 

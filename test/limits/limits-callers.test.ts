@@ -214,13 +214,13 @@ t.test(
     )
     const bulk = '/api/sessions/limits/bulk'
     t.equal(
-      (await send('POST', bulk, padded(2 * 1024 * 1024, '{"limits":{}}'))).status,
+      (await send('POST', bulk, padded(4 * 1024 * 1024, '{"limits":{}}'))).status,
       200,
-      '2 MiB is not too large in bulk'
+      '4 MiB is not too large in bulk'
     )
     isProblem(
       t,
-      await send('POST', bulk, padded(2 * 1024 * 1024 + 1, '{"limits":{}}')),
+      await send('POST', bulk, padded(4 * 1024 * 1024 + 1, '{"limits":{}}')),
       tooLarge,
       'a bulk'
     )

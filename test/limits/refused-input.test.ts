@@ -24,45 +24,42 @@ t.test('refused input is answered with what is wrong, and sends no Redis command
     'what is accepted is seen'
   )
 
-  const badNames = [
+  // Names of no form that a user may have. They can be read and removed, if another program stored
+  // them, but not set.
+  const foreignNames = [
+    'a%20b',
+    '%20',
+    'a%0Ab',
+    'a%00',
+    '%7Ba%7D',
+    'a%22',
+    'a%5Cb',
+    'a%7Cb',
+    '%C3%A4',
+    '%F0%9F%98%80',
+    'a%0A'
+  ]
+  const reservedNames = [
     '_default',
     '__proto__',
     'prototype',
     'constructor',
-    'a%20b',
-    '%20',
-    'a%2Fb',
-    'a%0Ab',
-    'a%00',
-    'a*',
-    'a%5Bb%5D',
-    'a%3Ab',
-    '%7Ba%7D',
-    'a%22',
-    "a'b",
-    '%C3%A4',
-    '%F0%9F%98%80',
-    'a,b',
-    'a;b',
-    'a!',
-    'a%25',
-    '$a',
-    'a=b',
-    'a&b',
-    'a'.repeat(129),
-    'sip%3Abob',
-    'a%0A',
+    'a'.repeat(257),
     '%5F%5Fproto%5F%5F'
   ]
-  const named: Array<['GET' | 'PUT' | 'POST' | 'DELETE', (name: string) => string, object?]> = [
-    ['GET', (name) => `/limits/${name}`],
+  type Named = ['GET' | 'PUT' | 'POST' | 'DELETE', (name: string) => string, object?]
+  const changes: Named[] = [
     ['PUT', (name) => `/limits/${name}`, { limit: 1 }],
+    ['POST', (name) => `/users/${name}/temporary-limit`, { limit: 1, duration: 1 }]
+  ]
+  const reads: Named[] = [
+    ['GET', (name) => `/limits/${name}`],
     ['DELETE', (name) => `/limits/${name}`],
-    ['POST', (name) => `/users/${name}/temporary-limit`, { limit: 1, duration: 1 }],
     ['DELETE', (name) => `/users/${name}/temporary-limit`],
     ['GET', (name) => `/counts/${name}`]
   ]
-  for (const name of badNames) {
+  for (const name of [...foreignNames, ...reservedNames]) {
+    const named = reservedNames.includes(name) ? [...changes, ...reads] : changes
     for (const [method, url, body] of named) {
       const answer = await send(method, `/api/sessions${url(name)}`, body)
       isProblem(
@@ -113,7 +110,7 @@ t.test('refused input is answered with what is wrong, and sends no Redis command
     bulk({ limits: {}, alice: 1 }),
     bulk({ alice: 1 }),
     ...[null, [], [1], 'alice', 1].map((limits) => bulk({ limits })),
-    ...['_default', 'constructor', 'prototype', 'a b', '', 'a*', 'a'.repeat(129)].map((name) =>
+    ...['_default', 'constructor', 'prototype', 'a b', '', 'a|', 'a'.repeat(257)].map((name) =>
       bulk({ limits: { carol: 1, [name]: 1 } })
     ),
     temporary({ limit: 1 }),
@@ -121,7 +118,6 @@ t.test('refused input is answered with what is wrong, and sends no Redis command
     temporary({ limit: 1, duration: 0 }),
     temporary({ limit: 1, duration: 30 * 24 * 3600 + 1 }),
     temporary({ limit: 1, duration: 1, reason: 5 }),
-    temporary({ limit: 1, duration: 1, reason: 'x'.repeat(257) }),
     temporary({ limit: 1, duration: 1, reason: null }),
     temporary({ limit: 1, duration: 1, until: 1 }),
     ...['limits', 'counts'].flatMap((list) =>
@@ -143,9 +139,7 @@ t.test('refused input is answered with what is wrong, and sends no Redis command
         '__proto__=1'
       ].map((text) => query(`/${list}?${text}`))
     ),
-    ...['a*', 'a%20', '%00', 'a%5B', 'a%3F', 'a:', 'a'.repeat(129), 'a&prefix=b'].map((prefix) =>
-      query(`/limits?prefix=${prefix}`)
-    ),
+    ...['a'.repeat(257), 'a&prefix=b'].map((prefix) => query(`/limits?prefix=${prefix}`)),
     query('/counts?prefix=a')
   ]
   for (const [method, url, body] of refused) {

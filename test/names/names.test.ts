@@ -114,8 +114,13 @@ for (const [store, start] of Object.entries(starts)) {
         const username = 'shadowed'
         const body = { username, session_id: id }
         t.equal((await send('POST', '/api/sessions', body)).status, 201, `${id} is admitted`)
-        const renewed = await send('POST', `/api/sessions/${id}/renew`, { username })
-        t.match(renewed, { status: 200, body: { session: { session_id: id } } }, `${id} renewed`)
+        // `nodes/renew` is the report of a node called renew: such an id stands in the body.
+        if (id !== 'nodes') {
+          const renewed = await send('POST', `/api/sessions/${id}/renew`, { username })
+          t.match(renewed, { status: 200, body: { session: { session_id: id } } }, `${id} renewed`)
+        }
+        const batch = await send('POST', '/api/sessions/renew', { sessions: [body] })
+        t.match(batch, { status: 200, body: { results: [{ outcome: 'renewed' }] } }, id)
         const found = await send('GET', `/api/sessions/active?session_id=${id}`)
         t.strictSame(found.body.sessions.map((one: any) => one.session_id), [id], `${id} is found`)
         const released = await send('DELETE', `/api/sessions/${id}`)

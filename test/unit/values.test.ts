@@ -170,7 +170,9 @@ t.test('permissions are what roles, permissions and scope grant together', async
   ]) {
     t.same(granted(claims), [], JSON.stringify(claims))
   }
-  t.equal(callerOf({ sub: 'alice', username: 'bob' }).username, 'alice')
+  t.equal(callerOf({ sub: '1001', username: 'bob' }).username, 'bob')
+  t.equal(callerOf({ sub: '1001', preferred_username: 'bob' }).username, 'bob')
+  t.equal(callerOf({ sub: 'alice' }).username, 'alice')
   t.equal(callerOf({ sub: 5, username: 'bob' }).username, 'bob')
   t.equal(callerOf({ id: 1 }).username, undefined)
 })
