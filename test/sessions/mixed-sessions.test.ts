@@ -262,6 +262,7 @@ t.test('an external session is shown with what the switch recorded', async (t) =
   t.strictSame([up.length, ghosts.length], [5, 1])
   const shown = up.map(({ id, call_id, from_uri, to_uri, created_at }) => ({
     session_id: id,
+    attempt: 0,
     username: user,
     node: null,
     call_id,

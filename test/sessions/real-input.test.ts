@@ -22,7 +22,6 @@ const names = new Set([
   ...Object.keys(expected.limits),
   ...expected.limits_without_meaning
 ])
-const usernames = /^[A-Za-z0-9._~+@-]{1,128}$/
 const policy = { enabled: true, max_sessions_per_user: 5, session_limit_action: 'reject' }
 const sum = (values: Values) => Object.values(values).reduce((total, n) => total + n, 0)
 
@@ -62,7 +61,7 @@ async function countsAre (t: Test, counts: Values) {
     )
   }
   const wrong = []
-  for (const username of [...names].filter((name) => usernames.test(name))) {
+  for (const username of names) {
     const [count, limit] = [
       counts[username] ?? 0,
       expected.limits[username] ?? policy.max_sessions_per_user
@@ -104,13 +103,8 @@ t.test('limits are those that the switch wrote, without the malformed ones', asy
     'those of a prefix'
   )
   for (const [username, limit] of Object.entries(limits)) {
-    const { status, body } = await send(
-      'GET',
-      `/api/sessions/limits/${encodeURIComponent(username)}`
-    )
-    if (usernames.test(username)) {
-      t.strictSame(body, { username, limit, source: 'user', unlimited: limit <= 0 })
-    } else t.equal(status, 400, `${username} is listed, but no name that can be asked for`)
+    const { body } = await send('GET', `/api/sessions/limits/${encodeURIComponent(username)}`)
+    t.strictSame(body, { username, limit, source: 'user', unlimited: limit <= 0 })
   }
   for (const username of odd) {
     t.strictSame((await send('GET', `/api/sessions/limits/${username}`)).body, {
@@ -126,7 +120,7 @@ t.test('limits are those that the switch wrote, without the malformed ones', asy
   )
 })
 
-t.test('no route answers 5xx for any user in the data of the switch', async (t) => {
+t.test('each user in the data of the switch can be asked for', async (t) => {
   const failed = []
   for (const name of names) {
     for (const url of [
@@ -134,7 +128,7 @@ t.test('no route answers 5xx for any user in the data of the switch', async (t) 
       `/counts/${encodeURIComponent(name)}`
     ]) {
       const { status } = await send('GET', `/api/sessions${url}`)
-      if (status !== (usernames.test(name) ? 200 : 400)) failed.push([url, status])
+      if (status !== 200) failed.push([url, status])
     }
   }
   t.strictSame(failed, [])

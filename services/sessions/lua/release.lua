@@ -42,11 +42,13 @@ end
 
 local whose, ended_attempt = match(record, ENDED_RECORD)
 if whose then
+  -- The id may be known as ended, and its external session be up: who asked first named no user.
+  local was_external = not lapses and pcall('SREM', external_key, id) == 1
   local is_later = attempt and attempt > (tonumber(ended_attempt) or 0)
   if is_later and not lapses then
     remember(whose, attempt, math.max(call('PTTL', record_key), tonumber(ended_ttl_ms)))
   end
-  return { UNKNOWN }
+  return { was_external and RELEASED or UNKNOWN }
 end
 
 local holder, started, node, _, live_attempt, urgent = match(record, LEASE_RECORD)
