@@ -1,19 +1,9 @@
 /** The Redis client, as `app.redis`, where a Redis is configured. A start does not need it. */
+import type { FastifyRedis } from '@fastify/redis'
 import fp from 'fastify-plugin'
-import type { Redis } from 'ioredis'
 import type { TlsFiles } from '../config.ts'
 import { connectRedis } from '../services/redis/client.ts'
 import type { Settings } from '../schemas/settings.ts'
-
-declare module 'fastify' {
-  interface FastifyInstance {
-    /**
-     * Not by @fastify/redis: that makes the start wait for a connection, and ends the client when
-     * the first answer is an error, such as that of a Redis that is still loading its data.
-     */
-    redis: Redis
-  }
-}
 
 /** How long a close waits for Redis to say goodbye, in milliseconds. */
 const QUIT_DEADLINE_MS = 500
@@ -40,7 +30,10 @@ export default fp<{ tls: TlsFiles }>(
     const client = connectRedis(app.config, tls)
     client.on('error', (error: Error) => app.log.debug({ err: error }, 'redis connection'))
 
-    app.decorate('redis', client)
+    // As @fastify/redis declares it, but not by its plugin: that makes the start wait for a
+    // connection, and ends the client when the first answer is an error, such as that of a Redis
+    // that is still loading its data.
+    app.decorate('redis', client as FastifyRedis)
 
     // Not before everything else is set up, which keeps the process too busy to shake hands in
     // time. A client that finds no Redis goes on trying by itself; health and every request say so
