@@ -47,6 +47,9 @@ const TARGETS = new Map(
       [name, new RegExp((schema as { pattern: string }).pattern, 'u')] as [string, RegExp]
   )
 )
+/** A name that looks like a token or an API key in the wrong place: it is not logged. */
+const CREDENTIAL = /eyJ[\w-]*\.[\w-]*\.|vfk_[0-9a-f]/
+
 /** The members of a body and of an answer that may be logged; never a password or token. */
 const VALUES = [
   'limit',
@@ -111,7 +114,9 @@ export function auditRecord ({
     address,
     request_id: requestId,
     target: Object.fromEntries(
-      Object.entries(target ?? {}).filter(([kind, name]) => TARGETS.get(kind)?.test(String(name)))
+      Object.entries(target ?? {}).filter(
+        ([kind, name]) => TARGETS.get(kind)?.test(String(name)) && !CREDENTIAL.test(String(name))
+      )
     ),
     values: status === 400 ? {} : pick(body, VALUES),
     status,

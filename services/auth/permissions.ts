@@ -62,7 +62,8 @@ export function callerOf (
   const granted = roles.flatMap((role) => ROLES.get(role) ?? [])
   const named = [
     ...texts(claims.permissions),
-    ...[claims.scope, claims.scp].flatMap(texts).flatMap((text) => text.split(' '))
+    ...(typeof claims.scope === 'string' ? claims.scope.split(' ') : []),
+    ...texts(claims.scp).flatMap((text) => text.split(' '))
   ]
   return {
     username: [claims.username, claims.preferred_username, claims.sub].find(isName),

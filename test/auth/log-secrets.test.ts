@@ -35,6 +35,8 @@ t.test('logs have no secrets', async (t) => {
         { authorization: `Bearer ${token}x` },
         { authorization: token },
         { authorization: `Basic ${token}` },
+        { 'x-api-key': token },
+        { authorization: `Basic ${Buffer.from(`x:${token}`).toString('base64')}` },
         { cookie: `token=${token}` },
         { 'x-access-token': token },
         { 'proxy-authorization': `Bearer ${token}` },

@@ -169,7 +169,7 @@ t.test('with BIND_NODES, the token of a switch node', async (t) => {
       { name: 'pbx-a' },
       'pbx-a ',
       'pbx-a\npbx-b',
-      '*'
+      '..'
     ]) {
       for (const { route } of routes) {
         t.equal(
