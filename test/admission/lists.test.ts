@@ -138,7 +138,16 @@ for (const [store, app] of Object.entries(apps)) {
       t.strictSame(
         { ...body, total: 0 },
         {
-          users: [{ username: big, sessions: 300, limit: 0, unlimited: true, source: 'user' }],
+          users: [
+            {
+              username: big,
+              sessions: 300,
+              activeSessions: 300,
+              limit: 0,
+              unlimited: true,
+              source: 'user'
+            }
+          ],
           page: 1,
           limit: 1,
           total: 0
