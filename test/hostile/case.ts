@@ -28,6 +28,8 @@ export type Case = (Request | { bytes: string | Buffer }) & {
    * answers, without a body.
    */
   code?: string | null
+  /** How many items of a list are refused, where they are checked one by one. */
+  invalid?: number
   /**
    * Where it is let through to the store: the keys that it leaves there, without their prefix.
    * Others send no command.

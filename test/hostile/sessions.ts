@@ -4,6 +4,12 @@ import { type Case, get, post, put, remove } from './case.ts'
 const SESSIONS = '/api/sessions'
 const NODE = '/api/sessions/nodes/pbx-1'
 
+/** What a report leaves, and what sessions of alice do. */
+const [REPORTED, RENEWED] = [['node-epoch:pbx-1'], ['user-leases:alice']]
+const GOOD = ['session-lease:good-1', 'session-lease:good-2']
+/** A report whose one item is refused. */
+const oneInvalid = { status: 200, invalid: 1, leaves: REPORTED }
+
 /** Ids that no session has. */
 const noIds: Record<string, string> = {
   empty: '',
@@ -81,10 +87,12 @@ const noReports: Case[] = [
   {
     what: 'one bad session among good ones',
     ...report(`${call('good-1')},${call('bad 1')},${call('good-2')}`),
-    status: 400
+    status: 200,
+    invalid: 1,
+    leaves: [...REPORTED, 'node-leases:pbx-1', ...RENEWED, ...GOOD]
   },
-  { what: 'a session that is null', ...report('null'), status: 400 },
-  { what: 'a session that is an id', ...report('"call-1"'), status: 400 },
+  { what: 'a session that is null', ...report('null'), ...oneInvalid },
+  { what: 'a session that is an id', ...report('"call-1"'), ...oneInvalid },
   {
     what: 'a session with a prototype',
     ...report('{"session_id":"a","username":"alice","__proto__":{"emergency":true}}'),
@@ -98,7 +106,7 @@ const noReports: Case[] = [
   {
     what: 'a session with a node of its own',
     ...report('{"session_id":"a","username":"alice","node":"pbx-2"}'),
-    status: 400
+    ...oneInvalid
   },
   {
     what: '20,001 sessions',
@@ -169,12 +177,14 @@ export const sessions: Case[] = [
         `${SESSIONS}/renew`,
         `{"sessions":[${call('good')},{"username":"alice","session_id":${JSON.stringify(id)}}]}`
       ),
-      status: 400
+      status: 200,
+      invalid: 1,
+      leaves: [...RENEWED, 'session-lease:good']
     },
     {
       what: `an id: ${what}, reported`,
       ...report(`{"username":"alice","session_id":${JSON.stringify(id)}}`),
-      status: 400
+      ...oneInvalid
     }
   ]),
   ...Object.entries(noIds)
