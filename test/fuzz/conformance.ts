@@ -21,8 +21,11 @@ const ANYWHERE = [404, 405, 408, 414, 431]
  */
 const REFUSED = [400, 403, 405, 413, 414, 415]
 
-/** Refusals of members of a report that are each as described, and do not go together. */
-const TOGETHER = /"detail":"(?:Give as_of or age_seconds|Give part and parts|body\/as_of must be)/
+/** Refusals of members that are each as described, and do not go together, or change nothing. */
+const TOGETHER = new RegExp(
+  '"detail":"(?:Give as_of or age_seconds|Give part and parts|body/as_of must be|' +
+    'The body has no member of the policy)'
+)
 
 /** Parameters that may be as described and still name a place that there is not. */
 const PLACES = /[?&](?:cursor|page)=/

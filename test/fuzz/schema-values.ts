@@ -59,16 +59,17 @@ export class SchemaValues {
 
   #ofType (schema: Schema): fc.Arbitrary<unknown> {
     const { type, minimum, maximum, items = {}, maxItems = Infinity } = schema
+    const range = {
+      ...(minimum !== undefined && { min: minimum }),
+      ...(maximum !== undefined && { max: maximum })
+    }
     switch (type) {
       case 'string':
         return this.#strings(schema)
       case 'integer':
-        return fc.integer({
-          ...(minimum !== undefined && { min: minimum }),
-          ...(maximum !== undefined && { max: maximum })
-        })
+        return fc.integer(range)
       case 'number':
-        return fc.double({ noNaN: true, noDefaultInfinity: true })
+        return fc.double({ ...range, noNaN: true, noDefaultInfinity: true })
       case 'boolean':
         return fc.boolean()
       case 'null':
