@@ -203,7 +203,7 @@ t.test('every answer of the service is declared', async (t) => {
 
 const CLIENT = `
 import createClient from 'openapi-fetch'
-import type { components, paths } from '../api.ts'
+import type { components, paths } from './api.ts'
 
 export async function run (baseUrl: string, token: string): Promise<unknown[]> {
   const client = createClient<paths>({ baseUrl, headers: { Authorization: \`Bearer \${token}\` } })
