@@ -206,9 +206,12 @@ t.test(
       '64 KiB is not too large'
     )
     isProblem(t, await send('PUT', url, padded(64 * 1024 + 1, '{"limit":4}')), tooLarge, 'a limit')
+    const policyOf = async (bytes: number) =>
+      await send('PUT', '/api/sessions/limits', padded(bytes, '{"enabled":true}'))
+    t.equal((await policyOf(4 * 1024 * 1024)).status, 200, 'what GET gave can be put back')
     isProblem(
       t,
-      await send('PUT', '/api/sessions/limits', padded(64 * 1024 + 1, '{"enabled":true}')),
+      await policyOf(4 * 1024 * 1024 + 1),
       tooLarge,
       'a policy'
     )
