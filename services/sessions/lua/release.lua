@@ -40,10 +40,15 @@ local function remember (whose, ended_attempt, ms)
   call('SET', record_key, ended_record, 'PX', ms)
 end
 
+-- Removes the id from the sessions that the switch recorded itself; a lapse leaves those alone.
+local function remove_external ()
+  return not lapses and pcall('SREM', external_key, id) == 1
+end
+
 local whose, ended_attempt = match(record, ENDED_RECORD)
 if whose then
   -- The id may be known as ended, and its external session be up: who asked first named no user.
-  local was_external = not lapses and pcall('SREM', external_key, id) == 1
+  local was_external = remove_external()
   local is_later = attempt and attempt > (tonumber(ended_attempt) or 0)
   if is_later and not lapses then
     remember(whose, attempt, math.max(call('PTTL', record_key), tonumber(ended_ttl_ms)))
@@ -77,7 +82,7 @@ if lapses then
   if holder then call('PEXPIRE', record_key, record_grace_ms) end
   return { ends and RELEASED or UNKNOWN, record }
 end
-local was_external = pcall('SREM', external_key, id) == 1
+local was_external = remove_external()
 local remembered_ms = tonumber(ended_ttl_ms)
 if ends and ends - now > remembered_ms then remembered_ms = ends - now end
 remember(holder or user, math.max(attempt or 0, live_attempt), remembered_ms)
