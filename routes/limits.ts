@@ -5,6 +5,7 @@ import { ref } from '../schemas/components.ts'
 import {
   BulkLimitsSchema,
   BulkResultSchema,
+  LIMIT_LIST_BYTES,
   LimitChangeSchema,
   LimitListSchema,
   LimitRemovedSchema,
@@ -23,8 +24,6 @@ import { namedValues } from './named-values.ts'
 const tags = ['limits']
 const params = Type.Object({ username: UsernameSchema })
 const storedParams = Type.Object({ username: StoredUsernameSchema })
-/** Room for 10,000 entries with the longest names. */
-const BULK_BODY_BYTES = 4 * 1024 * 1024
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -145,7 +144,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/api/sessions/limits/bulk',
     {
-      bodyLimit: BULK_BODY_BYTES,
+      bodyLimit: LIMIT_LIST_BYTES,
       schema: {
         operationId: 'setLimits',
         tags,

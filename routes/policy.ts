@@ -1,18 +1,17 @@
 /** Changes the policy. Every replica applies it within a second. It is read with the limits. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ref } from '../schemas/components.ts'
+import { LIMIT_LIST_BYTES } from '../schemas/limits.ts'
 import { PolicyChangeSchema, PolicyUpdatedSchema } from '../schemas/policy.ts'
 import { problems } from '../schemas/problem.ts'
 import { ServiceError } from '../services/errors.ts'
-
-/** Room for a list of limits, which is ignored: as much as a bulk change may have. */
-const BODY_BYTES = 4 * 1024 * 1024
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
   app.put(
     '/api/sessions/limits',
     {
-      bodyLimit: BODY_BYTES,
+      // Room for the limits that GET gave, which are ignored.
+      bodyLimit: LIMIT_LIST_BYTES,
       schema: {
         operationId: 'updatePolicy',
         tags: ['limits'],

@@ -12,6 +12,9 @@ import {
 } from './names.ts'
 import { PolicySchema } from './policy.ts'
 
+/** The largest body with a list of limits, in bytes: room for 10,000 of the longest names. */
+export const LIMIT_LIST_BYTES = 4 * 1024 * 1024
+
 /** The longest temporary limit, in seconds: 30 days. */
 export const MAX_TEMPORARY_LIMIT_SECONDS = 30 * 24 * 3600
 

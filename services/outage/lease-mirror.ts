@@ -52,14 +52,13 @@ export class LeaseMirror extends MemorySessionStore {
    * Takes over what came of a node's report: of the sessions that it names, and of no other. What
    * was admitted while the report was under way is not touched.
    */
-  noteReport (
+  async noteReport (
     { node, sessions, ttlMs }: NodeReconciliation,
     { outcomes, missing }: Reconciled
-  ): void {
-    const up = sessions.filter((_session, i) => {
-      return outcomes[i] === 'renewed' || outcomes[i] === 'reregistered'
-    })
-    void this.renew(up.map((session) => ({ ...session, node })), ttlMs)
+  ): Promise<void> {
+    const isUp = (i: number) => outcomes[i] === 'renewed' || outcomes[i] === 'reregistered'
+    const up = sessions.filter((_session, i) => isUp(i))
+    await this.renew(up.map((session) => ({ ...session, node })), ttlMs)
     sessions.forEach(({ sessionId, username, attempt }, i) => {
       if (outcomes[i] === 'ended') this.forget(sessionId, username, attempt)
     })

@@ -129,7 +129,7 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
     const { store, mirror, outbox, retry } = this.#parts
     try {
       const result = await retry.ask(async () => await store.reconcileNode(report))
-      if (result.outcome === 'reconciled') mirror.noteReport(report, result)
+      if (result.outcome === 'reconciled') await mirror.noteReport(report, result)
       return result
     } catch (error) {
       if (!isUnavailable(error)) throw error
