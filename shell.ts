@@ -22,6 +22,7 @@ import openapi from './plugins/openapi.ts'
 import requestLimits from './plugins/request-limits.ts'
 import schemas, { schemaController } from './plugins/schemas.ts'
 import securityHeaders, { setSecurityHeaders } from './plugins/security-headers.ts'
+import warnings from './plugins/warnings.ts'
 import admissionRoutes from './routes/admission.ts'
 import apiKeyRoutes from './routes/api-keys.ts'
 import authRoutes from './routes/auth.ts'
@@ -57,6 +58,7 @@ export async function buildShell ({
 }: ShellOptions): Promise<FastifyInstance> {
   const app = createServer(settings, logger)
   await app.register(config, { config: settings })
+  await app.register(warnings)
   await app.register(securityHeaders)
   await app.register(cors)
   await app.register(errors)

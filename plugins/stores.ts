@@ -63,7 +63,8 @@ export default fp<StoresOptions>(
       const source = etcdSource(app, defaults, malformed) ?? own
       return new PolicyCache(source, defaults, (policy) => log.info({ policy }, 'policy in force'))
     }
-    const options = { clock, defaults, policyFrom, malformed, outcomes, log }
+    const { warnings } = app
+    const options = { clock, defaults, policyFrom, malformed, outcomes, log, warnings }
     const backend = given?.(options) ?? configured(app, options)
 
     app.decorate('malformed', malformed)
@@ -82,7 +83,7 @@ export default fp<StoresOptions>(
       backend.stop()
     })
   },
-  { name: 'stores', dependencies: ['config', 'redis', 'etcd'] }
+  { name: 'stores', dependencies: ['config', 'warnings', 'redis', 'etcd'] }
 )
 
 /** The policy in etcd; undefined if the settings name no key for it. */

@@ -20,7 +20,8 @@ const down = {
           etcd: { status: 'disabled', latency_ms: null }
         },
         policy: 'stale',
-        sessions: 'known'
+        sessions: 'known',
+        warnings: []
       }
     }
   }
@@ -30,7 +31,8 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
   const currentHealth = () => ({
     ...app.health.health,
     policy: app.policy.status,
-    sessions: app.sessions.learning ? ('learning' as const) : ('known' as const)
+    sessions: app.sessions.learning ? ('learning' as const) : ('known' as const),
+    warnings: app.warnings.texts
   })
 
   const ready = {

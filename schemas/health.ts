@@ -30,6 +30,11 @@ export const HealthSchema = Type.Object(
       description:
         '`known`: the counts are complete. `learning`: Redis lost its data a short time ago, and ' +
         'some calls that are up may not have been renewed yet.'
+    }),
+    warnings: Type.Array(Type.String(), {
+      description:
+        'What an operator has to mend, in words that name the remedy. Empty when there is nothing.',
+      examples: [['Redis may drop data: set maxmemory-policy to noeviction.']]
     })
   },
   { $id: 'Health' }

@@ -2,6 +2,7 @@
 import type { Policy } from '../../schemas/policy.ts'
 import type { Clock } from '../clock.ts'
 import type { LimitLists, LimitsStore } from '../limits/limits-store.ts'
+import type { Warnings } from '../health/warnings.ts'
 import type { Log } from '../log.ts'
 import type { PolicyCache, PolicySource } from '../policy/policy.ts'
 import type { RedisRequestCount } from '../rate-limit/redis-request-count.ts'
@@ -21,6 +22,8 @@ export interface BackendOptions {
   /** Told of what happens to sessions without a caller: expiry and replay. */
   outcomes: Outcomes
   log: Log
+  /** Told of what an operator has to mend. */
+  warnings: Warnings
 }
 
 /** The stores, and what starts and stops them. */

@@ -8,6 +8,7 @@ import { loadConfig } from '../../config.ts'
 import type { Policy } from '../../schemas/policy.ts'
 import { redisBackend } from '../../services/backends/redis-backend.ts'
 import { systemClock } from '../../services/clock.ts'
+import { Warnings } from '../../services/health/warnings.ts'
 import { PolicyCache } from '../../services/policy/policy.ts'
 import { connectRedis } from '../../services/redis/client.ts'
 import { RedisExecutor } from '../../services/redis/executor.ts'
@@ -49,7 +50,8 @@ async function start (t: Test, reconnectWaitMs: number) {
       policyFrom: (source) => new PolicyCache(source, defaults),
       malformed: new MalformedValues(),
       outcomes: new Outcomes(log),
-      log
+      log,
+      warnings: new Warnings(log)
     }
   )
   const connected = async () =>
