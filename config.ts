@@ -3,38 +3,23 @@
  * No other module reads process.env.
  */
 import { readFileSync } from 'node:fs'
-import { isIP } from 'node:net'
 import { parseEnv } from 'node:util'
 import { envSchema } from 'env-schema'
-import { MIN_SECRET_BYTES } from './schemas/auth-settings.ts'
 import { SettingsSchema, type Settings } from './schemas/settings.ts'
-import { isPasswordHash } from './services/auth/password.ts'
 import { publicKeysOf, type VerificationKey } from './services/auth/verification-key.ts'
-import { commaList } from './services/util/comma-list.ts'
+import { checkSettings } from './services/settings/check-settings.ts'
+import { ConfigError, formOf, whatItMayBe, wrong } from './services/settings/config-error.ts'
+import { settingsOf } from './services/settings/environment.ts'
+import { unknownSettings, type UnknownSetting } from './services/settings/unknown-settings.ts'
 
-/** Settings whose values are never shown, even when they are wrong. */
-const SECRETS = /SECRET|PASSWORD|URL|ENDPOINTS/
+export { ConfigError }
 
-/** Secrets that examples and deployment files publish, Voice Ferry's own among them. */
-const KNOWN_SECRETS =
-  /^(secret|changeme|your-|password|supersecret|default)|change-(me|this|in-production)/i
-
-/** Settings that only work together. */
-const PAIRS = [
-  ['ADMIN_USERNAME', 'ADMIN_PASSWORD_HASH'],
-  ['REDIS_TLS_CERT', 'REDIS_TLS_KEY'],
-  ['ETCD_TLS_CERT', 'ETCD_TLS_KEY'],
-  ['ETCD_USERNAME', 'ETCD_PASSWORD']
-] as const
-
-/** A setting is wrong. The message is one line that names the variable and what it may be. */
-export class ConfigError extends Error {}
+/** The most unknown variables that are named in one line, and the longest name of one. */
+const [MOST_NAMED, LONGEST_NAME] = [20, 64]
 
 /** What the schema's validator says about one setting. */
 interface SchemaError {
   instancePath: string
-  message?: string
-  params: Record<string, unknown>
 }
 
 /** The PEM texts for one TLS connection. */
@@ -49,19 +34,54 @@ export interface TlsFiles {
  * .env file. The environment of the process takes precedence over the file.
  * @throws ConfigError that names the first wrong variable
  */
-export function loadConfig (env?: NodeJS.ProcessEnv): Settings {
-  const settings = validated(
-    env === undefined ? { ...known(readDotenv()), ...known(process.env) } : known(env)
-  )
-  checkTogether(settings)
-  return settings
+export function loadConfig (env: NodeJS.ProcessEnv = readEnvironment()): Settings {
+  try {
+    const settings = validated(settingsOf(env))
+    checkSettings(settings)
+    return settings
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    const meant = unknownSettings(env).filter((one) => one.meant !== undefined)
+    if (meant.length === 0) throw error
+    throw new ConfigError(`${error.message} There is no setting ${inWords(meant)}.`)
+  }
 }
 
-/** The variables that are settings. An empty variable counts as not set. */
-function known (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(
-    Object.entries(env).filter(([name, value]) => name in SettingsSchema.properties && value !== '')
-  )
+/**
+ * Says which variables of the process and of the .env file look like settings and are none;
+ * undefined if there are none.
+ */
+export function describeUnknownSettings (): string | undefined {
+  const unknown = unknownSettings(readEnvironment())
+  return unknown.length === 0 ? undefined : inWords(unknown)
+}
+
+/** The address to listen on: a run that prints a token is for this machine only. */
+export function listenHost (settings: Settings): string {
+  return settings.HOST ?? (printsToken(settings) ? '127.0.0.1' : '0.0.0.0')
+}
+
+/** Whether a run makes a secret of its own and prints an administrator's token. */
+export function printsToken ({ JWT_SECRET, NODE_ENV }: Settings): boolean {
+  return JWT_SECRET === undefined && NODE_ENV !== 'production'
+}
+
+function inWords (unknown: UnknownSetting[]): string {
+  return unknown
+    .slice(0, MOST_NAMED)
+    .map(({ name, meant }) => {
+      const shown = JSON.stringify(name.slice(0, LONGEST_NAME)).slice(1, -1)
+      return meant === undefined ? shown : `${shown} (did you mean ${meant}?)`
+    })
+    .join(', ')
+}
+
+function readEnvironment (): NodeJS.ProcessEnv {
+  return { ...withoutEmpty(readDotenv()), ...withoutEmpty(process.env) }
+}
+
+function withoutEmpty (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
 }
 
 function readDotenv (): NodeJS.ProcessEnv {
@@ -114,104 +134,19 @@ function readPem (
   }
 }
 
-function validated (data: NodeJS.ProcessEnv): Settings {
+function validated (data: Record<string, string>): Settings {
+  for (const [name, value] of Object.entries(data)) {
+    if (formOf(name).type === 'integer' && !/^-?\d{1,15}$/.test(value)) throw notAllowed(name, data)
+  }
   try {
     return envSchema<Settings>({ schema: structuredClone(SettingsSchema), data, env: false })
   } catch (error) {
     const [first] = (error as { errors?: SchemaError[] }).errors ?? []
     if (first === undefined) throw error
-    const name = first.instancePath.slice(1)
-    const allowed = Array.isArray(first.params.allowedValues)
-      ? `: ${first.params.allowedValues.join(', ')}`
-      : ''
-    throw wrong(name as keyof Settings, `${first.message ?? 'is wrong'}${allowed}`, data[name])
+    throw notAllowed(first.instancePath.slice(1), data)
   }
 }
 
-function checkTogether (settings: Settings): void {
-  const { ADMIN_PASSWORD_HASH } = settings
-  checkTokenSettings(settings)
-  if (ADMIN_PASSWORD_HASH !== undefined && !isPasswordHash(ADMIN_PASSWORD_HASH)) {
-    throw wrong('ADMIN_PASSWORD_HASH', 'must be a hash from `npm run hash-password`')
-  }
-  for (const [one, other] of PAIRS) {
-    if (settings[one] !== undefined && settings[other] === undefined) {
-      throw wrong(other, `must be set because ${one} is set`)
-    }
-    if (settings[other] !== undefined && settings[one] === undefined) {
-      throw wrong(one, `must be set because ${other} is set`)
-    }
-  }
-  if (!commaList(settings.TRUSTED_PROXIES).every(isNetwork)) {
-    throw wrong('TRUSTED_PROXIES', 'must be IP addresses or networks', settings.TRUSTED_PROXIES)
-  }
-  if (settings.REDIS_URL !== undefined && !URL.canParse(settings.REDIS_URL)) {
-    throw wrong('REDIS_URL', 'must be a URL')
-  }
-}
-
-function checkTokenSettings (settings: Settings): void {
-  const { JWT_SECRET, JWT_SECRET_PREVIOUS, ADMIN_USERNAME } = settings
-  const isProduction = settings.NODE_ENV === 'production'
-  const hasProvider = (settings.JWT_PUBLIC_KEYS ?? settings.JWT_JWKS_URL) !== undefined
-  if (JWT_SECRET === undefined) {
-    if (JWT_SECRET_PREVIOUS !== undefined) {
-      throw wrong('JWT_SECRET', 'must be set because JWT_SECRET_PREVIOUS is set')
-    }
-    if (isProduction && !hasProvider) {
-      throw wrong(
-        'JWT_SECRET',
-        'must be set in production, unless JWT_PUBLIC_KEYS or JWT_JWKS_URL is set'
-      )
-    }
-    if (isProduction && ADMIN_USERNAME !== undefined) {
-      throw wrong('JWT_SECRET', 'must be set in production because ADMIN_USERNAME is set')
-    }
-  }
-  checkSecret('JWT_SECRET', settings)
-  checkSecret('JWT_SECRET_PREVIOUS', settings)
-  for (const name of ['JWT_PROVIDER_ISSUER', 'JWT_PROVIDER_AUDIENCE'] as const) {
-    if (settings[name] !== undefined && !hasProvider) {
-      throw wrong(name, 'needs JWT_PUBLIC_KEYS or JWT_JWKS_URL')
-    }
-  }
-  checkJwksUrl(settings.JWT_JWKS_URL, isProduction)
-}
-
-function checkSecret (name: 'JWT_SECRET' | 'JWT_SECRET_PREVIOUS', settings: Settings): void {
-  const secret = settings[name]
-  if (secret === undefined) return
-  if (Buffer.byteLength(secret) < MIN_SECRET_BYTES) {
-    throw wrong(name, `must have at least ${MIN_SECRET_BYTES} bytes`)
-  }
-  if (settings.NODE_ENV === 'production' && KNOWN_SECRETS.test(secret)) {
-    throw wrong(name, 'must not be a well-known default')
-  }
-}
-
-function checkJwksUrl (url: string | undefined, isProduction: boolean): void {
-  if (url === undefined) return
-  const { protocol, username, password } = URL.canParse(url) ? new URL(url) : {}
-  if (protocol === undefined || username !== '' || password !== '') {
-    throw wrong('JWT_JWKS_URL', 'must be a URL without a password')
-  }
-  if (isProduction && protocol !== 'https:') {
-    throw wrong('JWT_JWKS_URL', 'must begin with https:// in production')
-  }
-}
-
-/**
- * Whether a text is an IP address, or a network in CIDR notation (RFC 4632, 3.1; RFC 4291, 2.3).
- */
-function isNetwork (text: string): boolean {
-  const [, address = '', bits = '0'] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
-  const version = isIP(address)
-  return version !== 0 && Number(bits) <= (version === 4 ? 32 : 128)
-}
-
-function wrong (name: keyof Settings, problem: string, value?: string): ConfigError {
-  const shown = value === undefined || SECRETS.test(name) ? '' : `, not ${JSON.stringify(value)}`
-  return new ConfigError(
-    `${name}: ${problem}${shown}. ${SettingsSchema.properties[name]?.description ?? ''}`.trim()
-  )
+function notAllowed (name: string, data: Record<string, string>): ConfigError {
+  return wrong(name as keyof Settings, whatItMayBe(name), data[name])
 }

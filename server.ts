@@ -3,7 +3,14 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import { buildApp } from './app.ts'
-import { ConfigError, loadConfig } from './config.ts'
+import {
+  ConfigError,
+  describeUnknownSettings,
+  listenHost,
+  loadConfig,
+  printsToken
+} from './config.ts'
+import { errorForLog } from './plugins/http/error-for-log.ts'
 import { printWelcome } from './welcome.ts'
 
 /** How long a close may take, in milliseconds. */
@@ -20,10 +27,14 @@ try {
     if (!err) await sleep(settings.SHUTDOWN_DRAIN_SECONDS * 1000)
     await app.close()
   })
-  await app.listen({ host: settings.HOST, port: settings.PORT })
-  if (settings.JWT_SECRET === undefined && settings.NODE_ENV !== 'production') printWelcome(app)
+  const names = describeUnknownSettings()
+  if (names !== undefined) app.log.warn({ names }, 'this service does not know these settings')
+  await app.listen({ host: listenHost(settings), port: settings.PORT })
+  if (printsToken(settings)) printWelcome(app)
 } catch (error) {
-  if (!(error instanceof ConfigError)) throw error
-  console.error(error.message)
+  // On stderr, at every log level. The error itself may have a URL with a password in it.
+  const { type, message, stack, code } = errorForLog(error)
+  if (error instanceof ConfigError) console.error(error.message)
+  else console.error(code === undefined ? stack : `The start failed: ${type}: ${message}`)
   process.exit(1)
 }

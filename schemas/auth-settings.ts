@@ -8,7 +8,8 @@ export const MIN_SECRET_BYTES = 32
 export const authSettings = {
   JWT_SECRET: optional(
     text(
-      'The secret that tokens are signed with (HS256), at least 32 bytes. ' +
+      'The secret that tokens are signed with (HS256), at least 32 bytes, as ' +
+        '`openssl rand -base64 48` makes it. ' +
         'Use the secret of the web console and the switch. ' +
         'Outside production, if it is not set, a random secret is made for each run.'
     )
@@ -29,7 +30,11 @@ export const authSettings = {
   JWT_JWKS_URL: optional(
     text(
       "The URL of the identity provider's JWK Set. It must begin with `https://` in production.",
-      { pattern: '^https?://' }
+      {
+        pattern: '^https?://',
+        title: 'a URL that begins with https:// or http://',
+        examples: ['https://idp.example.com/.well-known/jwks.json']
+      }
     )
   ),
   JWT_PROVIDER_ISSUER: optional(
@@ -63,7 +68,8 @@ export const authSettings = {
   ),
   ADMIN_PASSWORD_HASH: optional(
     text("The administrator's password as a scrypt hash, from `npm run hash-password`.", {
-      pattern: '^\\$scrypt\\$'
+      pattern: '^\\$scrypt\\$',
+      title: 'a hash from `npm run hash-password`'
     })
   ),
   LOGIN_TOKEN_SECONDS: Type.Integer({

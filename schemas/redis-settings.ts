@@ -2,18 +2,25 @@
 import { Type } from '@sinclair/typebox'
 import { HOST_LIST, flag, optional, text } from './setting-forms.ts'
 
+const hostList = { pattern: HOST_LIST, title: 'host:port pairs, separated by commas' }
+
 export const redisSettings = {
   REDIS_URL: optional(
     text(
       'The URL of Redis: `redis://user:password@host:6379/0`, or `rediss://` for TLS. ' +
         'Takes precedence over REDIS_HOST.',
-      { pattern: '^rediss?://' }
+      {
+        pattern: '^rediss?://',
+        title: 'a URL that begins with redis:// or rediss://',
+        examples: ['redis://redis:6379/0']
+      }
     )
   ),
   REDIS_HOST: optional(
     text(
       'The host of Redis, when REDIS_URL is not set. ' +
-        'Without either, everything is kept in memory.'
+        'Without either, everything is kept in memory, which production refuses unless ' +
+        'MOCK_SESSION_LIMITS is true.'
     )
   ),
   REDIS_PORT: Type.Integer({
@@ -34,7 +41,7 @@ export const redisSettings = {
     text(
       'Sentinels, separated by commas: `sentinel-0:26379,sentinel-1:26379`. ' +
         'Takes precedence over REDIS_URL.',
-      { pattern: HOST_LIST }
+      { ...hostList, examples: ['sentinel-0:26379,sentinel-1:26379'] }
     )
   ),
   REDIS_SENTINEL_MASTER: text('The name of the master that the Sentinels watch.', {
@@ -48,7 +55,7 @@ export const redisSettings = {
     text(
       'Some nodes of a Redis Cluster, separated by commas: `redis-0:6379,redis-1:6379`. ' +
         'Takes precedence over REDIS_SENTINELS.',
-      { pattern: HOST_LIST }
+      { ...hostList, examples: ['redis-0:6379,redis-1:6379'] }
     )
   ),
   REDIS_TLS: flag(

@@ -10,12 +10,19 @@ import { redisSettings } from './redis-settings.ts'
 import { ORIGIN_LIST, URL_LIST, flag, optional, text } from './setting-forms.ts'
 
 const processSettings = {
-  NODE_ENV: text(
-    'With `production`, the service refuses to start without a JWT_SECRET of at least 32 bytes ' +
-      'or the keys of an identity provider.',
-    { default: 'development' }
+  NODE_ENV: stringEnum(['development', 'test', 'production'], {
+    description:
+      'With `production`, the service refuses to start with secrets that can be guessed, without ' +
+      'the issuer and audience of an identity provider, and without Redis.',
+    default: 'development'
+  }),
+  HOST: optional(
+    text(
+      'The address to listen on. Without it that is 0.0.0.0, or 127.0.0.1 in a run that prints a ' +
+        'token because it has no JWT_SECRET.',
+      { examples: ['0.0.0.0'] }
+    )
   ),
-  HOST: text('The address to listen on.', { default: '0.0.0.0' }),
   PORT: Type.Integer({
     description: 'The port to listen on. 0 takes any free port.',
     minimum: 0,
@@ -74,7 +81,9 @@ const limitSettings = {
 const etcdSettings = {
   ETCD_ENDPOINTS: optional(
     text('The URLs of etcd, separated by commas: `http://etcd-0:2379,http://etcd-1:2379`.', {
-      pattern: URL_LIST
+      pattern: URL_LIST,
+      title: 'URLs that begin with http:// or https://, separated by commas',
+      examples: ['http://etcd-0:2379,http://etcd-1:2379']
     })
   ),
   ETCD_USERNAME: optional(text('The user to log in to etcd as.')),
@@ -98,14 +107,22 @@ const requestSettings = {
     text(
       'The addresses or networks of the proxies in front, separated by commas: ' +
         '`10.0.0.7,10.1.0.0/16`. Only these may set X-Forwarded-For and X-Forwarded-Proto. ' +
-        'Without any, a client is identified by the address that it connects from.'
+        'Without any, a client is identified by the address that it connects from.',
+      {
+        title: 'IP addresses or networks, separated by commas',
+        examples: ['10.0.0.7,10.1.0.0/16']
+      }
     )
   ),
   CORS_ORIGINS: optional(
     text(
       'The origins whose pages may call the API from a browser, separated by commas: ' +
         '`https://console.example.com`.',
-      { pattern: ORIGIN_LIST }
+      {
+        pattern: ORIGIN_LIST,
+        title: 'origins without a path, separated by commas',
+        examples: ['https://console.example.com']
+      }
     )
   ),
   RATE_LIMIT_MAX: Type.Integer({
@@ -124,7 +141,10 @@ const requestSettings = {
   }),
   RATE_LIMIT_EXEMPT_ROLES: text(
     'The roles that the rate limit does not apply to, separated by commas; `none` for none.',
-    { default: 'switch' }
+    {
+      default: 'switch',
+      title: 'roles out of admin, operator, switch and viewer, separated by commas, or none'
+    }
   ),
 
   SHUTDOWN_DRAIN_SECONDS: Type.Integer({

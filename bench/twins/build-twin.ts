@@ -35,7 +35,7 @@ export async function startTwin (handlers: Handlers, onClose = async () => {}): 
   const settings = loadConfig()
   const app = await buildTwin(settings, handlers)
   app.addHook('onClose', onClose)
-  await app.listen({ host: settings.HOST, port: settings.PORT })
+  await app.listen({ host: settings.HOST ?? '127.0.0.1', port: settings.PORT })
   process.once('SIGTERM', () => {
     void app.close().then(() => process.exit(0))
   })

@@ -15,16 +15,23 @@ interface LoggedError {
 
 /** An error as it is logged. Any other value is logged as text. */
 export function errorForLog (error: unknown, depth = 0): LoggedError {
-  if (!(error instanceof Error)) return { type: typeof error, message: String(error), stack: '' }
+  if (!(error instanceof Error)) {
+    return { type: typeof error, message: withoutPasswords(String(error)), stack: '' }
+  }
   const { name: type, message, stack = '', cause } = error
   const { code } = error as { code?: unknown }
   return {
     type,
-    message,
-    stack,
+    message: withoutPasswords(message),
+    stack: withoutPasswords(stack),
     ...(typeof code === 'string' && { code }),
     ...(cause !== undefined && depth < MOST_CAUSES && { cause: errorForLog(cause, depth + 1) }),
     ...(error instanceof AggregateError &&
       depth < MOST_CAUSES && { errors: error.errors.map((one) => errorForLog(one, depth + 1)) })
   }
+}
+
+/** A text in which no URL has a user or a password. */
+export function withoutPasswords (text: string): string {
+  return text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^/\s"'<>]*@/gi, '$1***@')
 }

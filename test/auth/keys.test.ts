@@ -1,4 +1,5 @@
 /** Which key may sign what, and which settings of keys stop the start. */
+import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -312,14 +313,19 @@ t.test('unusable keys stop the start', async (t) => {
 
   const secret = { JWT_SECRET: TEST_SECRET }
   for (const [env, message] of [
-    [{ JWT_JWKS_URL: 'ftp://idp' }, /^JWT_JWKS_URL: must match/],
+    [{ JWT_JWKS_URL: 'ftp://idp' }, /^JWT_JWKS_URL: must be a URL that begins with https:/],
     [{ JWT_JWKS_URL: 'http://' }, /^JWT_JWKS_URL: must be a URL/],
     [
       { JWT_JWKS_URL: 'https://user:hunter2@idp/jwks' },
       /^JWT_JWKS_URL: must be a URL without a password(?!.*hunter2)/
     ],
     [
-      { ...secret, NODE_ENV: 'production', JWT_JWKS_URL: 'http://idp/jwks' },
+      {
+        NODE_ENV: 'production',
+        JWT_JWKS_URL: 'http://idp/jwks',
+        JWT_PROVIDER_ISSUER: 'https://idp',
+        JWT_PROVIDER_AUDIENCE: 'session-limits'
+      },
       /^JWT_JWKS_URL: must begin with https:/
     ],
     [{ JWT_PROVIDER_ISSUER: 'x' }, /^JWT_PROVIDER_ISSUER: needs JWT_PUBLIC_KEYS/],
@@ -330,15 +336,21 @@ t.test('unusable keys stop the start', async (t) => {
       /^JWT_SECRET_PREVIOUS: must have at least 32 bytes(?!.*hunter2)/
     ],
     [
-      { ...secret, NODE_ENV: 'production', JWT_SECRET_PREVIOUS: 'changeme'.repeat(4) },
+      {
+        JWT_SECRET: randomBytes(48).toString('base64'),
+        NODE_ENV: 'production',
+        JWT_SECRET_PREVIOUS: 'changeme'.repeat(4)
+      },
       /^JWT_SECRET_PREVIOUS: must not be a well-known default/
     ],
-    [{ JWT_CLOCK_TOLERANCE_SECONDS: '61' }, /^JWT_CLOCK_TOLERANCE_SECONDS: must be <= 60/],
-    [{ JWT_CLOCK_TOLERANCE_SECONDS: '-1' }, /^JWT_CLOCK_TOLERANCE_SECONDS: must be >= 0/],
+    [{ JWT_CLOCK_TOLERANCE_SECONDS: '61' }, /^JWT_CLOCK_TOLERANCE_SECONDS: must be a whole number from 0 to 60/],
+    [{ JWT_CLOCK_TOLERANCE_SECONDS: '-1' }, /^JWT_CLOCK_TOLERANCE_SECONDS: must be a whole number/],
     [
       {
         NODE_ENV: 'production',
         JWT_JWKS_URL: 'https://idp/jwks',
+        JWT_PROVIDER_ISSUER: 'https://idp',
+        JWT_PROVIDER_AUDIENCE: 'session-limits',
         ADMIN_USERNAME: 'a',
         ADMIN_PASSWORD_HASH: `$scrypt$ln=17,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
       },
@@ -347,10 +359,18 @@ t.test('unusable keys stop the start', async (t) => {
   ] as Array<[Record<string, string>, RegExp]>) {
     t.throws(() => loadConfig(env), { message }, JSON.stringify(env))
   }
-  t.equal(
-    loadConfig({ NODE_ENV: 'production', JWT_JWKS_URL: 'https://idp/jwks' }).JWT_SECRET,
-    undefined,
-    'a provider will do in production'
-  )
-  t.equal(loadConfig({ NODE_ENV: 'production', JWT_PUBLIC_KEYS: 'x.pem' }).JWT_SECRET, undefined)
+  const production = { NODE_ENV: 'production', MOCK_SESSION_LIMITS: 'true' }
+  const named = { JWT_PROVIDER_ISSUER: 'https://idp', JWT_PROVIDER_AUDIENCE: 'session-limits' }
+  for (const keys of [{ JWT_JWKS_URL: 'https://idp/jwks' }, { JWT_PUBLIC_KEYS: 'x.pem' }]) {
+    t.equal(
+      loadConfig({ ...production, ...named, ...keys }).JWT_SECRET,
+      undefined,
+      'a provider will do in production'
+    )
+    for (const name of ['JWT_PROVIDER_ISSUER', 'JWT_PROVIDER_AUDIENCE'] as const) {
+      const message = new RegExp(`^${name}: must be set in production`)
+      t.throws(() => loadConfig({ ...production, ...named, ...keys, [name]: '' }), { message })
+      t.ok(loadConfig({ ...named, ...keys, [name]: '' }), 'development is left alone')
+    }
+  }
 })

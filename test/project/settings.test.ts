@@ -3,6 +3,7 @@
  * build` made.
  */
 import { execFileSync, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -16,7 +17,7 @@ import { waitFor } from '../helpers/wait.ts'
 
 const root = new URL('../../', import.meta.url)
 const server = fileURLToPath(new URL('dist/server.js', root))
-const SECRET = 'a secret for the tests, long enough'
+const SECRET = randomBytes(48).toString('base64')
 const HASH = `$scrypt$ln=17,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
 
 t.test('.env.example and docs/settings.md are up to date', async (t) => {
@@ -49,23 +50,30 @@ t.test('every setting is described, and .env.example has the defaults', async (t
 
 t.test('a wrong setting is refused with its name and what is allowed', async (t) => {
   const wrong: Array<[env: Record<string, string>, message: RegExp]> = [
-    [{ PORT: 'abc' }, /^PORT: must be integer, not "abc"/],
-    [{ PORT: '65536' }, /^PORT: must be <= 65535, not "65536"/],
-    [{ REDIS_TLS: 'maybe' }, /^REDIS_TLS: must be boolean, not "maybe"/],
+    [{ PORT: 'abc' }, /^PORT: must be a whole number from 0 to 65535, such as 3001, not "abc"/],
+    [{ PORT: '65536' }, /^PORT: must be a whole number from 0 to 65535, .*, not "65536"/],
+    [{ PORT: '0x10' }, /^PORT: must be a whole number/],
+    [{ PORT: '1e3' }, /^PORT: must be a whole number/],
+    [{ REDIS_TLS: 'maybe' }, /^REDIS_TLS: must be true or false, not "maybe"/],
     [
       { LOG_LEVEL: 'loud' },
-      /^LOG_LEVEL: must be equal to one of the allowed values: fatal, .*, silent, not "loud"/
+      /^LOG_LEVEL: must be one of fatal, .*, silent, not "loud"/
     ],
     [
       { SESSION_LIMIT_ACTION: 'kill' },
-      /^SESSION_LIMIT_ACTION: .*: reject, terminate_oldest, observe, not "kill"/
+      /^SESSION_LIMIT_ACTION: .* reject, terminate_oldest, observe, not "kill"/
     ],
     [
       { REDIS_URL: 'http://user:hunter2@host' },
-      /^REDIS_URL: must match pattern "\^rediss\?:\/\/"\. (?!.*hunter2)/
+      /^REDIS_URL: must be a URL that begins with redis:\/\/ or rediss:\/\/, such as (?!.*hunter2)/
     ],
     [{ REDIS_URL: 'redis://user:hunter2@host:port' }, /^REDIS_URL: must be a URL(?!.*hunter2)/],
-    [{ ETCD_ENDPOINTS: 'etcd:2379' }, /^ETCD_ENDPOINTS: must match pattern/],
+    [{ ETCD_ENDPOINTS: 'etcd:2379' }, /^ETCD_ENDPOINTS: must be URLs .*, such as http:/],
+    [{ REDIS_CLUSTER_NODES: 'u:hunter2@redis:6379' }, /^REDIS_CLUSTER_NODES: (?!.*hunter2)/],
+    [{ CORS_ORIGINS: 'https://u:hunter2@console' }, /^CORS_ORIGINS: (?!.*hunter2)/],
+    [{ TRUSTED_PROXIES: '10.0.0.1, proxy' }, /^TRUSTED_PROXIES: must be IP addresses or networks/],
+    [{ TRUSTED_PROXIES: '::/0' }, /^TRUSTED_PROXIES: must not be everybody/],
+    [{ RATE_LIMIT_EXEMPT_ROLES: 'swich' }, /^RATE_LIMIT_EXEMPT_ROLES: must be roles/],
     [{ ETCD_USERNAME: 'ferry' }, /^ETCD_PASSWORD: must be set because ETCD_USERNAME is set/],
     [{ ADMIN_PASSWORD_HASH: HASH }, /^ADMIN_USERNAME: must be set because ADMIN_PASSWORD_HASH is set/],
     [
@@ -90,36 +98,18 @@ t.test('a wrong setting is refused with its name and what is allowed', async (t)
     }
   }
   t.equal(loadConfig({ PORT: '', REDIS_HOST: '' }).PORT, 3001, 'an empty value is none')
-  t.equal(loadConfig({ NODE_ENV: 'production', JWT_SECRET: SECRET }).JWT_SECRET, SECRET)
-})
-
-t.test('production refuses every secret that Voice Ferry has published', async (t) => {
-  const published = [
-    'voice-ferry-secret-key-change-in-production',
-    'your-production-jwt-secret-change-this',
-    'your-secret-key-here-change-me-in-production',
-    'your-secure-256-bit-jwt-signing-key-here',
-    'your-secret-key-change-in-production'
-  ]
-  for (const JWT_SECRET of published) {
-    t.throws(
-      () => loadConfig({ NODE_ENV: 'production', JWT_SECRET }),
-      { message: /^JWT_SECRET: must not be a well-known default/ },
-      JWT_SECRET
-    )
-  }
 })
 
 t.test('a wrong setting stops the start with one line of log', async (t) => {
   const starts: Array<[env: Record<string, string>, message: RegExp]> = [
-    [{ PORT: 'abc' }, /^PORT: must be integer, not "abc"[^\n]*\n$/],
+    [{ PORT: 'abc' }, /^PORT: must be a whole number[^\n]*, not "abc"[^\n]*\n$/],
     [{ NODE_ENV: 'production' }, /^JWT_SECRET: must be set in production[^\n]*\n$/],
     [
       { NODE_ENV: 'production', JWT_SECRET: 'hunter2' },
       /^JWT_SECRET: must have at least 32 bytes[^\n]*\n$/
     ],
     [
-      { REDIS_TLS_CERT: '/nowhere.pem', REDIS_TLS_KEY: '/nowhere.pem' },
+      { REDIS_TLS: 'true', REDIS_TLS_CERT: '/nowhere.pem', REDIS_TLS_KEY: '/nowhere.pem' },
       /^REDIS_TLS_CERT: must name a PEM file[^\n]*\n$/
     ]
   ]
@@ -136,9 +126,9 @@ t.test('a wrong setting stops the start with one line of log', async (t) => {
 
 t.test('.env is read, and the environment overrides it', async (t) => {
   const fromFile = await run(t, {}, 'PORT=abc\nREDIS_HOST=\n').ended
-  t.match(fromFile.stderr, /^PORT: must be integer, not "abc"/)
+  t.match(fromFile.stderr, /^PORT: must be a whole number .*, not "abc"/)
   const fromBoth = await run(t, { PORT: '-1' }, 'PORT=abc\n').ended
-  t.match(fromBoth.stderr, /^PORT: must be >= 0, not "-1"/)
+  t.match(fromBoth.stderr, /^PORT: must be a whole number .*, not "-1"/)
 })
 
 t.test('a first start: it listens, and what it prints works as printed', async (t) => {
@@ -185,9 +175,22 @@ t.test('a first start: it listens, and what it prints works as printed', async (
 
 t.test('production prints no token, and starts without its identity provider', async (t) => {
   await Promise.all(
-    [{ JWT_SECRET: SECRET }, { JWT_JWKS_URL: 'https://127.0.0.1:1/jwks.json' }].map(
+    [
+      { JWT_SECRET: SECRET },
+      {
+        JWT_JWKS_URL: 'https://127.0.0.1:1/jwks.json',
+        JWT_PROVIDER_ISSUER: 'https://127.0.0.1:1',
+        JWT_PROVIDER_AUDIENCE: 'session-limits'
+      }
+    ].map(
       async (keys) => {
-        const service = run(t, { PORT: '0', HOST: '127.0.0.1', NODE_ENV: 'production', ...keys })
+        const service = run(t, {
+          PORT: '0',
+          HOST: '127.0.0.1',
+          NODE_ENV: 'production',
+          MOCK_SESSION_LIMITS: 'true',
+          ...keys
+        })
         await waitFor(() => service.output.stdout.includes('Server listening'), {
           what: 'the start',
           deadlineMs: 60_000
