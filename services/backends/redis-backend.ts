@@ -1,5 +1,6 @@
 /** Everything on Redis, and what keeps admission going while Redis is away. */
 import { steadyClock } from '../clock.ts'
+import { RedisInspector } from '../health/redis-inspector.ts'
 import { MemoryLimitsStore } from '../limits/memory-limits-store.ts'
 import type { Log } from '../log.ts'
 import { Breaker } from '../outage/breaker.ts'
@@ -47,7 +48,7 @@ export interface RedisOptions {
 /** Builds the stores on Redis, with breaker, mirror, outbox and replay around them. */
 export function redisBackend (redis: RedisOptions, options: BackendOptions): Backend {
   const { executor, keys, mode, reconnectWaitMs = RECONNECT_WAIT_MS } = redis
-  const { defaults, policyFrom, malformed, outcomes, log } = options
+  const { defaults, policyFrom, malformed, outcomes, log, warnings } = options
   const breaker = breakerOf(mode, log, () => ({ replay, store }))
   const guarded = new GuardedExecutor(executor, breaker)
   const policy = policyFrom(redisPolicySource(guarded, keys, defaults, malformed))
@@ -57,13 +58,8 @@ export function redisBackend (redis: RedisOptions, options: BackendOptions): Bac
   const local = localParts(policy, mode)
   const replay = new Replay({ executor, keys, store, outcomes, ...local })
   const retry = new RetryOnce(breaker, async () => await executor.connected(reconnectWaitMs))
-  const prober = new Prober({
-    probe: async () => await probe(executor, keys, (learning) => learn(store, learning, log)),
-    onServed: (seen) => {
-      void breaker.served(seen)
-    },
-    onFailed: (error) => breaker.trip(error)
-  })
+  const inspector = new RedisInspector(executor, keys, warnings)
+  const prober = proberOf(executor, keys, { breaker, inspector, store, log })
   return {
     ...stores,
     policy,
@@ -73,15 +69,40 @@ export function redisBackend (redis: RedisOptions, options: BackendOptions): Bac
     latencyMs: () => prober.latencyMs(),
     start: async () => {
       await prober.start()
+      await inspector.start()
       local.known.start(stores.limitLists, (error) =>
         log.info({ err: error }, 'could not read all limits in advance; trying again soon')
       )
     },
     stop: () => {
       prober.stop()
+      inspector.stop()
       local.known.stop()
     }
   }
+}
+
+/** Probes for the breaker, for health, and for what has to be mended. */
+function proberOf (
+  executor: RedisExecutor,
+  keys: RedisKeys,
+  told: { breaker: Breaker; inspector: RedisInspector; store: RedisSessionStore; log: Log }
+) {
+  const { breaker, inspector, store, log } = told
+  return new Prober({
+    probe: async () =>
+      await probe(executor, keys, {
+        onLearning: (learning) => learn(store, learning, log),
+        onRefused: (commands) => inspector.probed(commands)
+      }),
+    onServed: (seen) => {
+      void breaker.served(seen)
+    },
+    onFailed: (error) => {
+      inspector.failed(error)
+      breaker.trip(error)
+    }
+  })
 }
 
 /** What decides while Redis is away, by the policy in force. */

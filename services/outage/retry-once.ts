@@ -1,8 +1,9 @@
 /**
  * How Redis is asked: not at all while the breaker is open; once more when the first try was lost;
- * and when that fails, too, the breaker opens.
+ * and when that fails, too, the breaker opens, unless Redis refused this one command.
  */
 import { storeUnavailable } from '../errors.ts'
+import { isRefusal } from '../redis/replies.ts'
 import type { Breaker } from './breaker.ts'
 import { isUnavailable } from './unavailable.ts'
 
@@ -40,12 +41,16 @@ export class RetryOnce {
    */
   async again<T>(error: unknown, question: Question<T>): Promise<T> {
     if (!isUnavailable(error)) throw error
+    let last = error
     try {
       if (!this.#breaker.open && (await this.#reconnected())) return await question(true)
     } catch (second) {
       if (!isUnavailable(second)) throw second
+      last = second
     }
-    this.#breaker.trip(error)
+    // A command that Redis refuses concerns nobody else. Whether it concerns every admission, the
+    // probe finds out, which asks for what they ask for.
+    if (!isRefusal(last)) this.#breaker.trip(error)
     throw error
   }
 }

@@ -7,6 +7,7 @@ import { parseLimit } from '../limits/limit-value.ts'
 import type { MalformedValues } from '../util/malformed-values.ts'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
+import { isWrongType } from '../redis/replies.ts'
 import type { PolicySource } from './policy.ts'
 
 /**
@@ -24,7 +25,7 @@ export function redisPolicySource (
     const fields = await executor
       .run(executor.client.hgetall(keys.policy))
       .catch((error: unknown) => {
-        if (!executor.isWrongType(error)) throw error
+        if (!isWrongType(error)) throw error
         malformed.note('policy_wrong_type', keys.policy)
         return {}
       })

@@ -1,24 +1,15 @@
 /** Runs commands on Redis: each has a deadline, and each failure has one meaning. */
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Cluster, ReplyError, type Redis } from 'ioredis'
-import { storeUnavailable } from '../errors.ts'
+import { Cluster, type Redis } from 'ioredis'
+import { ServiceError, storeUnavailable } from '../errors.ts'
 import { Deadlines } from './deadlines.ts'
 import { EncodedCommand } from './encoded-command.ts'
+import { isWrongType } from './replies.ts'
 import { loadScripts, type Scripts } from './scripts.ts'
 
 /** How long a command may take until the store counts as unavailable, in milliseconds. */
 export const DEFAULT_DEADLINE_MS = 200
-
-/**
- * Error replies of a server that cannot serve at the moment. Any other error reply is a fault of
- * this service.
- */
-const CANNOT_SERVE = new RegExp(
-  '^(LOADING|READONLY|OOM|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|NOAUTH|' +
-    'WRONGPASS|NOPERM|UNKILLABLE|EXECABORT|ERR max number of clients|' +
-    'ERR Script attempted to access a non local key)'
-)
 
 /** A Redis client with its scripts, and a deadline for every command. */
 export class RedisExecutor {
@@ -47,7 +38,8 @@ export class RedisExecutor {
 
   /**
    * Waits for a reply, but not longer than the deadline.
-   * @throws ServiceError `store_unavailable` when Redis is away, hangs or says that it cannot serve
+   * @throws ServiceError `store_unavailable` when Redis is away, hangs or answers with any error:
+   * what is not a value is "cannot be served"
    */
   run<T>(reply: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -61,7 +53,7 @@ export class RedisExecutor {
         },
         (error: unknown) => {
           this.#deadlines.end(wait)
-          reject(isRefusal(error) ? (error as Error) : storeUnavailable(error))
+          reject(error instanceof ServiceError ? error : storeUnavailable(error))
         }
       )
     })
@@ -106,7 +98,7 @@ export class RedisExecutor {
     try {
       return await reply
     } catch (error) {
-      if (!this.isWrongType(error)) throw error
+      if (!isWrongType(error)) throw error
       onWrongType()
       return fallback
     }
@@ -117,14 +109,4 @@ export class RedisExecutor {
     const [seconds = 0, microseconds = 0] = (await this.run(this.client.time())).map(Number)
     return seconds * 1000 + Math.floor(microseconds / 1000)
   }
-
-  /** Whether a command failed because the key holds a value of another type. */
-  isWrongType (error: unknown): boolean {
-    return error instanceof Error && error.message.startsWith('WRONGTYPE')
-  }
-}
-
-/** Whether the server refused this one command, rather than being unable to serve any. */
-function isRefusal (error: unknown): boolean {
-  return error instanceof ReplyError && !CANNOT_SERVE.test((error as Error).message)
 }

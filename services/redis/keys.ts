@@ -21,6 +21,8 @@ export class RedisKeys {
   readonly generation: string
   /** In a cluster the same for every master; otherwise the one `generation`. */
   readonly generations: string[]
+  /** What the keys of probes begin with: one for each of the `generations`. */
+  readonly probes: string[]
   /** String, expires: one replica is sweeping. */
   readonly sweepLock: string
   /** Hash: the records of the API keys, by id. */
@@ -40,6 +42,8 @@ export class RedisKeys {
     this.generations = cluster
       ? TAGS_ALL_OVER.map((tag) => `${this.generation}:{${tag}}`)
       : [this.generation]
+    const probe = `${prefix}session-probe`
+    this.probes = cluster ? TAGS_ALL_OVER.map((tag) => `${probe}:{${tag}}`) : [probe]
     this.sweepLock = `${prefix}session-sweep-lock`
     this.apiKeys = `${prefix}api-keys`
     this.apiKeyUses = `${prefix}api-key-uses`

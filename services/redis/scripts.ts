@@ -25,6 +25,7 @@ const files = {
   reportNode: '../sessions/lua/report-node.lua',
   reportPart: '../sessions/lua/report-part.lua',
   probe: '../outage/lua/probe.lua',
+  inspect: '../health/lua/inspect.lua',
   restore: '../outage/lua/restore.lua',
   countRequest: '../rate-limit/lua/count-request.lua',
   sweepGhosts: '../sessions/lua/sweep-ghosts.lua'

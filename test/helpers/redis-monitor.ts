@@ -57,6 +57,9 @@ export async function monitorRedis (
   }
 }
 
+const HOUSEKEEPING =
+  /:(?:session-(?:policy|sweep-lock|generation|probe(?::\w+)*)|api-keys|api-key-uses)$/
+
 /**
  * What the service sends of its own accord, whether anybody asks it or not: commands on no key but
  * those of its housekeeping.
@@ -64,7 +67,8 @@ export async function monitorRedis (
 export function isBackground ([name, ...args]: Seen): boolean {
   return (
     ['PING', 'INFO', 'TIME'].includes(name) ||
-    args.some((arg) => /:(?:session-(?:policy|sweep-lock|generation)|api-keys|api-key-uses)$/.test(arg))
+    (name === 'SCAN' && args.join(' ') === '0 COUNT 1') ||
+    args.some((arg) => HOUSEKEEPING.test(arg))
   )
 }
 

@@ -17,7 +17,7 @@ import { changes, prototypes } from './prototypes.ts'
 
 const PREFIX = 'voice-ferry-c4:'
 /** What the service keeps for itself. */
-const HOUSEKEEPING = ['session-policy', 'session-generation']
+const HOUSEKEEPING = ['session-policy', 'session-generation', 'session-probe:text']
 
 /** The usual code of each status. */
 const CODES: Record<number, string> = {

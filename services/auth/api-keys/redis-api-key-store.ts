@@ -1,6 +1,5 @@
 /** API keys in Redis, for all replicas. */
 import { randomUUID } from 'node:crypto'
-import { storeUnavailable, ServiceError } from '../../errors.ts'
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
 import { decodeApiKey, encodeApiKey, type ApiKey } from './api-key.ts'
@@ -23,46 +22,38 @@ export class RedisApiKeyStore implements ApiKeyStore {
 
   async read (knownVersion: string | undefined): Promise<ApiKeySet | undefined> {
     const { client } = this.#executor
-    const current = (await this.#run(client.hget(this.#keys, VERSION))) ?? ''
+    const current = (await this.#executor.run(client.hget(this.#keys, VERSION))) ?? ''
     if (current === knownVersion) return undefined
-    const { [VERSION]: version = '', ...records } = await this.#run(client.hgetall(this.#keys))
+    const fields = await this.#executor.run(client.hgetall(this.#keys))
+    const { [VERSION]: version = '', ...records } = fields
     const keys = Object.values(records).map((text) => decodeApiKey(parsed(text)))
     return { version, keys: keys.filter((key) => key !== undefined) }
   }
 
   async add (key: ApiKey): Promise<void> {
     const { client } = this.#executor
-    const fields = await this.#run(client.hlen(this.#keys))
+    const fields = await this.#executor.run(client.hlen(this.#keys))
     if (fields - 1 >= MAX_API_KEYS) throw tooManyApiKeys()
     const change = { [key.id]: encodeApiKey(key), [VERSION]: randomUUID() }
-    await this.#run(client.hset(this.#keys, change))
+    await this.#executor.run(client.hset(this.#keys, change))
   }
 
   async remove (id: string): Promise<boolean> {
     const { client } = this.#executor
-    const removed = await this.#run(client.hdel(this.#keys, id))
+    const removed = await this.#executor.run(client.hdel(this.#keys, id))
     if (removed === 0) return false
-    await this.#run(client.hset(this.#keys, VERSION, randomUUID()))
-    await this.#run(client.hdel(this.#uses, id))
+    await this.#executor.run(client.hset(this.#keys, VERSION, randomUUID()))
+    await this.#executor.run(client.hdel(this.#uses, id))
     return true
   }
 
   async noteUses (uses: ReadonlyMap<string, number>): Promise<void> {
-    await this.#run(this.#executor.client.hset(this.#uses, Object.fromEntries(uses)))
+    await this.#executor.run(this.#executor.client.hset(this.#uses, Object.fromEntries(uses)))
   }
 
   async lastUses (): Promise<Map<string, number>> {
-    const uses = await this.#run(this.#executor.client.hgetall(this.#uses))
+    const uses = await this.#executor.run(this.#executor.client.hgetall(this.#uses))
     return new Map(Object.entries(uses).map(([id, text]) => [id, Number(text)]))
-  }
-
-  /** A reply. A key of another type, which another program wrote, cannot serve. */
-  async #run<T>(reply: Promise<T>): Promise<T> {
-    try {
-      return await this.#executor.run(reply)
-    } catch (error) {
-      throw error instanceof ServiceError ? error : storeUnavailable(error)
-    }
   }
 }
 

@@ -1,19 +1,61 @@
--- Shows that Redis serves, writes included, and tells whether its data is the same as before: a
--- Redis that was flushed, or came back empty, begins another generation.
+-- Shows that Redis serves what an admission needs: every command that one may use, writes included.
+-- Tells whether its data is the same as before, too: a Redis that was flushed, or came back empty,
+-- begins another generation, and so does one whose clock was set back to before the data began.
 -- Returns  { the generation; how long ago it began, in ms; which server process answers, '' where
---            that is not known }
+--            that is not known; now in ms; the commands that Redis refuses ... }
 local generation_key = KEYS[1]
+local text_key = KEYS[2] -- keys of the probe's own, one of each type
+local sorted_key = KEYS[3]
+local set_key = KEYS[4]
 local new_name = ARGV[1] -- for the generation that begins where there is none
+local MEMBER = 'probe'
 
--- include now
+local refused = {}
+local failure
 
-local generation = redis.pcall('GET', generation_key)
-local begun = type(generation) == 'string' and string.match(generation, ' (%d+)$')
-if not begun then
-  begun = string.format('%d', now)
-  generation = new_name .. ' ' .. begun
+-- An error that begins with another word than these is the server's: it serves nobody.
+local ONE_COMMAND = { ERR = true, NOPERM = true, WRONGTYPE = true }
+
+local function need (command, ...)
+  local reply = redis.pcall(command, ...)
+  if type(reply) ~= 'table' or not reply.err then return reply end
+  local kind = string.match(reply.err, '^%-?(%u+)')
+  if not ONE_COMMAND[kind] then
+    failure = failure or reply
+  elseif kind ~= 'WRONGTYPE' then
+    refused[#refused + 1] = string.lower(command)
+  end
 end
-redis.call('SET', generation_key, generation)
+
+local time = need('TIME') or { 0, 0 }
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local generation = need('GET', generation_key)
+local begun = type(generation) == 'string' and tonumber(string.match(generation, ' (%d+)$'))
+if not begun or begun > now then
+  begun = now
+  generation = new_name .. ' ' .. string.format('%d', now)
+end
+need('SET', generation_key, generation)
+
+need('MGET', text_key, generation_key)
+need('EXISTS', text_key, sorted_key)
+need('SET', text_key, MEMBER, 'PX', '1000')
+need('APPEND', text_key, ' ')
+need('PEXPIRE', text_key, '1000')
+need('PTTL', text_key)
+need('ZADD', sorted_key, '1', MEMBER)
+need('ZCOUNT', sorted_key, '-inf', '+inf')
+need('ZSCORE', sorted_key, MEMBER)
+need('ZRANGEBYSCORE', sorted_key, '-inf', '+inf')
+need('ZINTER', '2', sorted_key, set_key)
+need('ZREM', sorted_key, MEMBER)
+need('SCARD', set_key)
+need('SISMEMBER', set_key, MEMBER)
+need('SMEMBERS', set_key)
+need('SREM', set_key, MEMBER)
+if failure then return failure end
+
 local info = redis.pcall('INFO', 'server')
 local server = type(info) == 'string' and string.match(info, 'run_id:(%x+)')
-return { generation, now - begun, server or '' }
+return { generation, now - begun, server or '', now, unpack(refused) }

@@ -2,6 +2,7 @@
 import type { PolicyCache } from '../../policy/policy.ts'
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
+import { isRefusal } from '../../redis/replies.ts'
 import { outcomeOf } from '../../redis/script-outcomes.ts'
 import type { HeldLease, KnownSession } from '../lease.ts'
 import type {
@@ -63,8 +64,18 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
     if (result.outcome !== 'limit_reached' || result.external === 0) return result
     // Before a call is refused for sessions that the switch left behind, see whether they are still
     // there.
-    if ((await this.#ghosts.removeSome(request.username)) === 0) return result
+    if ((await this.#removeGhosts(request.username)) === 0) return result
     return decodeAcquired(request, await this.#acquire(request))
+  }
+
+  /** How many ghosts were removed; none where Redis refuses to look: the decision stands. */
+  async #removeGhosts (username: string): Promise<number> {
+    try {
+      return await this.#ghosts.removeSome(username)
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      return 0
+    }
   }
 
   #acquire (request: AcquireRequest): Promise<unknown> {

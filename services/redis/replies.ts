@@ -1,0 +1,37 @@
+/** What an error reply of Redis says: that it serves nobody now, or not this one command. */
+import { ReplyError } from 'ioredis'
+
+/** Replies of a server that serves nobody at the moment, whatever it is asked. */
+const SERVES_NOBODY = new RegExp(
+  '^(LOADING|READONLY|OOM|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|BUSY|MISCONF|NOAUTH|WRONGPASS|' +
+    'UNKILLABLE|ERR max number of clients)'
+)
+
+/**
+ * Whether Redis answered, and refused this one command: it has no right to it, does not know it, or
+ * cannot carry it out with these keys. Others may be served meanwhile, so that it is no outage.
+ * Every error reply is one or the other, whatever it says.
+ * @param error - an error reply, or a failure that was caused by one
+ */
+export function isRefusal (error: unknown): boolean {
+  const reply = replyOf(error)
+  return reply !== undefined && !SERVES_NOBODY.test(reply.message)
+}
+
+/** Whether a command failed because a key holds a value of another type. */
+export function isWrongType (error: unknown): boolean {
+  return replyOf(error)?.message.startsWith('WRONGTYPE') === true
+}
+
+/** The command that a user has no right to, where a reply says so. */
+export function deniedCommand (error: unknown): string | undefined {
+  const { message = '' } = replyOf(error) ?? {}
+  return /^NOPERM .*'([\w|-]+)'/.exec(message)?.[1]?.toLowerCase()
+}
+
+function replyOf (error: unknown): Error | undefined {
+  if (error instanceof ReplyError) return error as Error
+  return error instanceof Error && error.cause instanceof ReplyError
+    ? (error.cause as Error)
+    : undefined
+}
