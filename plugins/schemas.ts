@@ -41,17 +41,22 @@ const named = [
 /** Keywords of OpenAPI, which the validator ignores, and our own. */
 const keywords = ['example', 'x-items', ...nameKeywords]
 
-/** Nothing in a body is coerced or dropped: unknown members are refused. */
+/**
+ * Nothing in a body is coerced or dropped: unknown members are refused. Validation stops at the
+ * first error: one object for each of a million errors would hold everybody up.
+ */
 const bodyOptions = {
   coerceTypes: false,
   removeAdditional: false,
   useDefaults: true,
-  allErrors: true,
+  allErrors: false,
   keywords,
   allowUnionTypes: true
 }
 /** Parameters and queries are text on the wire, so numbers and booleans are coerced. */
 const textOptions = { ...bodyOptions, coerceTypes: true }
+/** Where a value has no more values in it than this, all of its errors are named. */
+const FEW_VALUES = 1_000
 
 /**
  * The compilers for buildApp. The cast is needed because Ajv and Fastify type schemas differently.
@@ -66,8 +71,43 @@ function buildValidator (externalSchemas: Parameters<ReturnType<typeof AjvCompil
       customOptions
     }) as unknown as FastifySchemaCompiler<FastifySchema>
   const [forBodies, forText] = [compiler(bodyOptions), compiler(textOptions)]
-  return (route: FastifyRouteSchemaDef<FastifySchema>) =>
-    route.httpPart === 'body' ? forBodies(route) : forText(route)
+  const thoroughly = compiler({ ...bodyOptions, allErrors: true })
+  return (route: FastifyRouteSchemaDef<FastifySchema>) => {
+    if (route.httpPart !== 'body') return forText(route)
+    // A schema that is not given by reference is that of one of thousands of items.
+    if ('$id' in (route.schema as object)) return forBodies(route)
+    return namingAll(forBodies(route) as Validator, thoroughly(route) as Validator)
+  }
+}
+
+/** A validator as Ajv compiles it. */
+interface Validator {
+  (data: unknown): boolean
+  errors?: unknown[] | null
+}
+
+/** Names all errors of a small value, and the first one of any other. */
+function namingAll (first: Validator, all: Validator): Validator {
+  const validate: Validator = (data) => {
+    if (first(data)) return true
+    const errors = hasFewValues(data) && !all(data) ? all.errors : first.errors
+    validate.errors = errors ?? null
+    return false
+  }
+  return validate
+}
+
+function hasFewValues (data: unknown): boolean {
+  let left = FEW_VALUES
+  const count = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null || left < 0) return
+    for (const name in value) {
+      if (--left < 0) return
+      count((value as Record<string, unknown>)[name])
+    }
+  }
+  count(data)
+  return left >= 0
 }
 
 /** The query schema of a route that declares none: unknown parameters are refused. */

@@ -46,9 +46,9 @@ function countNames (json: string): number {
 
 /**
  * The index of the closing quote of the string that begins at `start`: the first quote after an
- * even number of backslashes.
+ * even number of backslashes; -1 if there is none.
  */
-function endOfString (json: string, start: number): number {
+export function endOfString (json: string, start: number): number {
   for (let end = json.indexOf('"', start + 1); ; end = json.indexOf('"', end + 1)) {
     let before = end - 1
     while (json.charCodeAt(before) === BACKSLASH) before--
