@@ -3,8 +3,11 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { LoggedInSchema, LoginSchema } from '../schemas/auth.ts'
 import { ref } from '../schemas/components.ts'
 import { problems } from '../schemas/problem.ts'
-import { verifyPassword } from '../services/auth/password.ts'
+import { PasswordChecks } from '../services/auth/password-checks.ts'
 import { ServiceError } from '../services/errors.ts'
+
+/** Room for the longest name and password, be every character of them escaped. */
+const LOGIN_BODY_BYTES = 8 * 1024
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
   const {
@@ -13,10 +16,12 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     LOGIN_TOKEN_SECONDS: expiresIn
   } = app.config
   if (admin === undefined || passwordHash === undefined) return
+  const passwords = new PasswordChecks()
 
   app.post(
     '/api/auth/login',
     {
+      bodyLimit: LOGIN_BODY_BYTES,
       preHandler: app.throttleLogin,
       schema: {
         operationId: 'login',
@@ -27,9 +32,10 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(LoggedInSchema), ...problems(400, 401, 413, 415, 429) }
       }
     },
-    async ({ body: { username, password } }) => {
+    async ({ body: { username, password }, raw }) => {
       // An unknown name takes as long as a wrong password, so the time reveals nothing.
-      const matches = await verifyPassword(password, passwordHash)
+      const isGone = () => raw.socket.destroyed
+      const matches = await passwords.verify(password, passwordHash, isGone)
       if (!matches || username !== admin) {
         throw new ServiceError('invalid_credentials', 'The name or the password is wrong.')
       }

@@ -3,6 +3,7 @@ import { scryptSync } from 'node:crypto'
 import { Writable } from 'node:stream'
 import t from 'tap'
 import { loadConfig } from '../../config.ts'
+import { PasswordChecks } from '../../services/auth/password-checks.ts'
 import { ADMIN, type Answer, TEST_SECRET, as, startApp } from '../helpers/app.ts'
 import { alice, bearer } from './requests.ts'
 
@@ -127,7 +128,7 @@ t.test('logging in', async (t) => {
     t.equal((await send('GET', url)).status, 405)
   })
 
-  t.test('is limited per account, from whatever address', async (t) => {
+  t.test('is limited per account and address, whatever the headers say', async (t) => {
     const send = as(await startApp(t, env), null)
     const guess = async (i: number): Promise<Answer> =>
       await send(
@@ -158,6 +159,56 @@ t.test('logging in', async (t) => {
       429,
       'the right password does not help either'
     )
+  })
+
+  t.test('whoever guesses locks nobody else out', async (t) => {
+    const app = await startApp(t, env)
+    const guess = async (remoteAddress: string, given: string) => {
+      const payload = { username: 'root', password: given }
+      return (await app.inject({ method: 'POST', url, remoteAddress, payload })).statusCode
+    }
+    for (let i = 0; i < 6; i++) await guess('192.0.2.1', 'guess')
+    t.equal(await guess('192.0.2.1', password), 429)
+    t.equal(await guess('192.0.2.2', password), 200, 'from another address it works')
+    for (let i = 10; i < 50; i++) await guess(`192.0.2.${i}`, 'guess')
+    t.equal(await guess('192.0.2.49', 'again'), 429, 'many addresses have one guess each')
+    t.equal(await guess('192.0.2.3', password), 200, 'and the right password works')
+  })
+
+  t.test('verifies one password at a time, and lets a few wait', async (t) => {
+    let [underWay, most, verified] = [0, 0, 0]
+    const turns: Array<() => void> = []
+    const checks = new PasswordChecks(async (given) => {
+      most = Math.max(most, ++underWay)
+      await new Promise<void>((resolve) => turns.push(resolve))
+      underWay--
+      verified++
+      return given === password
+    })
+    const first = checks.verify(password, hash)
+    await new Promise((resolve) => setImmediate(resolve))
+    const others = Array.from({ length: 8 }, (_, i) =>
+      checks.verify('guess', hash, () => i === 3))
+    await t.rejects(checks.verify(password, hash), { code: 'too_many_requests' })
+    for (let i = 0; i < 8; i++) {
+      await new Promise((resolve) => setImmediate(resolve))
+      turns.shift()?.()
+    }
+    t.equal(await first, true)
+    t.strictSame(await Promise.all(others), Array.from({ length: 8 }, () => false))
+    t.strictSame({ most, verified }, { most: 1, verified: 8 }, 'the one that hung up is left out')
+    const last = checks.verify(password, hash)
+    await new Promise((resolve) => setImmediate(resolve))
+    turns.shift()?.()
+    t.equal(await last, true, 'and it goes on')
+  })
+
+  t.test('a large body costs nothing', async (t) => {
+    const send = as(await startApp(t, env), null)
+    const longest = { username: '\u0001'.repeat(128), password: '\u0001'.repeat(1024) }
+    t.equal((await send('POST', url, longest)).status, 401, 'the longest is taken')
+    const members = Array.from({ length: 1_000 }, (_, i) => `"m${i}":1`).join()
+    t.equal((await send('POST', url, `{${members}}`)).status, 413)
   })
 
   t.test('is limited per address, for whatever account', async (t) => {
