@@ -51,7 +51,16 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       const { node = caller?.node, dry_run: dryRun = false } = body
       const details = detailsOf(body)
       const result = await app.admission.acquire(
-        { username, sessionId, attempt, ttlMs: ttl * 1000, node, details, dryRun },
+        {
+          username,
+          sessionId,
+          attempt,
+          ttlMs: ttl * 1000,
+          node,
+          details,
+          dryRun,
+          boundTo: caller?.node
+        },
         caller ?? {},
         log
       )
@@ -77,7 +86,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async ({ params: { session_id: sessionId }, body, caller, log }) => {
       const { username, attempt, node = caller?.node, ttl = DEFAULT_TTL_SECONDS } = body
-      const request = { sessionId, username, attempt, node }
+      const request = { sessionId, username, attempt, node, boundTo: caller?.node }
       return await app.admission.renew(request, ttl * 1000, caller ?? {}, log)
     }
   )
@@ -97,11 +106,11 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { body, caller, log } = request
       const { sessions, node = caller?.node, ttl = DEFAULT_TTL_SECONDS } = body
-      const checked = checkItems<Static<typeof BatchRenewalItemSchema>>(
+      const checked = await checkItems<Static<typeof BatchRenewalItemSchema>>(
         request, sessions, BatchRenewalItemSchema
       )
       const requests = validItems(checked).map(({ session_id: sessionId, username, attempt }) =>
-        ({ sessionId, username, attempt, node }))
+        ({ sessionId, username, attempt, node, boundTo: caller?.node }))
       const renewed = await app.admission.renewMany(requests, ttl * 1000, caller ?? {}, log)
       const results = inOrder(checked, batchRenewalView(requests, renewed), (invalid) =>
         ({ ...invalid, outcome: 'invalid', result: 'invalid', expires_at: null }))
@@ -124,12 +133,12 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { body, caller, log } = request
       const { sessions, node } = body
-      const checked = checkItems<Static<typeof BatchReleaseItemSchema>>(
+      const checked = await checkItems<Static<typeof BatchReleaseItemSchema>>(
         request, sessions, BatchReleaseItemSchema
       )
       const requests = validItems(checked).map(
         ({ session_id: sessionId, username, attempt, reason = RELEASED }) =>
-          ({ sessionId, username, attempt, node, reason })
+          ({ sessionId, username, attempt, node, reason, boundTo: caller?.node })
       )
       const released = await app.admission.releaseMany(requests, caller ?? {}, log)
       const results = inOrder(checked, released.map((one, i) => releaseView(requests[i], one)),
@@ -156,7 +165,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     const { session_id: sessionId } = params
     const { username, attempt, node } = query
     const { reason = RELEASED } = body
-    const request = { sessionId, username, attempt, node, reason }
+    const request = { sessionId, username, attempt, node, reason, boundTo: caller?.node }
     return await app.admission.release(request, caller ?? {}, log)
   }
   app.delete(

@@ -18,7 +18,7 @@ import { parseInstant } from '../services/clock.ts'
 import { ServiceError } from '../services/errors.ts'
 import { detailsOf, nodeView } from '../services/sessions/session-view.ts'
 import { YOUNG_MS } from '../services/sessions/timing.ts'
-import { checkItems, validItems } from './items.ts'
+import { checkItems, mapInTurns, validItems } from './items.ts'
 
 const tags = ['nodes']
 /** Room for 20,000 calls with details of usual length. */
@@ -46,16 +46,18 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
   }
   const handler = async (request: ReportRequest, reply: FastifyReply) => {
     const { params: { node }, body, caller, log } = request
-    const checked = checkItems<Static<typeof NodeSessionSchema>>(
+    const boundTo = caller?.node
+    const checked = await checkItems<Static<typeof NodeSessionSchema>>(
       request,
       body.sessions,
       NodeSessionSchema
     )
-    const sessions = validItems(checked).map((item) => ({
+    const sessions = await mapInTurns(validItems(checked), (item) => ({
       sessionId: item.session_id,
       username: item.username,
       attempt: item.attempt,
-      details: detailsOf(item)
+      details: detailsOf(item),
+      boundTo
     }))
     const { epoch, ttl = DEFAULT_TTL_SECONDS, total } = body
     const about = { node, epoch, ttlMs: ttl * 1000, youngMs: YOUNG_MS, total }

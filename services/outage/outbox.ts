@@ -14,6 +14,8 @@ export type Message =
     attempt?: number | undefined
     /** Only a lease of this node; undefined for any. */
     node?: string | undefined
+    /** The only node whose sessions the caller might touch; undefined for any. */
+    boundTo?: string | undefined
   }
   | { kind: 'undo'; username: string; ttlMs: number }
   | { kind: 'lapsed'; username: string; node: string }

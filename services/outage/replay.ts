@@ -67,8 +67,9 @@ export class Replay {
     const told = { ended: 0, restored: 0 }
     outbox.trackUp()
     await this.#end(told)
-    for (const [id, { username, attempt }] of mirror.endedIds(endedWithinMs)) {
-      outbox.put(id, { kind: 'ended', username, reason: 'ended before', attempt })
+    for (const [id, ended] of mirror.endedIds(endedWithinMs)) {
+      const { username, attempt, onlyNode: boundTo } = ended
+      outbox.put(id, { kind: 'ended', username, reason: 'ended before', attempt, boundTo })
     }
     const atOnce = keys.cluster ? CLUSTER_CONCURRENCY : CONCURRENCY
     await forEachLimit(this.#batches(mirror.mirrored()), atOnce, async (batch) => {
@@ -118,10 +119,12 @@ export class Replay {
   async #tellEnd (sessionId: string, message: Message): Promise<void> {
     const { store } = this.#parts
     if (message.kind === 'ended') {
-      const { username: known, attempt, node, reason } = message
-      const request = { sessionId, username: known, attempt, node, reason }
-      const { outcome, username } = await store.release(request)
-      if (outcome === 'released') this.#observe('released', sessionId, username, reason)
+      const { username: known, attempt, node, reason, boundTo } = message
+      const request = { sessionId, username: known, attempt, node, reason, boundTo }
+      const result = await store.release(request)
+      if (result.outcome === 'released') {
+        this.#observe('released', sessionId, result.username, reason)
+      }
       return
     }
     if (message.kind === 'lapsed') {

@@ -118,7 +118,7 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
     } catch (error) {
       if (!isUnavailable(error)) throw error
       const result = await mirror.release(request)
-      if (result.outcome !== 'conflict') {
+      if (result.outcome === 'released' || result.outcome === 'unknown') {
         outbox.put(request.sessionId, { kind: 'ended', ...request })
       }
       return { ...result, degraded: true }

@@ -2,6 +2,7 @@
 import type { Log } from '../log.ts'
 import type { Actor, Outcomes } from './outcomes.ts'
 import type {
+  Allowed,
   AcquireRequest,
   AcquireResult,
   Degradable,
@@ -21,7 +22,7 @@ const MISSING = 'missing on its node'
 export function tellAcquired (
   outcomes: Outcomes,
   { username, sessionId, node }: AcquireRequest,
-  result: AcquireResult,
+  result: Allowed<AcquireResult>,
   by: Actor,
   log: Log
 ): void {
@@ -51,7 +52,7 @@ export function tellAcquired (
 export function tellRenewed (
   outcomes: Outcomes,
   requests: RenewRequest[],
-  results: RenewResult[],
+  results: Array<Allowed<RenewResult>>,
   by: Actor,
   log: Log
 ): void {
@@ -67,7 +68,7 @@ export function tellRenewed (
 export function tellReleased (
   outcomes: Outcomes,
   asked: { sessionId: string; username: string | undefined; reason: string },
-  { outcome, username: holder = '', degraded = false }: ReleaseResult,
+  { outcome, username: holder = '', degraded = false }: Allowed<ReleaseResult>,
   by: Actor,
   log: Log
 ): void {
@@ -101,7 +102,7 @@ export function tellReported (
   if (!outcomes.observed) return
   const { degraded = false } = result
   result.outcomes.forEach((what, i) => {
-    if (what === 'renewed') return
+    if (what === 'renewed' || what === 'forbidden') return
     const { sessionId = '', username = '' } = sessions[i] ?? {}
     outcomes.tell({ what, sessionId, username, node, by, reason: 'node report', degraded }, log)
   })

@@ -4,6 +4,7 @@
  */
 import type { Session } from '../../schemas/sessions.ts'
 import { ServiceError } from '../errors.ts'
+import { boundTo } from '../auth/node-binding.ts'
 import type { Log } from '../log.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
 import {
@@ -17,6 +18,8 @@ import {
 import type { Actor, Outcomes } from './outcomes.ts'
 import type {
   AcquireRequest,
+  Allowed,
+  BoundTo,
   Degradable,
   NodeReconciliation,
   ReleaseRequest,
@@ -53,10 +56,10 @@ export class AdmissionService {
   /**
    * Takes a slot, or refreshes one.
    * @throws ServiceError `session_limit_reached`, `session_id_conflict`, `session_ended`,
-   * `store_unavailable`
+   * `forbidden`, `store_unavailable`
    */
   async acquire (request: AcquireRequest, by: Actor, log: Log) {
-    const result = await this.#store.acquire(request)
+    const result = allowed(await this.#store.acquire(request), request)
     const { dryRun } = request
     if (!dryRun) tellAcquired(this.outcomes, request, result, by, log)
     if (result.outcome === 'conflict') throw idConflict(result)
@@ -78,7 +81,7 @@ export class AdmissionService {
 
   /**
    * Renews one lease.
-   * @throws ServiceError `session_id_conflict`, `session_ended`, `store_unavailable`
+   * @throws ServiceError `session_id_conflict`, `session_ended`, `forbidden`, `store_unavailable`
    */
   async renew (
     request: RenewRequest,
@@ -86,10 +89,12 @@ export class AdmissionService {
     by: Actor,
     log: Log
   ): Promise<{ session: Session; reregistered: boolean; degraded: boolean }> {
-    const [result] = await this.#store.renew([request], ttlMs)
-    if (result !== undefined) tellRenewed(this.outcomes, [request], [result], by, log)
-    if (result?.outcome === 'conflict') throw idConflict(result)
-    if (result === undefined || result.outcome === 'ended') throw ended(result)
+    const [found] = await this.#store.renew([request], ttlMs)
+    if (found === undefined) throw ended()
+    const result = allowed(found, request)
+    tellRenewed(this.outcomes, [request], [result], by, log)
+    if (result.outcome === 'conflict') throw idConflict(result)
+    if (result.outcome === 'ended') throw ended(result)
     return {
       session: leaseView(result.lease()),
       reregistered: result.outcome === 'reregistered',
@@ -98,26 +103,28 @@ export class AdmissionService {
   }
 
   /**
-   * Renews many leases; none of them can make the others fail.
-   * @throws ServiceError `store_unavailable`
+   * Renews many leases; none of them can make the others fail, but that of another node than the
+   * caller's: it makes the whole batch `forbidden`.
+   * @throws ServiceError `forbidden`, `store_unavailable`
    */
   async renewMany (
     requests: RenewRequest[],
     ttlMs: number,
     by: Actor,
     log: Log
-  ): Promise<RenewResult[]> {
-    const results = await this.#store.renew(requests, ttlMs)
+  ): Promise<Array<Allowed<RenewResult>>> {
+    const found = await this.#store.renew(requests, ttlMs)
+    const results = found.map((result) => allowed(result, requests[0]))
     tellRenewed(this.outcomes, requests, results, by, log)
     return results
   }
 
   /**
    * Gives a slot back.
-   * @throws ServiceError `session_id_conflict`, `store_unavailable`
+   * @throws ServiceError `session_id_conflict`, `forbidden`, `store_unavailable`
    */
   async release (request: ReleaseRequest, by: Actor, log: Log) {
-    const result = await this.#store.release(request)
+    const result = allowed(await this.#store.release(request), request)
     tellReleased(this.outcomes, request, result, by, log)
     const { outcome, degraded = false } = result
     if (outcome === 'conflict') throw idConflict(result)
@@ -126,13 +133,18 @@ export class AdmissionService {
   }
 
   /**
-   * Gives many slots back; none of them can make the others fail.
-   * @throws ServiceError `store_unavailable`
+   * Gives many slots back; none of them can make the others fail, but that of another node than
+   * the caller's: it makes the whole batch `forbidden`, and those before it have been released.
+   * @throws ServiceError `forbidden`, `store_unavailable`
    */
-  async releaseMany (requests: ReleaseRequest[], by: Actor, log: Log): Promise<ReleaseResult[]> {
-    const results: ReleaseResult[] = []
+  async releaseMany (
+    requests: ReleaseRequest[],
+    by: Actor,
+    log: Log
+  ): Promise<Array<Allowed<ReleaseResult>>> {
+    const results: Array<Allowed<ReleaseResult>> = []
     await forEachLimit(requests.entries(), RELEASES_AT_ONCE, async ([i, request]) => {
-      const result = await this.#store.release(request)
+      const result = allowed(await this.#store.release(request), request)
       tellReleased(this.outcomes, request, result, by, log)
       results[i] = result
     })
@@ -157,12 +169,12 @@ export class AdmissionService {
 
   /**
    * Takes a switch node's report of all its calls.
-   * @throws ServiceError `stale_epoch`, `incomplete_report`, `store_unavailable`
+   * @throws ServiceError `stale_epoch`, `incomplete_report`, `forbidden`, `store_unavailable`
    */
   async reconcileNode (report: NodeReconciliation, by: Actor, log: Log) {
     const { node, epoch, part, total, given } = report
     if (part === undefined && total !== undefined && total !== given) throw incomplete(report)
-    const result = await this.#store.reconcileNode(report)
+    const result = allowed(await this.#store.reconcileNode(report), { boundTo: report.node })
     if (result.outcome === 'stale_epoch') throw staleEpoch(node, epoch, result.epoch)
     if (result.outcome === 'incomplete') throw incomplete(report)
     tellReported(this.outcomes, report, result, by, log)
@@ -188,6 +200,12 @@ export class AdmissionService {
       { members: { username, count, limit, sip: this.#sip, degraded } }
     )
   }
+}
+
+/** @throws ServiceError `forbidden` where the session is of another node than the caller's */
+function allowed<R extends Degradable> (result: R, asked: { boundTo?: BoundTo } = {}): Allowed<R> {
+  if (!('outcome' in result) || result.outcome !== 'forbidden') return result as Allowed<R>
+  throw boundTo(asked.boundTo ?? '', result.degraded)
 }
 
 function staleEpoch (node: string, epoch: number, known: number): ServiceError {

@@ -16,12 +16,24 @@ export interface AcquireRequest {
   dryRun: boolean
   /** The same request was sent before and not answered. */
   again?: boolean
+  boundTo?: BoundTo
 }
+
+/** The only switch node whose sessions the caller may touch; undefined for any. */
+export type BoundTo = string | undefined
 
 /** Tells that a result was found without the store, because it is away. */
 export interface Degradable {
   degraded?: boolean
 }
+
+/** The caller is bound to a node, and the session is of another one: nothing was changed. */
+export interface Forbidden {
+  outcome: 'forbidden'
+}
+
+/** A result of a caller that may do what it asked for. */
+export type Allowed<R> = Exclude<R, Forbidden>
 
 /** A slot was taken, or was held already (`refreshed`). */
 export interface Admitted {
@@ -43,6 +55,7 @@ export type AcquireResult = Degradable &
     | { outcome: 'limit_reached'; count: number; limit: number }
     | { outcome: 'conflict' }
     | { outcome: 'ended' }
+    | Forbidden
   )
 
 /** A session that is said to be up still. */
@@ -53,6 +66,7 @@ export interface RenewRequest {
   attempt?: number | undefined
   node?: string | undefined
   details?: Details
+  boundTo?: BoundTo
 }
 
 /** A lease that was prolonged, or registered again. */
@@ -65,7 +79,8 @@ export interface Renewed {
 }
 
 /** What became of a renewal. */
-export type RenewResult = Degradable & (Renewed | { outcome: 'conflict' } | { outcome: 'ended' })
+export type RenewResult = Degradable &
+  (Renewed | { outcome: 'conflict' } | { outcome: 'ended' } | Forbidden)
 
 /** Asks for the end of a session. */
 export interface ReleaseRequest {
@@ -77,13 +92,18 @@ export interface ReleaseRequest {
   /** Only a lease of this switch node; undefined for any. */
   node: string | undefined
   reason: string
+  boundTo?: BoundTo
 }
 
-export type ReleaseResult = Degradable & {
-  outcome: 'released' | 'unknown' | 'conflict'
-  /** Whose session was released, where the store knows. */
-  username?: string | undefined
-}
+export type ReleaseResult = Degradable &
+  (
+    | {
+      outcome: 'released' | 'unknown' | 'conflict'
+      /** Whose session was released, where the store knows. */
+      username?: string | undefined
+    }
+    | Forbidden
+  )
 
 /** Which sessions were ended; without the store, those that are known here. */
 export type TerminateResult = Degradable & {
@@ -132,6 +152,8 @@ export type ReconcileResult = Degradable &
   (
     | Reconciled
     | { outcome: 'stale_epoch'; epoch: number }
+    /** It lists a session of another node, and the caller is bound to this one. */
+    | Forbidden
     /** A part is missing, or there are fewer or more sessions than the node said. */
     | { outcome: 'incomplete' }
   )
@@ -149,6 +171,8 @@ export type ForgetNodeResult = Degradable & {
  * A lease is held from a successful `acquire` or `renew` until its time to live has passed without
  * another, or it is released or terminated; an attempt at an id that was released or terminated
  * stays ended, and so do earlier ones. A later attempt at the same id is a new session.
+ * A caller that is bound to a node (`boundTo`) gets `forbidden`, and changes nothing, where a lease
+ * is of another node. That an unknown id has ended holds, by its word, for its own node only.
  * Every method rejects with a ServiceError `store_unavailable` when the store cannot be reached:
  * the outcome is then unknown, and asking again with the same session id is safe.
  */
@@ -163,7 +187,7 @@ export interface SessionVerbs {
   acquire(request: AcquireRequest): Promise<AcquireResult>
   /**
    * Prolongs leases; what is unknown is registered again, even over the limit. One result per
-   * request, in order.
+   * request, in order. All requests are of one caller.
    */
   renew(requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]>
   /** Ends a session; an id that is not known has ended from now on, too. */

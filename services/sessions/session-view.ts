@@ -3,7 +3,13 @@ import type { NodeSummary } from '../../schemas/nodes.ts'
 import type { Session, SessionDetails } from '../../schemas/sessions.ts'
 import { toTimestamp } from '../clock.ts'
 import { isLease, type Details, type KnownSession, type Lease } from './lease.ts'
-import type { ReleaseRequest, ReleaseResult, RenewRequest, RenewResult } from './session-store.ts'
+import type {
+  Allowed,
+  ReleaseRequest,
+  ReleaseResult,
+  RenewRequest,
+  RenewResult
+} from './session-store.ts'
 import type { NodeState } from './session-lists.ts'
 
 /** A lease as the API shows it. */
@@ -55,7 +61,7 @@ export function nodeView ({ node, epoch, lastSeenMs, sessions }: NodeState): Nod
 }
 
 /** What became of the renewals of a batch. */
-export function batchRenewalView (requests: RenewRequest[], results: RenewResult[]) {
+export function batchRenewalView (requests: RenewRequest[], results: Array<Allowed<RenewResult>>) {
   return requests.map(({ sessionId, username }, i) => {
     const result = results[i]
     const isUp = result?.outcome === 'renewed' || result?.outcome === 'reregistered'
@@ -67,7 +73,7 @@ export function batchRenewalView (requests: RenewRequest[], results: RenewResult
 }
 
 /** What became of one release of a batch. */
-export function releaseView (request: ReleaseRequest | undefined, result: ReleaseResult) {
+export function releaseView (request: ReleaseRequest | undefined, result: Allowed<ReleaseResult>) {
   const { outcome: what } = result
   const outcome = what === 'conflict' ? ('session_id_conflict' as const) : what
   return {

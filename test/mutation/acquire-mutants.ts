@@ -23,18 +23,38 @@ export const acquire: Mutant[] = [
   ['an external session that asks counts twice', 'count + 1 - own_slot', 'count + 1'],
   [
     'ended ids are forgotten',
-    'if ended_attempt and attempt <= (tonumber(ended_attempt) or 0) then',
+    "if is_late and (of_node == '' or of_node == node) then",
     'if false then'
   ],
   [
+    'an end for one node holds for all',
+    "if is_late and (of_node == '' or of_node == node) then",
+    'if is_late then'
+  ],
+  [
+    'an end for one node holds for none',
+    "if is_late and (of_node == '' or of_node == node) then",
+    "if is_late and of_node == '' then"
+  ],
+  [
+    'a bound caller refreshes a session of another node',
+    "if ends and bound_to ~= '' and held_on ~= bound_to then return { FORBIDDEN } end",
+    ''
+  ],
+  [
+    "a bound caller is told of another user's session of another node",
+    "{ bound_to ~= '' and held_on ~= bound_to and FORBIDDEN or CONFLICT }",
+    '{ CONFLICT }'
+  ],
+  [
     'the attempt that has ended comes back',
-    'if ended_attempt and attempt <= (',
-    'if ended_attempt and attempt < ('
+    'ended_attempt and attempt <= (',
+    'ended_attempt and attempt < ('
   ],
   [
     'a later attempt has ended, too',
-    'if ended_attempt and attempt <= (tonumber(ended_attempt) or 0) then',
-    'if ended_attempt then'
+    'ended_attempt and attempt <= (tonumber(ended_attempt) or 0)',
+    'ended_attempt'
   ],
   [
     'an earlier attempt refreshes a live one',
@@ -84,13 +104,13 @@ export const acquire: Mutant[] = [
   ],
   [
     'the id of another user is free',
-    '> record_ttl_ms - ttl_ms then return { CONFLICT }',
-    '> 1e15 then return { CONFLICT }'
+    '> record_ttl_ms - ttl_ms then',
+    '> 1e15 then'
   ],
   [
     'the id of another user is never free',
-    '> record_ttl_ms - ttl_ms then return { CONFLICT }',
-    '> 0 then return { CONFLICT }'
+    '> record_ttl_ms - ttl_ms then',
+    '> 0 then'
   ],
   ["the id of another user is one's own", 'if holder and holder ~= user then', 'if false then'],
   ['a held id takes a second slot', 'elseif holder then', 'elseif false then'],

@@ -15,13 +15,13 @@ export const release: Mutant[] = [
   ],
   [
     'the attempt of the lease is not remembered',
-    'math.max(attempt or 0, live_attempt), remembered_ms',
-    'attempt or 0, remembered_ms'
+    'math.max(attempt or 0, live_attempt), for_node,',
+    'attempt or 0, for_node,'
   ],
   [
     'the attempt that has ended is not remembered',
-    'math.max(attempt or 0, live_attempt), remembered_ms',
-    'live_attempt, remembered_ms'
+    'math.max(attempt or 0, live_attempt), for_node,',
+    'live_attempt, for_node,'
   ],
   [
     'an unknown id is not remembered',
@@ -31,8 +31,18 @@ export const release: Mutant[] = [
   ],
   [
     'the end of a later attempt is not remembered',
-    'if is_later and not lapses then',
-    'if false then'
+    'if (is_later and of_node == bound_to or is_wider) and not lapses then',
+    'if is_wider then'
+  ],
+  [
+    'an end for one node stays one',
+    'or is_wider) and',
+    ') and'
+  ],
+  [
+    'a bound caller ends later attempts of all nodes',
+    'is_later and of_node == bound_to or',
+    'is_later or'
   ],
   [
     'the end of a later attempt shortens the memory',
@@ -41,8 +51,8 @@ export const release: Mutant[] = [
   ],
   [
     'the end of an earlier attempt lowers the one that is remembered',
-    'local is_later = attempt and attempt > (tonumber(ended_attempt) or 0)',
-    'local is_later = attempt'
+    'local last_attempt = math.max(attempt or 0, tonumber(ended_attempt) or 0)',
+    'local last_attempt = attempt or 0'
   ],
   [
     'an earlier attempt ends a live one',
@@ -75,11 +85,26 @@ export const release: Mutant[] = [
     'then local _ = 0 end'
   ],
   ['the slot is kept', "pcall('ZREM', leases_key, id)", ''],
-  ['any user may release', 'if holder and holder ~= user then', 'if false then'],
+  [
+    'any user may release',
+    'if holder and (holder ~= user or is_foreign) then',
+    'if is_foreign then'
+  ],
+  [
+    'a bound caller releases sessions of other nodes',
+    "local is_foreign = holder and bound_to ~= '' and node ~= bound_to",
+    'local is_foreign = false'
+  ],
+  ['a bound caller ends what lapsed', 'if is_foreign then return { UNKNOWN } end', ''],
+  [
+    'a bound caller ends unknown ids for all nodes',
+    "local for_node = holder and '' or bound_to",
+    "local for_node = ''"
+  ],
   [
     'an expired id of another user is never free',
-    '> tonumber(record_grace_ms) then return { CONFLICT }',
-    '> 0 then return { CONFLICT }'
+    '> tonumber(record_grace_ms) then',
+    '> 0 then'
   ],
   ['external sessions stay', "pcall('SREM', external_key, id)", '0'],
   ['the node keeps the session', 'leave_node(node_leases_prefix, node, holder, id)', ''],

@@ -4,18 +4,28 @@ import type { Mutant } from './acquire-mutants.ts'
 export const renew: Mutant[] = [
   [
     'ended ids come back',
-    'if ended_attempt and (attempt or 0) <= (tonumber(ended_attempt) or 0) then',
+    "if is_late and (of_node == '' or of_node == new_node) then",
+    'if false then'
+  ],
+  [
+    'an end for one node holds for all',
+    "if is_late and (of_node == '' or of_node == new_node) then",
+    'if is_late then'
+  ],
+  [
+    'a bound caller renews sessions of other nodes',
+    "if holder and bound_to ~= '' and node ~= bound_to then",
     'if false then'
   ],
   [
     'the attempt that has ended comes back',
-    'if ended_attempt and (attempt or 0) <= (',
-    'if ended_attempt and (attempt or 0) < ('
+    'ended_attempt and (attempt or 0) <= (',
+    'ended_attempt and (attempt or 0) < ('
   ],
   [
     'a later attempt has ended, too',
-    'if ended_attempt and (attempt or 0) <= (tonumber(ended_attempt) or 0) then',
-    'if ended_attempt then'
+    'ended_attempt and (attempt or 0) <= (tonumber(ended_attempt) or 0)',
+    'ended_attempt'
   ],
   [
     'an earlier attempt renews a live one',
@@ -65,8 +75,8 @@ export const renew: Mutant[] = [
   ],
   [
     'an expired id of another user is never free',
-    "call('PTTL', record_keys[i]) > tonumber(record_grace_ms)",
-    "call('PTTL', record_keys[i]) > 0"
+    "user and call('PTTL', record_keys[i]) > tonumber(record_grace_ms)",
+    "user and call('PTTL', record_keys[i]) > 0"
   ],
   [
     'an expired id of another user keeps its start',

@@ -2,6 +2,7 @@
 import t from 'tap'
 import { admission } from '../conformance/admission.ts'
 import { attempts } from '../conformance/attempts.ts'
+import { boundNodes } from '../conformance/bound-nodes.ts'
 import { runContract } from '../conformance/contract.ts'
 import { lifetime } from '../conformance/lifetime.ts'
 import { lists } from '../conformance/lists.ts'
@@ -16,7 +17,14 @@ const clusterExecutor = await executorOn(t, {
   REDIS_CLUSTER_NODES: masters.map(({ host, port }) => `${host}:${port}`).join()
 })
 
-const contract = { ...admission, ...attempts, ...lifetime, ...nodeReports, ...lists }
+const contract = {
+  ...admission,
+  ...attempts,
+  ...boundNodes,
+  ...lifetime,
+  ...nodeReports,
+  ...lists
+}
 
 t.test('the store in memory keeps the contract', async (t) => {
   await runContract(t, contract, startInMemory)

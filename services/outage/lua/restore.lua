@@ -20,8 +20,9 @@ local function restore (record_key, leases_key, user, id, left_ms, started, node
   local stored = redis.pcall('GET', record_key)
   local record = type(stored) == 'string' and stored or ''
   local attempt = tonumber(string.match(rest, '^%d+')) or 0
-  local _, ended_attempt = string.match(record, ENDED_RECORD)
-  if ended_attempt and attempt <= (tonumber(ended_attempt) or 0) then return ENDED end
+  local _, ended_attempt, of_node = string.match(record, ENDED_RECORD)
+  local is_late = ended_attempt and attempt <= (tonumber(ended_attempt) or 0)
+  if is_late and (of_node == '' or of_node == node) then return ENDED end
   local holder, _, _, _, live_attempt = string.match(record, LEASE_RECORD)
   if holder and holder ~= user and call('PTTL', record_key) > tonumber(record_grace_ms) then
     return CONFLICT

@@ -6,6 +6,7 @@
 --          { LIMIT_REACHED, count, limit, external }
 --          { CONFLICT }: another user holds the id
 --          { ENDED }: this attempt, or a later one, has ended, or a later one is live
+--          { FORBIDDEN }: the caller is bound to a node, and the session is of another one
 --          { LOST_DATA }: this is not the generation of data that the caller expects
 local KEYS, ARGV = KEYS, ARGV -- a local costs less than a global
 local record_key = KEYS[1]
@@ -32,6 +33,7 @@ local expected_generation = ARGV[14] -- '' for any
 -- the caller can still tell it apart.
 local is_second_try = ARGV[15] == '1'
 local attempt = tonumber(ARGV[16])
+local bound_to = ARGV[17] -- the only node whose sessions the caller may touch; '' for any
 
 -- include outcomes
 -- include now
@@ -60,18 +62,22 @@ end
 local count = leases + external
 
 if record then
-  local _, ended_attempt = string.match(record, ENDED_RECORD)
-  if ended_attempt and attempt <= (tonumber(ended_attempt) or 0) then
+  local _, ended_attempt, of_node = string.match(record, ENDED_RECORD)
+  local is_late = ended_attempt and attempt <= (tonumber(ended_attempt) or 0)
+  if is_late and (of_node == '' or of_node == node) then
     if not dry_run then call('PEXPIRE', record_key, ended_ttl_ms, 'GT') end
     return { ENDED }
   end
   local holder, started, held_on, rest_at, live_attempt = string.match(record, LEASE_RECORD)
   if holder and holder ~= user then
     -- A record outlives its lease: the id is free when the lease has ended.
-    if call('PTTL', record_key) > record_ttl_ms - ttl_ms then return { CONFLICT } end
+    if call('PTTL', record_key) > record_ttl_ms - ttl_ms then
+      return { bound_to ~= '' and held_on ~= bound_to and FORBIDDEN or CONFLICT }
+    end
   elseif holder then
     local ends = lease_end(leases_key, id, now)
     live_attempt = tonumber(live_attempt) or 0
+    if ends and bound_to ~= '' and held_on ~= bound_to then return { FORBIDDEN } end
     if ends and attempt < live_attempt then return { ENDED } end
     if ends and is_second_try and ends - started == tonumber(ttl_ms) then
       return { REFRESHED, count, limit, ends, record }

@@ -5,6 +5,7 @@
 --          the caller to update
 --          { CONFLICT }: another user holds the id
 --          { SPARED }: an emergency call, which the caller leaves alone
+--          { FORBIDDEN }: the caller is bound to a node, and the session is of another one
 --          { UNMET }: a condition of the caller does not hold, or a later attempt is live
 local KEYS, ARGV = KEYS, ARGV -- a local costs less than a global
 local record_key = KEYS[1]
@@ -23,6 +24,7 @@ local attempt = tonumber(ARGV[10]) -- nil for whichever is live
 local spares_emergency = ARGV[11] == '1'
 local lapses = ARGV[12] == '1'
 local only_live = ARGV[13] == '1' -- an id that is not up is left alone
+local bound_to = ARGV[14] -- the only node whose sessions the caller may touch; '' for any
 
 -- include outcomes
 -- include now
@@ -34,9 +36,10 @@ local call, pcall, match = redis.call, redis.pcall, string.match
 local stored = pcall('GET', record_key)
 local record = type(stored) == 'string' and stored or ''
 
-local function remember (whose, ended_attempt, ms)
+local function remember (whose, ended_attempt, for_node, ms)
   local digits = ended_attempt > 0 and string.format('%d', ended_attempt) or ''
-  local ended_record = ENDED_MARK .. whose .. '|' .. digits .. ' ' .. reason
+  local only = for_node == '' and '' or '@' .. for_node
+  local ended_record = ENDED_MARK .. whose .. '|' .. digits .. only .. ' ' .. reason
   call('SET', record_key, ended_record, 'PX', ms)
 end
 
@@ -45,22 +48,31 @@ local function remove_external ()
   return not lapses and pcall('SREM', external_key, id) == 1
 end
 
-local whose, ended_attempt = match(record, ENDED_RECORD)
+local whose, ended_attempt, of_node = match(record, ENDED_RECORD)
 if whose then
   -- The id may be known as ended, and its external session be up: who asked first named no user.
   local was_external = remove_external()
   local is_later = attempt and attempt > (tonumber(ended_attempt) or 0)
-  if is_later and not lapses then
-    remember(whose, attempt, math.max(call('PTTL', record_key), tonumber(ended_ttl_ms)))
+  -- Whoever is bound to a node changes ends of this node only; others end it for all nodes.
+  local is_wider = of_node ~= '' and bound_to == ''
+  if (is_later and of_node == bound_to or is_wider) and not lapses then
+    local last_attempt = math.max(attempt or 0, tonumber(ended_attempt) or 0)
+    local ms = math.max(call('PTTL', record_key), tonumber(ended_ttl_ms))
+    remember(whose, last_attempt, bound_to, ms)
   end
   return { was_external and RELEASED or UNKNOWN }
 end
 
 local holder, started, node, _, live_attempt, urgent = match(record, LEASE_RECORD)
 live_attempt = tonumber(live_attempt) or 0
-if holder and holder ~= user then
+local is_foreign = holder and bound_to ~= '' and node ~= bound_to
+if holder and (holder ~= user or is_foreign) then
   -- A record outlives its lease: the id is free when the lease has ended.
-  if call('PTTL', record_key) > tonumber(record_grace_ms) then return { CONFLICT } end
+  if call('PTTL', record_key) > tonumber(record_grace_ms) then
+    return { is_foreign and FORBIDDEN or CONFLICT }
+  end
+  -- What is known of the call is left to its own node, which may still renew it.
+  if is_foreign then return { UNKNOWN } end
   if user ~= '' then holder, node = nil, nil end
 end
 if holder and attempt and attempt < live_attempt then return { UNMET } end
@@ -85,5 +97,6 @@ end
 local was_external = remove_external()
 local remembered_ms = tonumber(ended_ttl_ms)
 if ends and ends - now > remembered_ms then remembered_ms = ends - now end
-remember(holder or user, math.max(attempt or 0, live_attempt), remembered_ms)
+local for_node = holder and '' or bound_to
+remember(holder or user, math.max(attempt or 0, live_attempt), for_node, remembered_ms)
 return { (ends or was_external) and RELEASED or UNKNOWN, record }

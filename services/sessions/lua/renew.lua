@@ -5,7 +5,8 @@
 -- Returns  { the end of the leases in ms, the outcome of each session as a digit, its record ... }
 --          The digits: RENEWED, REREGISTERED, CONFLICT (another user holds the id), ENDED (or a
 --          later attempt is live).
---          A session that was not renewed has the record ''.
+--          A session that was not renewed has the record ''. Where one of them is forbidden to the
+--          caller, all are FORBIDDEN, and nothing is written.
 -- KEYS     the leases of the first user, by which the call finds its slot; in a cluster also every
 --          record, so that Redis refuses the call while the slot is half moved
 local ARGV = ARGV -- a local costs less than a global
@@ -19,7 +20,8 @@ local node_leases_prefix = ARGV[7] -- '' in a cluster
 local new_node = ARGV[8] -- the node that all of the sessions are on; '' for the node of each record
 local wants_records = ARGV[9] == '1'
 local each = tonumber(ARGV[10]) -- how many arguments there are for each session
--- From the 11th on, for each session: id, user, if `each` is 3 or more the rest of the record that
+local bound_to = ARGV[11] -- the only node whose sessions the caller may touch; '' for any
+-- From the 12th on, for each session: id, user, if `each` is 3 or more the rest of the record that
 -- an unknown one gets, and if it is 4 the attempt, which is '' for whichever is live.
 local args = ARGV
 
@@ -35,7 +37,7 @@ local call, pcall, match = redis.call, redis.pcall, string.match
 -- As text: redis.call takes three times as long over a number, and tostring over making the text.
 local expires = string.format('%d', now + ttl_ms)
 local record_ttl_ms = string.format('%d', ttl_ms + record_grace_ms)
-local FIRST = 11
+local FIRST = 12
 local total = (#args - FIRST + 1) / each
 
 local record_keys = {}
@@ -52,8 +54,15 @@ for i = 1, total do
   local user, record = args[at + 1], records[i] or ''
   local attempt = each == 4 and tonumber(args[at + 3])
   local holder, _, node, _, live_attempt = match(record, LEASE_RECORD)
-  local _, ended_attempt = match(record, ENDED_RECORD)
-  if ended_attempt and (attempt or 0) <= (tonumber(ended_attempt) or 0) then
+  local _, ended_attempt, of_node = match(record, ENDED_RECORD)
+  local is_late = ended_attempt and (attempt or 0) <= (tonumber(ended_attempt) or 0)
+  if holder and bound_to ~= '' and node ~= bound_to then
+    -- A record outlives its lease.
+    if call('PTTL', record_keys[i]) > tonumber(record_grace_ms) then
+      return { 0, string.rep(FORBIDDEN, total) }
+    end
+  end
+  if is_late and (of_node == '' or of_node == new_node) then
     outcomes[i] = ENDED
   elseif holder == user and attempt and attempt < (tonumber(live_attempt) or 0) then
     outcomes[i] = ENDED

@@ -23,6 +23,8 @@ export interface Ended {
   username: string | undefined
   /** The last attempt that has ended. */
   attempt: number
+  /** The node whose sessions alone the end holds for; undefined for all. */
+  onlyNode?: string | undefined
 }
 export type Entry = Live | Ended
 
@@ -129,8 +131,9 @@ export class LeaseTable {
    * Notes that an id has ended.
    * @param username - whose it was, should that not be known here
    * @param attempt - which attempt has ended, if it is a later one than is known here
+   * @param onlyNode - the node whose sessions alone it holds for; undefined for all
    */
-  end (id: string, now: number, username?: string, attempt = 0): void {
+  end (id: string, now: number, username?: string, attempt = 0, onlyNode?: string): void {
     const found = this.#entries.get(id)
     if (found !== undefined) this.#unlist(id, found)
     const before = this.known(id, now)
@@ -141,7 +144,8 @@ export class LeaseTable {
       endedMs: now,
       expiresMs,
       username: before?.username ?? username,
-      attempt: Math.max(attempt, before?.attempt ?? 0)
+      attempt: Math.max(attempt, before?.attempt ?? 0),
+      ...(onlyNode !== undefined && { onlyNode })
     }
     this.#entries.set(id, entry)
     if (found === undefined) this.#expiry.push(entry.expiresMs, id)

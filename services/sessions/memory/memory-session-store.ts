@@ -22,16 +22,11 @@ import type {
   SessionVerbs
 } from '../session-store.ts'
 import { noteReport } from './node-reports.ts'
+import { FORBIDDEN, endUnknown, holdsFor, isForeign, someForeign } from './bound-callers.ts'
 import { leaseOf, oldestFirst, type LeaseTable, type Live } from './lease-table.ts'
 
 /** A session that is said to be up still, everything named. */
-interface Renewal {
-  sessionId: string
-  username: string
-  attempt: number | undefined
-  node: string
-  details: Details
-}
+type Renewal = RenewRequest & { node: string; details: Details }
 
 const NO_DETAILS: Details = {}
 
@@ -50,12 +45,14 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
 
   /** @param admitAll - whether everybody is let in, whatever the policy says */
   async acquire (request: AcquireRequest, admitAll = false): Promise<AcquireResult> {
-    const { sessionId, username, attempt, dryRun } = request
+    const { sessionId, username, attempt, dryRun, node, boundTo } = request
     const now = this.table.now()
     const entry = this.table.known(sessionId, now)
+    if (isForeign(entry, boundTo, now)) return { outcome: 'forbidden' }
     if (entry?.ended === true) {
-      if (attempt > entry.attempt) return this.#admit(request, now, admitAll)
-      if (!dryRun) this.table.end(sessionId, now)
+      const isLate = attempt <= entry.attempt && holdsFor(entry, node)
+      if (!isLate) return this.#admit(request, now, admitAll)
+      if (!dryRun) this.table.end(sessionId, now, undefined, 0, entry.onlyNode)
       return { outcome: 'ended' }
     }
     if (entry === undefined || entry.expiresMs <= now) return this.#admit(request, now, admitAll)
@@ -118,9 +115,10 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
   async renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
     const now = this.table.now()
     const expiresMs = now + ttlMs
+    if (someForeign(this.table, requests, now)) return requests.map(() => ({ ...FORBIDDEN }))
     return requests.map(({ sessionId, username, attempt, node = '', details = NO_DETAILS }) => {
       const outcome = this.#renew({ sessionId, username, attempt, node, details }, now, expiresMs)
-      if (outcome === 'ended' || outcome === 'conflict') return { outcome }
+      if (outcome !== 'renewed' && outcome !== 'reregistered') return { outcome }
       const live = this.#renewed(sessionId, now)
       const { attempt: renewed } = live
       const lease = () => ({ ...leaseOf(live, expiresMs), attempt: renewed })
@@ -142,8 +140,8 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     expiresMs: number
   ): RenewResult['outcome'] {
     const entry = this.table.known(sessionId, now)
-    if (entry?.ended === true && (attempt ?? 0) <= entry.attempt) {
-      this.table.end(sessionId, now)
+    if (entry?.ended === true && (attempt ?? 0) <= entry.attempt && holdsFor(entry, node)) {
+      this.table.end(sessionId, now, undefined, 0, entry.onlyNode)
       return 'ended'
     }
     const known = entry?.ended === false ? entry : undefined
@@ -178,16 +176,18 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
   }
 
   async release (request: ReleaseRequest): Promise<ReleaseResult> {
-    const { sessionId, username, attempt, node } = request
+    const { sessionId, username, attempt, node, boundTo } = request
     const now = this.table.now()
     const entry = this.table.known(sessionId, now)
+    if (isForeign(entry, boundTo, now)) return { outcome: 'forbidden' }
     if (entry === undefined || entry.ended || entry.username !== (username ?? entry.username)) {
       const isHeld = entry?.ended === false && entry.expiresMs > now
       if (isHeld) return { outcome: 'conflict' }
-      const isNew = entry?.ended !== true || (attempt ?? 0) > entry.attempt
-      if (isNew) this.table.end(sessionId, now, username, attempt)
+      endUnknown(this.table, entry, request, now)
       return { outcome: 'unknown' }
     }
+    // What is known of a call that lapsed is left to its own node, which may still renew it.
+    if (boundTo !== undefined && entry.node !== boundTo) return { outcome: 'unknown' }
     const isLive = entry.expiresMs > now
     if ((attempt ?? entry.attempt) < entry.attempt) return { outcome: 'unknown' }
     if (isLive && node !== undefined && node !== entry.node) return { outcome: 'unknown' }
@@ -198,6 +198,7 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
   async reconcileNode (report: NodeReconciliation): Promise<ReconcileResult> {
     const { node, sessions, ttlMs, asOfMs, ageMs, youngMs, part } = report
     const now = this.table.now()
+    if (someForeign(this.table, sessions, now)) return FORBIDDEN
     const state = noteReport(this.table.reports, report, now)
     if ('outcome' in state) return state
     const outcomes = sessions.map(({ sessionId, username, attempt, details = NO_DETAILS }) => {
@@ -230,8 +231,7 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     const [terminated, spared]: [string[], string[]] = [[], []]
     for (const { sessionId, details } of this.table.ofUser(username, now)) {
       const isSpared = details.emergency === true && !includeEmergency
-      const ids = isSpared ? spared : terminated
-      ids.push(sessionId)
+      ;(isSpared ? spared : terminated).push(sessionId)
     }
     for (const id of terminated) this.table.end(id, now)
     return { terminated, spared }

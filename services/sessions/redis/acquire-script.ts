@@ -31,7 +31,8 @@ export function acquireArgs (
   policy: Policy,
   generation: string | undefined
 ): Array<string | number> {
-  const { username, sessionId, attempt, ttlMs, node = '', details, dryRun, again = false } = request
+  const { username, sessionId, attempt, ttlMs, node = '', details, dryRun } = request
+  const { again = false, boundTo = '' } = request
   return [
     username,
     sessionId,
@@ -48,7 +49,8 @@ export function acquireArgs (
     keys.sessionPrefix,
     keys.cluster ? '' : (generation ?? ''),
     again ? '1' : '',
-    attempt
+    attempt,
+    boundTo
   ]
 }
 
@@ -72,5 +74,5 @@ export function decodeAcquired (request: AcquireRequest, answer: unknown): Acqui
     return { outcome, count, limit, external: Number(rest[0]) }
   }
   if (outcome === 'lost_data') throw storeUnavailable(new Error('Redis has lost its data'))
-  return { outcome: outcome === 'conflict' ? outcome : 'ended' }
+  return { outcome: outcome === 'conflict' || outcome === 'forbidden' ? outcome : 'ended' }
 }

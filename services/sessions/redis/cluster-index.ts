@@ -7,7 +7,7 @@ import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
 import type { Lease } from '../lease.ts'
 import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../timing.ts'
-import { decodeRecord, endedAttempt } from './lease-record.ts'
+import { decodeRecord, endedAttempt, endedOnNode } from './lease-record.ts'
 
 /**
  * What came of a claim: the id is the user's now (`fresh`: it was nobody's before), or why it is
@@ -40,7 +40,8 @@ export class ClusterIndex {
     sessionId: string,
     username: string,
     ttlMs: number,
-    attempt: number
+    attempt: number,
+    node = ''
   ): Promise<Claim> {
     let replaceable = ''
     for (let i = 0; i < TRIES; i++) {
@@ -51,7 +52,7 @@ export class ClusterIndex {
         )
       )) as [string, number]
       if (holder === username) return { outcome: 'claimed', fresh: fresh === 1 }
-      const state = await this.stateOf(sessionId, holder, attempt)
+      const state = await this.stateOf(sessionId, holder, attempt, node)
       if (state === 'ended') await this.remindEnded(sessionId, holder)
       if (state !== 'free') return { outcome: state === 'ended' ? 'ended' : 'conflict' }
       replaceable = holder
@@ -67,10 +68,15 @@ export class ClusterIndex {
   async stateOf (
     sessionId: string,
     holder: string,
-    attempt: number
+    attempt: number,
+    node = ''
   ): Promise<'held' | 'ended' | 'free'> {
     const endedUnheld = endedAttempt(holder)
-    if (endedUnheld !== undefined) return attempt > endedUnheld ? 'free' : 'ended'
+    if (endedUnheld !== undefined) {
+      const onlyNode = endedOnNode(holder)
+      const isEnded = attempt <= endedUnheld && (onlyNode === '' || onlyNode === node)
+      return isEnded ? 'ended' : 'free'
+    }
     const { client } = this.#executor
     const [nowMs, record, end] = await this.#executor.run(
       Promise.all([
@@ -85,12 +91,18 @@ export class ClusterIndex {
     return decodeRecord(record ?? '') === undefined ? 'held' : 'free'
   }
 
-  /** Remembers that an id has ended which nobody holds. */
-  async end (sessionId: string, attempt: number): Promise<void> {
+  /**
+   * Remembers that an id has ended which nobody holds.
+   * @param boundTo - the node whose sessions alone it holds for; the empty text for all
+   */
+  async end (sessionId: string, attempt: number, boundTo = ''): Promise<void> {
     const { client, scripts } = this.#executor
     const key = this.#keys.holder(sessionId)
-    const known = endedAttempt((await this.#executor.run(client.get(key))) ?? '') ?? -1
-    const end = `-|${Math.max(attempt, known)} released`
+    const stored = (await this.#executor.run(client.get(key))) ?? ''
+    const known = endedAttempt(stored) ?? -1
+    if (known >= 0 && boundTo !== '' && endedOnNode(stored) !== boundTo) return
+    const only = boundTo === '' ? '' : `@${boundTo}`
+    const end = `-|${Math.max(attempt, known)}${only} released`
     await this.#executor.run(scripts.endClaim([key], [end, ENDED_MEMORY_MS]))
   }
 

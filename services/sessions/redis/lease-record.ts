@@ -45,6 +45,12 @@ export function terminatedFor (record: string): string[] {
   return at === -1 ? [] : record.slice(at + 1).split(' ')
 }
 
+/** The node that an end is of; the empty text for an end that holds for sessions of every node. */
+export function endedOnNode (record: string): string {
+  const [, node = ''] = /^-[^\s|]*\|\d*@(\S*)/.exec(record) ?? []
+  return node
+}
+
 /**
  * Which attempt at an id has ended, from its record; undefined where none has.
  */

@@ -41,7 +41,8 @@ export class RedisClusterSessionStore extends RedisSessionStore {
       const others = await this.#othersClaim(sessionId, username, attempt)
       return others ?? (await super.acquire(request))
     }
-    const claim = await this.#index.claim(sessionId, username, ttlMs, attempt)
+    const { node } = request
+    const claim = await this.#index.claim(sessionId, username, ttlMs, attempt, node)
     if (claim.outcome !== 'claimed') return { outcome: claim.outcome }
     const result = await super.acquire(request)
     if (result.outcome === 'admitted' || result.outcome === 'refreshed') {
@@ -60,8 +61,8 @@ export class RedisClusterSessionStore extends RedisSessionStore {
   override async renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
     const claims = await Promise.all(
       requests.map(
-        async ({ sessionId, username, attempt = 0 }) =>
-          await this.#index.claim(sessionId, username, ttlMs, attempt)
+        async ({ sessionId, username, attempt = 0, node }) =>
+          await this.#index.claim(sessionId, username, ttlMs, attempt, node)
       )
     )
     const results: RenewResult[] = claims.map(({ outcome }) => ({
@@ -110,18 +111,18 @@ export class RedisClusterSessionStore extends RedisSessionStore {
   }
 
   override async release (request: ReleaseRequest) {
-    const { sessionId, username, attempt = 0 } = request
+    const { sessionId, username, attempt = 0, boundTo } = request
     const holder = await this.#index.holderOf(sessionId)
     if (username === undefined && holder === undefined) {
       // Nobody knows whose it is: the end is remembered where every user's claim passes.
-      await this.#index.end(sessionId, attempt)
+      await this.#index.end(sessionId, attempt, boundTo)
       return { outcome: 'unknown' as const }
     }
     const result = await super.release({ ...request, username: username ?? holder })
     if (result.outcome !== 'unknown' || username === undefined) return result
     const others = await this.#othersClaim(sessionId, username, Infinity)
     if (others?.outcome === 'conflict') return { outcome: others.outcome }
-    if (holder === undefined) await this.#index.end(sessionId, attempt)
+    if (holder === undefined) await this.#index.end(sessionId, attempt, boundTo)
     return result
   }
 
@@ -148,8 +149,8 @@ export class RedisClusterSessionStore extends RedisSessionStore {
     const nowMs = await this.executor.nowMs()
     await Promise.all(
       leases.map(async ({ lease, remainingMs }) => {
-        const { sessionId, username, attempt } = lease
-        await this.#index.claim(sessionId, username, remainingMs, attempt)
+        const { sessionId, username, attempt, node } = lease
+        await this.#index.claim(sessionId, username, remainingMs, attempt, node)
         await this.#index.arrive({ ...lease, expiresMs: nowMs + remainingMs })
       })
     )

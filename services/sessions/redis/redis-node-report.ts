@@ -44,6 +44,7 @@ export async function reconcileNode (
   if (progress === 'incomplete') return { outcome: progress }
 
   const renewals = await verbs.renewOnNode(node, sessions, ttlMs)
+  if (renewals.outcomes.includes('forbidden')) return { outcome: 'forbidden' }
   const tally = tallyReport(sessions, renewals.outcomes)
   if (part !== undefined) {
     await noteListed(executor, keys, node, sessions)

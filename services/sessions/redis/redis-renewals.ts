@@ -62,9 +62,9 @@ export class RedisRenewals {
         const { sessionId } = requests[i] as RenewRequest
         const [outcome, record = ''] = [outcomeAt(digits, i - batch.from), records[i - batch.from]]
         results[i] =
-          outcome === 'conflict' || outcome === 'ended'
-            ? { outcome }
-            : { outcome, expiresMs, lease: () => leaseFrom(sessionId, record, expiresMs) }
+          outcome === 'renewed' || outcome === 'reregistered'
+            ? { outcome, expiresMs, lease: () => leaseFrom(sessionId, record, expiresMs) }
+            : { outcome }
       }
     })
     return results
@@ -89,7 +89,7 @@ export class RedisRenewals {
     ttlMs: number,
     records: boolean
   ) {
-    const { username = '' } = requests[from] ?? {}
+    const { username = '', boundTo = '' } = requests[from] ?? {}
     const { each, rests } = restsOf(requests, from, to)
     const args: Array<string | number> = [
       ttlMs,
@@ -100,7 +100,8 @@ export class RedisRenewals {
       this.#keys.nodeLeasesPrefix,
       node,
       records ? '1' : '',
-      each
+      each,
+      boundTo
     ]
     for (let i = from; i < to; i++) {
       const { sessionId, username, attempt = '' } = requests[i] as RenewRequest

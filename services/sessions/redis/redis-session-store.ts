@@ -97,10 +97,12 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
   }
 
   async release (request: ReleaseRequest): Promise<ReleaseResult> {
-    const { sessionId, username, reason, attempt, node } = request
+    const { sessionId, username, reason, attempt, node, boundTo } = request
     const holder = username ?? (await this.getSession(sessionId))?.username
-    const { outcome } = await this.releaseFrom(holder ?? '', sessionId, reason, { attempt, node })
+    const options = { attempt, node, boundTo }
+    const { outcome } = await this.releaseFrom(holder ?? '', sessionId, reason, options)
     if (outcome === 'released') return { outcome, username: holder }
+    if (outcome === 'forbidden') return { outcome }
     // Without a username, a conflict is with somebody who has come meanwhile.
     return { outcome: outcome === 'conflict' && username !== undefined ? outcome : 'unknown' }
   }
@@ -123,7 +125,9 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
       )
     )) as [number, string?]
     const outcome = outcomeOf(code)
-    if (outcome === 'conflict' || outcome === 'spared') return { outcome }
+    if (outcome === 'conflict' || outcome === 'spared' || outcome === 'forbidden') {
+      return { outcome }
+    }
     return { outcome: outcome === 'released' ? outcome : 'unknown', record }
   }
 

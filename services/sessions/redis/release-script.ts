@@ -1,5 +1,6 @@
 /** What release.lua is given: which session is ended, how, and when it is left alone. */
 import type { RedisKeys } from '../../redis/keys.ts'
+import type { BoundTo } from '../session-store.ts'
 import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../timing.ts'
 
 /** Which session is ended, how, and when it is left alone. */
@@ -18,11 +19,12 @@ export interface ReleaseOptions {
   lapses?: boolean
   /** A session that is not up is left alone. */
   onlyLive?: boolean
+  boundTo?: BoundTo
 }
 
 /** What became of a user's session. */
 export interface ReleasedFrom {
-  outcome: 'released' | 'unknown' | 'conflict' | 'spared'
+  outcome: 'released' | 'unknown' | 'conflict' | 'spared' | 'forbidden'
   /** The record of the lease, where there was one. */
   record?: string
 }
@@ -55,6 +57,7 @@ export function releaseArgs (
     options.attempt ?? '',
     options.sparesEmergency === true ? '1' : '',
     options.lapses === true ? '1' : '',
-    options.onlyLive === true ? '1' : ''
+    options.onlyLive === true ? '1' : '',
+    options.boundTo ?? ''
   ]
 }

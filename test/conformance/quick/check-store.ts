@@ -14,6 +14,7 @@ interface Asked {
   node?: string
   details?: Details
   dryRun?: boolean
+  boundTo?: string
 }
 
 /** What Redis holds, for checks of what only a switch writes, or only Redis shows. */
@@ -40,7 +41,7 @@ export class World {
   async acquire (
     username: string,
     sessionId: string,
-    { attempt = 0, ttlMs = 48_000, node, details = {}, dryRun = false }: Asked = {}
+    { attempt = 0, ttlMs = 48_000, node, details = {}, dryRun = false, boundTo }: Asked = {}
   ): Promise<string> {
     const result = await this.subject.sessions.acquire({
       username,
@@ -49,9 +50,10 @@ export class World {
       ttlMs,
       node,
       details,
-      dryRun
+      dryRun,
+      boundTo
     })
-    if (result.outcome === 'conflict' || result.outcome === 'ended') return result.outcome
+    if (!('count' in result)) return result.outcome
     const terminated = result.outcome === 'limit_reached' ? [] : result.terminated
     const observed = result.outcome !== 'limit_reached' && result.observed
     const ending = terminated.length > 0 ? ` ending ${terminated.join(' ')}` : ''
@@ -62,9 +64,9 @@ export class World {
   async renew (
     username: string,
     sessionId: string,
-    { attempt, ttlMs = 48_000, node }: Asked = {}
+    { attempt, ttlMs = 48_000, node, boundTo }: Asked = {}
   ): Promise<string> {
-    const request = { username, sessionId, attempt, node }
+    const request = { username, sessionId, attempt, node, boundTo }
     const [result] = await this.subject.sessions.renew([request], ttlMs)
     return result?.outcome ?? 'nothing'
   }
@@ -72,9 +74,9 @@ export class World {
   async release (
     sessionId: string,
     username?: string,
-    { attempt, node }: Asked = {}
+    { attempt, node, boundTo }: Asked = {}
   ): Promise<string> {
-    const request = { sessionId, username, attempt, node, reason: 'hangup' }
+    const request = { sessionId, username, attempt, node, reason: 'hangup', boundTo }
     return (await this.subject.sessions.release(request)).outcome
   }
 
@@ -96,7 +98,7 @@ export class World {
       ...more
     }))
     if (result.outcome === 'stale_epoch') return `stale, ${result.epoch} is known`
-    if (result.outcome === 'incomplete') return result.outcome
+    if (result.outcome !== 'reconciled') return result.outcome
     const { renewed, registered, released, ended, conflicts } = result
     return [
       `${renewed}/${registered}/${released}`,

@@ -1,4 +1,5 @@
 import { attemptChecks } from './attempt-checks.ts'
+import { boundChecks } from './bound-checks.ts'
 import type { Check } from './check-store.ts'
 import { leaseChecks } from './lease-checks.ts'
 import { limitChecks } from './limit-checks.ts'
@@ -13,5 +14,6 @@ export const checks: Record<string, Check> = {
   ...limitChecks,
   ...nodeChecks,
   ...partChecks,
+  ...boundChecks,
   ...redisChecks
 }

@@ -1,0 +1,43 @@
+/** What callers that are bound to a switch node may touch, in memory. */
+import type { BoundTo, Forbidden, ReleaseRequest, RenewRequest } from '../session-store.ts'
+import type { Ended, Entry, LeaseTable } from './lease-table.ts'
+
+/** What a caller is answered that may not touch a session. */
+export const FORBIDDEN: Forbidden = { outcome: 'forbidden' }
+
+/** Whether an end holds for sessions of a node. */
+export function holdsFor ({ onlyNode }: Ended, node = ''): boolean {
+  return onlyNode === undefined || onlyNode === node
+}
+
+/** Whether a live lease is out of reach of a caller that is bound to a node. */
+export function isForeign (entry: Entry | undefined, boundTo: BoundTo, now: number): boolean {
+  if (boundTo === undefined || entry === undefined || entry.ended) return false
+  return entry.expiresMs > now && entry.node !== boundTo
+}
+
+/** Whether one of the sessions is a live lease that its caller may not touch. */
+export function someForeign (table: LeaseTable, requests: RenewRequest[], now: number): boolean {
+  return requests.some(({ sessionId, boundTo }) =>
+    isForeign(table.known(sessionId, now), boundTo, now))
+}
+
+/**
+ * Notes the end of an id that is not up. Whoever is bound to a node ends it for that node only;
+ * others end it for all of them.
+ */
+export function endUnknown (
+  table: LeaseTable,
+  entry: Entry | undefined,
+  { sessionId, username, attempt = 0, boundTo }: ReleaseRequest,
+  now: number
+): void {
+  if (entry?.ended !== true) {
+    if (entry !== undefined && boundTo !== undefined) return
+    table.end(sessionId, now, username, attempt, boundTo)
+    return
+  }
+  const isLater = attempt > entry.attempt && entry.onlyNode === boundTo
+  const isWider = entry.onlyNode !== undefined && boundTo === undefined
+  if (isLater || isWider) table.end(sessionId, now, username, attempt, boundTo)
+}
