@@ -1,12 +1,12 @@
 /** Everything on Redis, and what keeps admission going while Redis is away. */
 import { steadyClock } from '../clock.ts'
 import { RedisInspector } from '../health/redis-inspector.ts'
-import { MemoryLimitsStore } from '../limits/memory-limits-store.ts'
+import type { LimitLists } from '../limits/limits-store.ts'
 import type { Log } from '../log.ts'
 import { Breaker } from '../outage/breaker.ts'
 import { GuardedExecutor } from '../outage/guarded-executor.ts'
 import { LeaseMirror } from '../outage/lease-mirror.ts'
-import { LimitCache } from '../outage/limit-cache.ts'
+import { LimitCache, type Reading } from '../outage/limit-cache.ts'
 import type { LocalParts, OutageMode } from '../outage/local-acquire.ts'
 import { Outbox } from '../outage/outbox.ts'
 import { Prober } from '../outage/prober.ts'
@@ -14,6 +14,7 @@ import { Replay } from '../outage/replay.ts'
 import { ResilientLimitsStore } from '../outage/resilient-limits-store.ts'
 import { ResilientSessionStore } from '../outage/resilient-session-store.ts'
 import { RetryOnce } from '../outage/retry-once.ts'
+import { Watermark } from '../outage/watermark.ts'
 import type { PolicyCache } from '../policy/policy.ts'
 import { redisPolicySource } from '../policy/redis-policy-source.ts'
 import { RedisRequestCount } from '../rate-limit/redis-request-count.ts'
@@ -33,8 +34,15 @@ import { redisStores } from './redis-stores.ts'
 const MIRROR_ENDED_MEMORY_MS = 120_000
 /** How long a question waits for a connection that was cut, in milliseconds. */
 const RECONNECT_WAIT_MS = 100
-/** How far a replica that takes over may have been behind its master, in milliseconds. */
-const REPLICATION_LAG_MS = 10_000
+/** The most ids that the mirror remembers to have ended. */
+const MIRROR_MOST_ENDED = 300_000
+
+const LIMITS_UNKNOWN =
+  'more users have a limit of their own than are remembered for an outage: while Redis is down, ' +
+  'some users who have not called lately have the default limit'
+const ENDS_FORGOTTEN =
+  'more sessions end than are remembered: if Redis loses its data now, some that have ended may ' +
+  'take a slot again until their time to live is over'
 
 /** The Redis, and what is done while it is away. */
 export interface RedisOptions {
@@ -47,9 +55,10 @@ export interface RedisOptions {
 
 /** Builds the stores on Redis, with breaker, mirror, outbox and replay around them. */
 export function redisBackend (redis: RedisOptions, options: BackendOptions): Backend {
-  const { executor, keys, mode, reconnectWaitMs = RECONNECT_WAIT_MS } = redis
+  const { executor, keys, mode, reconnectWaitMs: waitMs = RECONNECT_WAIT_MS } = redis
   const { defaults, policyFrom, malformed, outcomes, log, warnings } = options
-  const breaker = breakerOf(mode, log, () => ({ replay, store }))
+  const watermark = new Watermark(steadyClock)
+  const breaker = breakerOf(mode, log, () => ({ replay, store, watermark }))
   const guarded = new GuardedExecutor(executor, breaker)
   const policy = policyFrom(redisPolicySource(guarded, keys, defaults, malformed))
   const onExpired = expiredTo(outcomes)
@@ -57,9 +66,10 @@ export function redisBackend (redis: RedisOptions, options: BackendOptions): Bac
   const store = stores.sessions
   const local = localParts(policy, mode)
   const replay = new Replay({ executor, keys, store, outcomes, ...local })
-  const retry = new RetryOnce(breaker, async () => await executor.connected(reconnectWaitMs))
+  const retry = new RetryOnce(breaker, async () => await executor.connected(waitMs))
   const inspector = new RedisInspector(executor, keys, warnings)
-  const prober = proberOf(executor, keys, { breaker, inspector, store, log })
+  const told = { breaker, watermark, inspector, store, local }
+  const prober = proberOf(executor, keys, told, options)
   return {
     ...stores,
     policy,
@@ -70,9 +80,7 @@ export function redisBackend (redis: RedisOptions, options: BackendOptions): Bac
     start: async () => {
       await prober.start()
       await inspector.start()
-      local.known.start(stores.limitLists, (error) =>
-        log.info({ err: error }, 'could not read all limits in advance; trying again soon')
-      )
+      local.known.start(readingOf(stores.limitLists, options))
     },
     stop: () => {
       prober.stop()
@@ -86,17 +94,25 @@ export function redisBackend (redis: RedisOptions, options: BackendOptions): Bac
 function proberOf (
   executor: RedisExecutor,
   keys: RedisKeys,
-  told: { breaker: Breaker; inspector: RedisInspector; store: RedisSessionStore; log: Log }
+  told: {
+    breaker: Breaker
+    watermark: Watermark
+    inspector: RedisInspector
+    store: RedisSessionStore
+    local: LocalParts
+  },
+  { log, warnings }: BackendOptions
 ) {
-  const { breaker, inspector, store, log } = told
+  const { breaker, watermark, inspector, store, local } = told
   return new Prober({
     probe: async () =>
-      await probe(executor, keys, {
+      await probe(executor, keys, { watermark, isAsked: !breaker.open }, {
         onLearning: (learning) => learn(store, learning, log),
         onRefused: (commands) => inspector.probed(commands)
       }),
     onServed: (seen) => {
       void breaker.served(seen)
+      if (local.mirror.forgotten > 0) warnings.raise('ends_forgotten', ENDS_FORGOTTEN)
     },
     onFailed: (error) => {
       inspector.failed(error)
@@ -105,13 +121,24 @@ function proberOf (
   })
 }
 
+/** How limits are read in advance. */
+function readingOf (lists: LimitLists, { log, warnings }: BackendOptions): Reading {
+  const code = 'limits_unknown_in_an_outage'
+  return {
+    lists,
+    onError: (error) =>
+      log.info({ err: error }, 'could not read all limits in advance; trying again soon'),
+    onFull: (isFull) => isFull ? warnings.raise(code, LIMITS_UNKNOWN) : warnings.clear(code)
+  }
+}
+
 /** What decides while Redis is away, by the policy in force. */
 function localParts (policy: PolicyCache, mode: OutageMode): LocalParts {
-  const limits = new MemoryLimitsStore(() => policy.current.max_sessions_per_user, steadyClock)
-  const table = new LeaseTable(steadyClock, MIRROR_ENDED_MEMORY_MS)
+  const known = new LimitCache(() => policy.current.max_sessions_per_user, steadyClock)
+  const table = new LeaseTable(steadyClock, MIRROR_ENDED_MEMORY_MS, () => {}, MIRROR_MOST_ENDED)
   return {
-    mirror: new LeaseMirror(limits, policy, table),
-    known: new LimitCache(limits, steadyClock),
+    mirror: new LeaseMirror(known, policy, table),
+    known,
     outbox: new Outbox(),
     mode
   }
@@ -121,12 +148,12 @@ function localParts (policy: PolicyCache, mode: OutageMode): LocalParts {
 function breakerOf (
   mode: OutageMode,
   log: Log,
-  parts: () => { replay: Replay; store: RedisSessionStore }
+  parts: () => { replay: Replay; store: RedisSessionStore; watermark: Watermark }
 ): Breaker {
-  const breaker: Breaker = new Breaker({
+  return new Breaker({
     recover: async (lostItsData) => {
-      const withinMs = lostItsData ? Infinity : breaker.openForMs + REPLICATION_LAG_MS
-      const told = await parts().replay.run(withinMs)
+      const { replay, watermark } = parts()
+      const told = await replay.run(lostItsData ? -Infinity : watermark.sinceMs)
       if (told.ended + told.restored > 0) log.info(told, 'wrote to Redis what it missed')
     },
     settle: async () => await parts().replay.settle(),
@@ -138,7 +165,6 @@ function breakerOf (
         ? log.warn({ err: cause, outage_mode: mode }, 'Redis is down: deciding without it')
         : log.info({}, 'Redis works: asking it again')
   })
-  return breaker
 }
 
 /** Notes whether Redis began so short a time ago that it may not know of every call. */

@@ -1,10 +1,17 @@
 /** Where limits are kept: what every store promises, whatever it is made of. */
 import type { TemporaryLimitChange } from '../../schemas/limits.ts'
 import type { Page, PageRequest } from '../../schemas/paging.ts'
-import type { LimitInForce } from './limit-value.ts'
+import type { LimitInForce, TemporaryLimit } from './limit-value.ts'
 
 /** A username and its own limit. */
 export type LimitEntry = [username: string, limit: number]
+
+/** One limit as it is stored: a user's own one, or a temporary one. */
+export interface StoredLimit {
+  username: string
+  limit?: number
+  temporary?: TemporaryLimit
+}
 
 /** The limit of whoever has none of its own: the policy's, which may change at any time. */
 export type DefaultLimit = () => number
@@ -41,4 +48,8 @@ export interface LimitLists {
   listLimits(prefix: string, page: PageRequest): Promise<Page<LimitEntry>>
   /** All own limits, in batches, in bounded memory. */
   allLimits(prefix: string): AsyncIterable<LimitEntry[]>
+  /** All limits that are stored, temporary ones, too, in batches, in bounded memory. */
+  allStored(): AsyncIterable<StoredLimit[]>
+  /** The temporary limits of some users, in their order; undefined where there is none. */
+  temporaryLimits(usernames: string[]): Promise<Array<TemporaryLimit | undefined>>
 }

@@ -33,18 +33,6 @@ export class MemoryLimitsStore implements LimitsStore, LimitLists {
     )
   }
 
-  /** Takes over what is known of a user's own limit; undefined when it has none. */
-  remember (username: string, limit: number | undefined): void {
-    if (limit === undefined) this.#own.delete(username)
-    else this.#own.set(username, limit)
-  }
-
-  /** Takes over what is known of a user's temporary limit; undefined when it has none. */
-  rememberTemporary (username: string, temporary: TemporaryLimit | undefined): void {
-    if (temporary === undefined) this.#temporary.delete(username)
-    else this.#temporary.set(username, temporary)
-  }
-
   async setLimit (username: string, limit: number) {
     this.#own.set(username, limit)
   }
@@ -85,6 +73,15 @@ export class MemoryLimitsStore implements LimitsStore, LimitLists {
 
   async * allLimits (prefix: string) {
     yield [...this.#withPrefix(prefix)]
+  }
+
+  async * allStored () {
+    yield [...this.#own].map(([username, limit]) => ({ username, limit }))
+    yield [...this.#temporary].map(([username, temporary]) => ({ username, temporary }))
+  }
+
+  async temporaryLimits (usernames: string[]) {
+    return usernames.map((username) => this.#liveTemporary(username))
   }
 
   * #withPrefix (prefix: string) {

@@ -3,7 +3,8 @@ import type { PageRequest } from '../../schemas/paging.ts'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
 import { keyspaces, scanAll, scanPage, type ScanList } from '../redis/scan.ts'
-import type { LimitEntry, LimitLists } from './limits-store.ts'
+import { parseTemporaryLimit } from './limit-value.ts'
+import type { LimitEntry, LimitLists, StoredLimit } from './limits-store.ts'
 import type { StoredLimits } from './stored-limits.ts'
 
 /** Goes over the keyspace; what one step holds in memory is bounded. */
@@ -24,6 +25,40 @@ export class RedisLimitLists implements LimitLists {
 
   async * allLimits (prefix: string) {
     yield * scanAll(this.#list(prefix))
+  }
+
+  async * allStored () {
+    yield * scanAll(this.#allKeys())
+  }
+
+  async temporaryLimits (usernames: string[]) {
+    const values = await this.#executor.getMany(
+      usernames.map((name) => this.#keys.user('user-temporary-limit', name))
+    )
+    return values.map((text) => parseTemporaryLimit(text ?? ''))
+  }
+
+  /** Both kinds of limits, in one walk over the keyspace; a name is a key here. */
+  #allKeys (): ScanList<StoredLimit> {
+    const own = (key: string) => this.#keys.usernameOf('user-limit', key)
+    const temporary = (key: string) => this.#keys.usernameOf('user-temporary-limit', key)
+    return {
+      sources: keyspaces(this.#executor, this.#keys.limitsPattern, (key) =>
+        own(key) === undefined && temporary(key) === undefined ? undefined : key
+      ),
+      load: async (keys) => {
+        const values = await this.#executor.getMany(keys)
+        return keys.flatMap((key, i): StoredLimit[] => {
+          const [username, text] = [own(key), values[i]]
+          if (username === undefined) {
+            const limit = parseTemporaryLimit(text ?? '')
+            return limit ? [{ username: temporary(key) ?? '', temporary: limit }] : []
+          }
+          const limit = this.#stored.own(username, text)
+          return limit === undefined ? [] : [{ username, limit }]
+        })
+      }
+    }
   }
 
   #list (prefix: string): ScanList<LimitEntry> {

@@ -3,15 +3,68 @@
  * date with what the other one decides, so that it can decide in its place.
  */
 import type { HeldLease, Lease } from '../sessions/lease.ts'
-import type { Ended } from '../sessions/memory/lease-table.ts'
+import type { Ended } from '../sessions/memory/ended-ids.ts'
+import type { End, Live } from '../sessions/memory/lease-table.ts'
 import { MemorySessionStore } from '../sessions/memory/memory-session-store.ts'
-import type { NodeReconciliation, Reconciled } from '../sessions/session-store.ts'
+import type {
+  NodeReconciliation,
+  Reconciled,
+  ReleaseRequest,
+  ReleaseResult
+} from '../sessions/session-store.ts'
+import { LONGEST_TTL_MS } from '../sessions/timing.ts'
+import { BoundedMap } from '../util/bounded-map.ts'
+import { UserEnds } from './user-ends.ts'
+
+/** The most users of whom it is remembered how many external sessions they had. */
+const MOST_EXTERNAL = 100_000
 
 /** Mirrors leases. Its clock is another one: what counts is how long a lease lasts yet. */
 export class LeaseMirror extends MemorySessionStore {
+  /** When all sessions of users were ended. */
+  readonly userEnds = new UserEnds()
+  #external = new BoundedMap<string, number>(MOST_EXTERNAL)
+
+  /** Notes how many external sessions a user has up, as the other store counted them. */
+  seeExternal (username: string, count: number): void {
+    if (count > 0) this.#external.put(username, count)
+    else this.#external.delete(username)
+  }
+
+  protected override external (username: string): number {
+    return this.#external.get(username) ?? 0
+  }
+
+  /** The time by which all here is noted, in milliseconds since the epoch. */
+  now (): number {
+    return this.table.now()
+  }
+
+  /** How many ends were forgotten before their time. */
+  get forgotten (): number {
+    return this.table.forgotten + this.userEnds.forgotten
+  }
+
   /** Takes over a lease that the other store has taken, or holds. */
   take (lease: Lease, ttlMs: number, terminated: string[] = []): void {
-    this.table.put(lease, this.table.now() + ttlMs, terminated)
+    const now = this.table.now()
+    this.table.put(lease, now, now + ttlMs, terminated)
+  }
+
+  /**
+   * Notes that the other store does not know of a session as it is now.
+   * @returns the attempt that is live; undefined where none is
+   */
+  markUntold (sessionId: string): number | undefined {
+    const live = this.table.live(sessionId, this.table.now())
+    if (live !== undefined) live.untold = true
+    return live?.attempt
+  }
+
+  /** Names the sessions that were ended to make room for one, so that they are named again. */
+  nameTerminated (sessionId: string, terminated: string[]): void {
+    const live = this.table.live(sessionId, this.table.now())
+    if (live !== undefined) live.terminated = terminated
   }
 
   /** Takes over that the other store prolonged a lease; false when it is not known here. */
@@ -26,19 +79,49 @@ export class LeaseMirror extends MemorySessionStore {
     if (entry === undefined || entry.ended || entry.username !== username) return false
     if (attempt !== undefined && attempt !== entry.attempt) return false
     entry.expiresMs = now + ttlMs
+    entry.touchedMs = now
     return true
   }
 
-  /**
-   * Takes over that a session has ended.
-   * @param username - whose it was, where it may not be known here
-   * @param attempt - which attempt has ended; a later one that is live here goes on
-   */
-  forget (sessionId: string, username?: string, attempt?: number): void {
+  /** Takes over that a session has ended. A later attempt that is live here goes on. */
+  forget (sessionId: string, end: End = {}): void {
     const now = this.table.now()
     const live = this.table.live(sessionId, now)
+    const { attempt } = end
     if (live !== undefined && attempt !== undefined && attempt < live.attempt) return
-    this.table.end(sessionId, now, username, attempt)
+    this.table.end(sessionId, now, end)
+  }
+
+  /** Takes over what came of a release. */
+  async noteReleased (request: ReleaseRequest, result: ReleaseResult): Promise<void> {
+    const { sessionId, attempt } = request
+    if (result.outcome === 'released') {
+      const { username = request.username, leaseMs } = result
+      this.forget(sessionId, { username, attempt: result.attempt ?? attempt, leaseMs })
+    } else if (result.outcome === 'unknown' && result.unmet !== true) {
+      await this.release(request)
+      this.#keepEnd(request, result.wasEnded === true ? 0 : LONGEST_TTL_MS)
+    }
+  }
+
+  /**
+   * Ends a session while the other store is away. One that is not known here may be live for as
+   * long as a lease can be.
+   */
+  async releaseLocally (request: ReleaseRequest): Promise<ReleaseResult> {
+    const live = this.table.live(request.sessionId, this.table.now())
+    const result = await this.release(request)
+    if (result.outcome === 'unknown' && live === undefined) this.#keepEnd(request, LONGEST_TTL_MS)
+    return result
+  }
+
+  /** Remembers for longer that an id has ended, if it has. */
+  #keepEnd ({ sessionId, attempt, username, node }: ReleaseRequest, leaseMs: number): void {
+    const now = this.table.now()
+    const known = this.table.known(sessionId, now)
+    if (known?.ended !== true) return
+    const { onlyNode } = known
+    this.table.end(sessionId, now, { username, attempt, node, onlyNode, leaseMs })
   }
 
   /** Takes over that a lease has lapsed. */
@@ -60,17 +143,20 @@ export class LeaseMirror extends MemorySessionStore {
     const up = sessions.filter((_session, i) => isUp(i))
     await this.renew(up.map((session) => ({ ...session, node })), ttlMs)
     sessions.forEach(({ sessionId, username, attempt }, i) => {
-      if (outcomes[i] === 'ended') this.forget(sessionId, username, attempt)
+      if (outcomes[i] === 'ended') this.forget(sessionId, { username, attempt })
     })
     for (const { sessionId } of missing) this.lapse(sessionId)
   }
 
-  /** Every lease that is live, user by user. */
-  * mirrored (): Generator<HeldLease> {
+  /**
+   * Every lease that is live and that the other store may not know as it is now: it was touched
+   * since then, or is untold.
+   */
+  * untoldSince (sinceMs: number): Generator<HeldLease> {
     for (const username of this.table.usernames()) {
       const now = this.table.now()
       for (const lease of this.table.ofUser(username, now)) {
-        yield { lease, remainingMs: lease.expiresMs - now }
+        if (lease.untold || lease.touchedMs >= sinceMs) yield heldLease(lease, now)
       }
     }
   }
@@ -79,11 +165,22 @@ export class LeaseMirror extends MemorySessionStore {
   mirroredOf (sessionId: string): HeldLease | undefined {
     const now = this.table.now()
     const lease = this.table.live(sessionId, now)
-    return lease && { lease, remainingMs: lease.expiresMs - now }
+    return lease && heldLease(lease, now)
   }
 
-  /** Every id that has ended within so many milliseconds. */
-  * endedIds (withinMs: number): Generator<[sessionId: string, ended: Ended]> {
-    yield * this.table.endedSince(this.table.now() - withinMs)
+  /** The other store was told of a lease as it was then. */
+  told ({ lease: { sessionId }, touchedMs }: HeldLease): void {
+    const live = this.table.live(sessionId, this.table.now())
+    if (live !== undefined && live.touchedMs === touchedMs) live.untold = false
   }
+
+  /** Every id that has ended since then. */
+  endedSince (sinceMs: number): Generator<[sessionId: string, ended: Ended]> {
+    return this.table.endedSince(sinceMs)
+  }
+}
+
+function heldLease (live: Live, now: number): HeldLease {
+  const { terminated, touchedMs } = live
+  return { lease: live, remainingMs: live.expiresMs - now, terminated, touchedMs }
 }

@@ -1,120 +1,205 @@
 /** The limits that were last seen, for the time when Redis cannot be asked. */
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
-import type { LimitInForce } from '../limits/limit-value.ts'
-import type { LimitLists } from '../limits/limits-store.ts'
-import type { MemoryLimitsStore } from '../limits/memory-limits-store.ts'
+import { limitInForce, type LimitInForce, type TemporaryLimit } from '../limits/limit-value.ts'
+import type { DefaultLimit, LimitLists } from '../limits/limits-store.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
-import { repeat, type Repeated } from '../util/repeat.ts'
+import { repeat, repeatLater, systemTimer, type Repeated, type Timer } from '../util/repeat.ts'
 import { throttled } from '../util/throttled.ts'
+import { CompactLimits } from './compact-limits.ts'
 
-/** The most users whose limits are remembered. */
-const MOST_USERS = 200_000
+/** The most users of whom it is remembered what an answer said of their limits. */
+const MOST_SEEN = 200_000
+/** The most temporary limits that are remembered. */
+const MOST_TEMPORARY = 100_000
+/** The most own limits that are read in advance; they take up to 50 MB. */
+const MOST_OWN = 2_000_000
 /** For how long what an admission showed need not be noted again, in milliseconds. */
 const FRESH_MS = 5_000
-/** How often all own limits are read anew, in milliseconds. */
+/** How often all limits are read anew, in milliseconds. */
 const REREAD_INTERVAL_MS = 300_000
+/** How often the known temporary limits are read anew, in milliseconds. */
+const TEMPORARY_INTERVAL_MS = 2_000
 /** The same after a reading that failed. */
 const RETRY_INTERVAL_MS = 2_000
 /** How much of the time that reading may take. */
 const REREAD_SHARE = 0.5
 /** How many are noted before others have their turn. */
 const NOTED_AT_ONCE = 1_000
+/** How many temporary limits one look reads. */
+const LOOK = 500
+
+/** What an answer said of a user's own limit: null for none, undefined where it did not say. */
+interface Seen {
+  own: number | null | undefined
+  atMs: number
+}
+
+type SeenTemporary = TemporaryLimit & { atMs: number }
+
+/** How the cache reads in advance. */
+export interface Reading {
+  lists: Pick<LimitLists, 'allStored' | 'temporaryLimits'>
+  onError: (error: unknown) => void
+  /** Told after each reading whether there were more own limits than are remembered. */
+  onFull?: (isFull: boolean) => void
+  timer?: Timer
+}
 
 /** Remembers what is known of users' limits, and when it was seen. */
 export class LimitCache {
-  /** The limits as last seen. */
-  readonly mirror: MemoryLimitsStore
+  #defaultLimit: DefaultLimit
   #clock: Clock
-  #seenMs = new BoundedMap<string, number>(MOST_USERS)
+  #mostOwn: number
+  #seen = new BoundedMap<string, Seen>(MOST_SEEN)
+  #temporary = new BoundedMap<string, SeenTemporary>(MOST_TEMPORARY)
+  #own = new CompactLimits()
+  #isFull = false
   #allSeenMs: number | undefined
-  #rereading: Repeated | undefined
+  #loops: Repeated[] = []
   #stopped = false
 
-  constructor (mirror: MemoryLimitsStore, clock: Clock) {
-    this.mirror = mirror
+  /** @param mostOwn - how many own limits are read in advance */
+  constructor (defaultLimit: DefaultLimit, clock: Clock, mostOwn = MOST_OWN) {
+    this.#defaultLimit = defaultLimit
     this.#clock = clock
+    this.#mostOwn = mostOwn
+  }
+
+  /** The limit in force as far as it is known, else the default. */
+  limitNow (username: string): LimitInForce {
+    const temporary = this.#temporary.get(username)
+    const isOver = temporary !== undefined && temporary.expiresAtMs <= this.#clock()
+    if (isOver) this.#temporary.delete(username)
+    const seen = this.#seen.get(username)?.own
+    const own = seen === undefined ? this.#own.get(username) : (seen ?? undefined)
+    const inForce = isOver ? undefined : temporary
+    return limitInForce(username, own, inForce, this.#defaultLimit())
   }
 
   /**
    * How old the knowledge of a user's limit is, in milliseconds; undefined when nothing is known.
    */
   ageMs (username: string): number | undefined {
-    const seenMs = this.#seenMs.get(username) ?? this.#allSeenMs
+    const isListed = !this.#isFull || this.#own.get(username) !== undefined
+    const seenMs = this.#seen.get(username)?.atMs ?? (isListed ? this.#allSeenMs : undefined)
     return seenMs === undefined ? undefined : Math.max(0, this.#clock() - seenMs)
   }
 
   /** Notes a limit in force, as it was read. */
   see ({ username, limit, source, expiresAtMs, reason = '' }: LimitInForce): void {
+    const atMs = this.#clock()
     if (source === 'temporary' && expiresAtMs !== undefined) {
-      this.mirror.rememberTemporary(username, { limit, expiresAtMs, reason })
+      this.#temporary.put(username, { limit, expiresAtMs, reason, atMs })
+      this.#seen.put(username, { own: this.#seen.get(username)?.own, atMs })
     } else {
-      this.mirror.remember(username, source === 'user' ? limit : undefined)
+      this.#temporary.delete(username)
+      this.#seen.put(username, { own: source === 'user' ? limit : null, atMs })
     }
-    this.#touch(username)
   }
 
   /** Notes a user's own limit, as it was written; undefined when it was removed. */
   seeOwn (username: string, limit: number | undefined): void {
-    this.mirror.remember(username, limit)
-    this.#touch(username)
+    this.#seen.put(username, { own: limit ?? null, atMs: this.#clock() })
   }
 
-  /** Notes the limit that an admission was decided by, wherever it came from. */
-  seeInForce (username: string, limit: number): void {
-    const known = this.mirror.limitNow(username).limit === limit
-    if (known && this.#clock() - (this.#seenMs.get(username) ?? -Infinity) < FRESH_MS) return
-    if (!known) this.mirror.remember(username, limit)
-    this.#touch(username)
+  /** Notes that a temporary limit was removed. */
+  seeNoTemporary (username: string): void {
+    this.#temporary.delete(username)
+  }
+
+  /** Notes the limit that an admission was decided by. */
+  seeInForce (limit: LimitInForce): void {
+    const known = this.limitNow(limit.username)
+    const isKnown =
+      known.limit === limit.limit &&
+      known.source === limit.source &&
+      known.expiresAtMs === limit.expiresAtMs
+    const seenMs = this.#seen.get(limit.username)?.atMs ?? -Infinity
+    if (isKnown && this.#clock() - seenMs < FRESH_MS) return
+    this.see(limit)
   }
 
   /**
-   * Reads all own limits now and from time to time, so that a user who has not called yet is known
-   * too.
+   * Reads all limits now and from time to time, so that a user who has not called yet is known,
+   * too; and the known temporary ones more often, for others may remove them.
    */
-  start (lists: LimitLists, onError: (error: unknown) => void): void {
-    this.#rereading = repeat({
-      work: async () => await this.#reread(lists),
-      onError,
-      everyMs: REREAD_INTERVAL_MS,
-      retryMs: RETRY_INTERVAL_MS
-    })
+  start ({ lists, onError, onFull = () => {}, timer = systemTimer }: Reading): void {
+    const loop = { timer, retryMs: RETRY_INTERVAL_MS }
+    this.#loops = [
+      repeat({
+        work: async () => {
+          await this.#reread(lists)
+          onFull(this.#isFull)
+        },
+        onError,
+        everyMs: REREAD_INTERVAL_MS,
+        ...loop
+      }),
+      repeatLater({
+        work: async () => await this.#rereadTemporary(lists),
+        onError: () => {},
+        everyMs: TEMPORARY_INTERVAL_MS,
+        ...loop
+      })
+    ]
   }
 
   stop (): void {
     this.#stopped = true
-    this.#rereading?.stop()
+    for (const loop of this.#loops) loop.stop()
   }
 
-  async #reread (lists: LimitLists): Promise<void> {
+  async #reread (lists: Pick<LimitLists, 'allStored'>): Promise<void> {
     const startedMs = this.#clock()
-    const found = new Map<string, number>()
-    for await (const batch of throttled(lists.allLimits(''), REREAD_SHARE)) {
-      if (this.#stopped || found.size > MOST_USERS) return
-      for (const [username, limit] of batch) found.set(username, limit)
-    }
-    const isOlder = (username: string) => (this.#seenMs.get(username) ?? 0) < startedMs
-    let noted = 0
-    // Noting 200,000 in one go would hold up everybody for a tenth of a second.
-    const rest = async () => {
-      if (++noted % NOTED_AT_ONCE === 0) await setImmediate()
-    }
-    for (const username of [...this.#seenMs.keys()]) {
-      await rest()
-      if (!found.has(username) && isOlder(username)) {
-        this.mirror.remember(username, undefined)
-        this.#seenMs.delete(username)
+    const own = new CompactLimits()
+    let isFull = false
+    for await (const batch of throttled(lists.allStored(), REREAD_SHARE)) {
+      if (this.#stopped) return
+      for (const { username, limit, temporary } of batch) {
+        if (temporary !== undefined) this.#noteTemporary(username, temporary, startedMs)
+        else if (limit === undefined) continue
+        else if (own.size < this.#mostOwn) own.set(username, limit)
+        else isFull = true
       }
     }
-    for (const [username, limit] of found) {
-      await rest()
-      if (isOlder(username)) this.seeOwn(username, limit)
-    }
+    this.#own = own
+    this.#isFull = isFull
     this.#allSeenMs = startedMs
+    await this.#forgetBefore(startedMs)
   }
 
-  #touch (username: string): void {
-    const forgotten = this.#seenMs.put(username, this.#clock())
-    if (forgotten !== undefined) this.mirror.remember(forgotten, undefined)
+  /** Takes over a temporary limit that was read, unless something newer is known. */
+  #noteTemporary (username: string, temporary: TemporaryLimit, readMs: number): void {
+    const atMs = this.#clock()
+    if ((this.#seen.get(username)?.atMs ?? 0) > readMs) return
+    this.#temporary.put(username, { ...temporary, atMs })
+  }
+
+  /** Forgets what is older than a reading of all limits: that has said what it says no more. */
+  async #forgetBefore (readMs: number): Promise<void> {
+    let looked = 0
+    for (const known of [this.#seen, this.#temporary]) {
+      for (const [username, { atMs }] of known) {
+        if (atMs < readMs) known.delete(username)
+        // To look at all of them in one go would hold up everybody.
+        if (++looked % NOTED_AT_ONCE === 0) await setImmediate()
+      }
+    }
+  }
+
+  async #rereadTemporary (lists: Pick<LimitLists, 'temporaryLimits'>): Promise<void> {
+    const known = [...this.#temporary.keys()]
+    for (let i = 0; i < known.length && !this.#stopped; i += LOOK) {
+      const names = known.slice(i, i + LOOK)
+      const startedMs = this.#clock()
+      const found = await lists.temporaryLimits(names)
+      names.forEach((username, at) => {
+        const [temporary, before] = [found[at], this.#temporary.get(username)]
+        if (before === undefined || before.atMs > startedMs) return
+        if (temporary === undefined) this.#temporary.delete(username)
+        else this.#temporary.set(username, { ...temporary, atMs: startedMs })
+      })
+    }
   }
 }

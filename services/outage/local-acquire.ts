@@ -1,5 +1,6 @@
 /** Admission by the mirror, and what the mirror has to know of admission by Redis. */
-import type { AcquireRequest, AcquireResult, Admitted } from '../sessions/session-store.ts'
+import type { AcquireRequest, AcquireResult, Admitted, Seen } from '../sessions/session-store.ts'
+import { LONGEST_TTL_MS } from '../sessions/timing.ts'
 import type { LeaseMirror } from './lease-mirror.ts'
 import type { LimitCache } from './limit-cache.ts'
 import type { Outbox } from './outbox.ts'
@@ -39,39 +40,65 @@ export async function acquireLocally (
   const result = await mirror.acquire(request, mode === 'allow')
   if (result.outcome === 'limit_reached') undo()
   if ('lease' in result && !dryRun) {
-    outbox.up(sessionId)
-    for (const id of result.terminated) {
-      outbox.put(id, { kind: 'ended', username, reason: 'terminated' })
-    }
+    noteUp({ mirror, outbox }, sessionId)
+    const [endedMs, reason] = [mirror.now(), 'terminated']
+    const ended = result.outcome === 'admitted' ? result.terminated : []
+    for (const id of ended) outbox.put(id, { kind: 'ended', username, reason, endedMs })
   }
   return { ...result, degraded: true }
 }
 
-/** Decides anew what Redis has admitted, but answered only when the outage had begun. */
+/** Notes that a session is up as Redis does not know it yet. */
+export function noteUp ({ mirror, outbox }: Pick<LocalParts, 'mirror' | 'outbox'>, id: string) {
+  const attempt = mirror.markUntold(id)
+  if (attempt !== undefined) outbox.up(id, attempt)
+}
+
+/**
+ * Decides anew what Redis has admitted, but answered only when the outage had begun. Whom Redis has
+ * ended is named, and named again to who asks again.
+ */
 export async function acquireLate (
   parts: LocalParts,
   request: AcquireRequest,
   result: Admitted
 ): Promise<AcquireResult> {
-  for (const id of result.terminated) parts.mirror.forget(id, request.username)
-  parts.known.seeInForce(request.username, result.limit)
+  const { sessionId, username } = request
+  for (const id of result.terminated) {
+    parts.mirror.forget(id, { username, leaseMs: LONGEST_TTL_MS })
+  }
+  noteSeen(parts, username, result)
   const again = await acquireLocally(parts, request, true, undefined)
-  return again.outcome === 'admitted'
-    ? { ...again, terminated: [...result.terminated, ...again.terminated] }
-    : again
+  if (!('lease' in again)) return again
+  const terminated = [...new Set([...result.terminated, ...again.terminated])]
+  parts.mirror.nameTerminated(sessionId, terminated)
+  return { ...again, terminated }
+}
+
+/** Takes over what Redis saw of the user. */
+function noteSeen (
+  { mirror, known }: LocalParts,
+  username: string,
+  { limit, seen }: { limit: number; seen?: Seen }
+): void {
+  if (seen === undefined) return
+  const { external, ...source } = seen
+  mirror.seeExternal(username, external)
+  known.seeInForce({ username, limit, unlimited: limit <= 0, ...source })
 }
 
 /** Takes over what Redis has decided. */
 export function noteAcquired (
-  { mirror, known }: LocalParts,
+  parts: LocalParts,
   { username, sessionId, attempt, ttlMs }: AcquireRequest,
   result: AcquireResult
 ): void {
-  if (result.outcome === 'ended') mirror.forget(sessionId, username, attempt)
-  if (result.outcome === 'limit_reached') known.seeInForce(username, result.limit)
+  const { mirror } = parts
+  if (result.outcome === 'ended') mirror.forget(sessionId, { username, attempt })
+  if (result.outcome === 'limit_reached') noteSeen(parts, username, result)
   if (result.outcome !== 'admitted' && result.outcome !== 'refreshed') return
-  known.seeInForce(username, result.limit)
-  for (const id of result.terminated) mirror.forget(id, username)
+  noteSeen(parts, username, result)
+  for (const id of result.terminated) mirror.forget(id, { username, leaseMs: LONGEST_TTL_MS })
   if (result.outcome === 'admitted' || !mirror.prolong(sessionId, username, ttlMs, attempt)) {
     mirror.take(result.lease, ttlMs, result.terminated)
   }

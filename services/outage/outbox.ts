@@ -2,8 +2,8 @@
 import { BoundedMap } from '../util/bounded-map.ts'
 
 /**
- * One thing to be told: a session that ended, a slot that may have been taken for a caller who was
- * refused, or a session that its node no longer lists.
+ * One thing to be told: a session that ended, all sessions of a user that did, a slot that may have
+ * been taken for a caller who was refused, or a session that its node no longer lists.
  */
 export type Message =
   | {
@@ -16,6 +16,16 @@ export type Message =
     node?: string | undefined
     /** The only node whose sessions the caller might touch; undefined for any. */
     boundTo?: string | undefined
+    /** When it has ended. */
+    endedMs: number
+  }
+  | {
+    kind: 'user_ended'
+    username: string
+    reason: string
+    includeEmergency: boolean
+    /** When all sessions of the user were ended. */
+    atMs: number
   }
   | { kind: 'undo'; username: string; ttlMs: number }
   | { kind: 'lapsed'; username: string; node: string }
@@ -40,9 +50,22 @@ export class Outbox {
     this.#messages.put(sessionId, message)
   }
 
-  /** This session is up: that it ended is not to be told any more. */
-  up (sessionId: string): void {
-    this.#messages.delete(sessionId)
+  /** Notes that all sessions of a user have ended that began by now. */
+  putUser (message: Extract<Message, { kind: 'user_ended' }>): void {
+    const { username, includeEmergency } = message
+    // No session id has a space in it.
+    this.#messages.put(` ${includeEmergency ? 'all' : 'ordinary'} ${username}`, message)
+  }
+
+  /** This attempt is up: that it ended is not to be told any more, but that earlier ones did. */
+  up (sessionId: string, attempt: number): void {
+    const message = this.#messages.get(sessionId)
+    if (message?.kind === 'ended' && attempt > 0) {
+      const before = Math.min(message.attempt ?? Infinity, attempt - 1)
+      this.#messages.set(sessionId, { ...message, attempt: before })
+    } else {
+      this.#messages.delete(sessionId)
+    }
     this.#up?.add(sessionId)
   }
 

@@ -3,18 +3,14 @@ import { setImmediate } from 'node:timers/promises'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
 import { outcomeOf } from '../redis/script-outcomes.ts'
-import type { Script } from '../redis/scripts.ts'
 import type { HeldLease } from '../sessions/lease.ts'
 import type { Outcome, Outcomes } from '../sessions/outcomes.ts'
-import { encodeRest } from '../sessions/redis/lease-record.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
-import { RECORD_GRACE_MS } from '../sessions/timing.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
+import { BATCH, batchesByUser, inBatches, restoreArguments } from './batches.ts'
 import type { LeaseMirror } from './lease-mirror.ts'
 import type { Message, Outbox } from './outbox.ts'
 
-/** How many sessions one batch holds. */
-const BATCH = 200
 /** How many batches are under way at once. */
 const CONCURRENCY = 2
 /** The same in a cluster, where a batch is of one user and so a small one. */
@@ -25,10 +21,15 @@ const CATCH_UP_ROUNDS = 20
 
 /** Why a slot is given back that may have been taken for a caller who was refused. */
 const UNANSWERED = 'acquire without an answer'
+/** Why a session is ended that had ended before, as far as is known here. */
+const ENDED_BEFORE = 'ended before'
 /** Why a session lost its slot. */
 const MISSING = 'missing on its node'
 
-type Replayed = Extract<Outcome['what'], 'restored' | 'conflict' | 'ended' | 'released'>
+type Replayed = Extract<
+  Outcome['what'],
+  'restored' | 'conflict' | 'ended' | 'released' | 'terminated'
+>
 
 /** How many sessions Redis was told of. */
 interface Told {
@@ -55,31 +56,49 @@ export class Replay {
   }
 
   /**
-   * Ends first, so that what was released does not return; then every lease that is live here; then
-   * what was decided meanwhile, but for a little, which `settle` tells.
-   * @param endedWithinMs - Redis is told again what ended within this time: it may have lost it, or
-   * never have had it
+   * Ends first, so that what was released does not return; then every lease that is live here and
+   * that Redis may not have as it is; then what was decided meanwhile, but for a little, which
+   * `settle` tells. Where Redis has lost all of it, leases come before the ends of old: there may
+   * be very many of those.
+   * @param sinceMs - to when Redis knows all that this replica does, by the clock of the mirror
    * @returns how many of each were told
    * @throws ServiceError `store_unavailable`: what was not told yet is kept
    */
-  async run (endedWithinMs: number): Promise<Told> {
-    const { keys, mirror, outbox } = this.#parts
+  async run (sinceMs: number): Promise<Told> {
     const told = { ended: 0, restored: 0 }
-    outbox.trackUp()
+    this.#parts.outbox.trackUp()
     await this.#end(told)
-    for (const [id, ended] of mirror.endedIds(endedWithinMs)) {
-      const { username, attempt, onlyNode: boundTo } = ended
-      outbox.put(id, { kind: 'ended', username, reason: 'ended before', attempt, boundTo })
-    }
-    const atOnce = keys.cluster ? CLUSTER_CONCURRENCY : CONCURRENCY
-    await forEachLimit(this.#batches(mirror.mirrored()), atOnce, async (batch) => {
-      await this.#restore(batch)
-      told.restored += batch.length
-    })
+    const isEmpty = sinceMs === -Infinity
+    if (!isEmpty) await this.#endAgain(sinceMs, told)
+    await this.#restoreSince(sinceMs, told)
+    if (isEmpty) await this.#endAgain(sinceMs, told)
     for (let round = 0; round < CATCH_UP_ROUNDS; round++) {
       if ((await this.#catchUp(told)) < BATCH) break
     }
     return told
+  }
+
+  async #restoreSince (sinceMs: number, told: Told): Promise<void> {
+    const { keys, mirror } = this.#parts
+    const atOnce = keys.cluster ? CLUSTER_CONCURRENCY : CONCURRENCY
+    await forEachLimit(this.#batches(mirror.untoldSince(sinceMs)), atOnce, async (batch) => {
+      await this.#restore(batch)
+      told.restored += batch.length
+    })
+  }
+
+  /** Tells what has ended since then. */
+  async #endAgain (sinceMs: number, told: Told): Promise<void> {
+    const { store, mirror } = this.#parts
+    for (const [username, { ordinaryMs, allMs }] of mirror.userEnds.since(sinceMs, mirror.now())) {
+      await store.endUser(username, ENDED_BEFORE, false, ordinaryMs)
+      if (allMs > 0) await store.endUser(username, ENDED_BEFORE, true, allMs)
+    }
+    await forEachLimit(mirror.endedSince(sinceMs), BATCH, async ([sessionId, ended]) => {
+      const { ended: _ended, expiresMs: _expiresMs, onlyNode: boundTo, ...about } = ended
+      await this.#tellEnd(sessionId, { kind: 'ended', reason: ENDED_BEFORE, boundTo, ...about })
+      told.ended++
+    })
   }
 
   /** Tells what was decided since `run`, until there is nothing left. */
@@ -119,12 +138,19 @@ export class Replay {
   async #tellEnd (sessionId: string, message: Message): Promise<void> {
     const { store } = this.#parts
     if (message.kind === 'ended') {
-      const { username: known, attempt, node, reason, boundTo } = message
-      const request = { sessionId, username: known, attempt, node, reason, boundTo }
+      const { kind: _kind, ...end } = message
+      const request = { sessionId, attempt: undefined, node: undefined, ...end }
+      const { reason } = end
       const result = await store.release(request)
       if (result.outcome === 'released') {
         this.#observe('released', sessionId, result.username, reason)
       }
+      return
+    }
+    if (message.kind === 'user_ended') {
+      const { username, reason, includeEmergency, atMs } = message
+      const { leases } = await store.endUser(username, reason, includeEmergency, atMs)
+      for (const one of leases) this.#observe('terminated', one.sessionId, username, reason)
       return
     }
     if (message.kind === 'lapsed') {
@@ -141,17 +167,30 @@ export class Replay {
   }
 
   async #restore (batch: HeldLease[]): Promise<void> {
-    const { executor, store, mirror } = this.#parts
-    const codes = (await executor.run(
-      executor.scripts.restore(...restoreArguments(this.#parts.keys, batch))
-    )) as number[]
-    const outcomes = codes.map((code) => outcomeOf(code) as Replayed)
-    batch.forEach(({ lease: { sessionId, username, attempt } }, i) => {
-      const what = outcomes[i] ?? 'conflict'
-      if (what !== 'restored') mirror.forget(sessionId, username, attempt)
+    const { store, mirror } = this.#parts
+    const refused = await store.claimForRestore(batch)
+    const claimed = batch.filter((_one, i) => refused[i] === undefined)
+    const outcomes = await this.#askRestore(claimed)
+    const restored = claimed.filter((_one, i) => outcomes[i] === 'restored')
+    for (const held of restored) mirror.told(held)
+    const rest = batch.flatMap((_one, i) => refused[i] ?? [])
+    const known = [...outcomes, ...rest]
+    const inOrder = [...claimed, ...batch.filter((_one, i) => refused[i] !== undefined)]
+    inOrder.forEach(({ lease: { sessionId, username, attempt } }, i) => {
+      const what = known[i] ?? 'conflict'
+      if (what !== 'restored') mirror.forget(sessionId, { username, attempt })
       this.#observe(what, sessionId, username, 'replay after an outage')
     })
-    await store.noteRestored(batch.filter((_one, i) => outcomes[i] === 'restored'))
+    await store.noteRestored(restored)
+  }
+
+  async #askRestore (batch: HeldLease[]): Promise<Replayed[]> {
+    if (batch.length === 0) return []
+    const { executor, keys } = this.#parts
+    const codes = (await executor.run(
+      executor.scripts.restore(...restoreArguments(keys, batch))
+    )) as number[]
+    return codes.map((code) => outcomeOf(code) as Replayed)
   }
 
   #observe (what: Replayed, sessionId: string, username = '', reason = ''): void {
@@ -165,38 +204,4 @@ export class Replay {
   #batches (sessions: Iterable<HeldLease>): Generator<HeldLease[]> {
     return this.#parts.keys.cluster ? batchesByUser(sessions) : inBatches(sessions)
   }
-}
-
-/** Keys and arguments of restore.lua. */
-function restoreArguments (keys: RedisKeys, batch: HeldLease[]): Parameters<Script> {
-  const list: string[] = []
-  const args: Array<string | number> = [RECORD_GRACE_MS, keys.nodeLeasesPrefix]
-  for (const { lease, remainingMs } of batch) {
-    const { sessionId, username, attempt, startedMs, node, details } = lease
-    list.push(keys.lease(username, sessionId), keys.user('user-leases', username))
-    args.push(username, sessionId, remainingMs, startedMs, node, encodeRest(details, attempt))
-  }
-  return [list, args]
-}
-
-function * inBatches (sessions: Iterable<HeldLease>): Generator<HeldLease[]> {
-  let batch: HeldLease[] = []
-  for (const session of sessions) {
-    if (batch.push(session) < BATCH) continue
-    yield batch
-    batch = []
-  }
-  if (batch.length > 0) yield batch
-}
-
-/** Batches of one user each. */
-function * batchesByUser (sessions: Iterable<HeldLease>): Generator<HeldLease[]> {
-  const byUser = new Map<string, HeldLease[]>()
-  for (const session of sessions) {
-    const { username } = session.lease
-    const others = byUser.get(username)
-    if (others === undefined) byUser.set(username, [session])
-    else others.push(session)
-  }
-  for (const one of byUser.values()) yield * inBatches(one)
 }

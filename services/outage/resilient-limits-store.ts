@@ -33,7 +33,7 @@ export class ResilientLimitsStore implements LimitsStore {
     } catch (error) {
       const staleMs = this.#known.ageMs(username)
       if (!isUnavailable(error) || staleMs === undefined) throw error
-      return { ...this.#known.mirror.limitNow(username), degraded: true, staleMs }
+      return { ...this.#known.limitNow(username), degraded: true, staleMs }
     }
   }
 
@@ -60,11 +60,9 @@ export class ResilientLimitsStore implements LimitsStore {
     const expiresAtMs = await this.#retry.ask(
       async () => await this.#store.setTemporaryLimit(username, change)
     )
-    this.#known.mirror.rememberTemporary(username, {
-      limit: change.limit,
-      expiresAtMs,
-      reason: change.reason ?? ''
-    })
+    const { limit, reason = '' } = change
+    const unlimited = limit <= 0
+    this.#known.see({ username, limit, source: 'temporary', unlimited, expiresAtMs, reason })
     return expiresAtMs
   }
 
@@ -72,7 +70,7 @@ export class ResilientLimitsStore implements LimitsStore {
     const removed = await this.#retry.ask(
       async () => await this.#store.removeTemporaryLimit(username)
     )
-    this.#known.mirror.rememberTemporary(username, undefined)
+    this.#known.seeNoTemporary(username)
     return removed
   }
 }

@@ -25,6 +25,7 @@ import {
   acquireLocally,
   isFresh,
   noteAcquired,
+  noteUp,
   type LocalParts
 } from './local-acquire.ts'
 import { redisAway, type RetryOnce } from './retry-once.ts'
@@ -89,7 +90,7 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
   }
 
   async renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
-    const { store, mirror, outbox } = this.#parts
+    const { store, mirror } = this.#parts
     try {
       const results = await this.#parts.retry.ask(() => store.renew(requests, ttlMs))
       requests.forEach((request, i) => {
@@ -101,7 +102,7 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
       const results = await mirror.renew(requests, ttlMs)
       results.forEach((result, i) => {
         result.degraded = true
-        if ('lease' in result) outbox.up(requests[i]?.sessionId ?? '')
+        if ('lease' in result) noteUp(this.#parts, requests[i]?.sessionId ?? '')
       })
       return results
     }
@@ -111,22 +112,20 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
     const { store, mirror, outbox, retry } = this.#parts
     try {
       const result = await retry.ask(async () => await store.release(request))
-      const { sessionId, username, attempt } = request
-      if (result.outcome === 'released') mirror.forget(sessionId, username, attempt)
-      else if (result.outcome === 'unknown') await mirror.release(request)
+      await mirror.noteReleased(request, result)
       return result
     } catch (error) {
       if (!isUnavailable(error)) throw error
-      const result = await mirror.release(request)
+      const result = await mirror.releaseLocally(request)
       if (result.outcome === 'released' || result.outcome === 'unknown') {
-        outbox.put(request.sessionId, { kind: 'ended', ...request })
+        outbox.put(request.sessionId, { kind: 'ended', ...request, endedMs: mirror.now() })
       }
       return { ...result, degraded: true }
     }
   }
 
   async reconcileNode (report: NodeReconciliation): Promise<ReconcileResult> {
-    const { store, mirror, outbox, retry } = this.#parts
+    const { store, mirror, retry } = this.#parts
     try {
       const result = await retry.ask(async () => await store.reconcileNode(report))
       if (result.outcome === 'reconciled') await mirror.noteReport(report, result)
@@ -135,7 +134,7 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
       if (!isUnavailable(error)) throw error
       const result = await mirror.reconcileNode(report)
       if (result.outcome !== 'reconciled') return result
-      for (const { sessionId } of report.sessions) outbox.up(sessionId)
+      for (const { sessionId } of report.sessions) noteUp(this.#parts, sessionId)
       this.#putLapsed(report.node, result.missing)
       return { ...result, degraded: true }
     }
@@ -168,15 +167,19 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
   ): Promise<TerminateResult> {
     const { store, mirror, outbox } = this.#parts
     try {
-      const result = await this.#parts.retry.ask(
-        async () => await store.terminateUser(username, reason, includeEmergency)
+      const { atMs, leases, spared } = await this.#parts.retry.ask(
+        async () => await store.endUser(username, reason, includeEmergency)
       )
-      for (const id of result.terminated) mirror.forget(id, username)
-      return result
+      for (const { sessionId, ...end } of leases) mirror.forget(sessionId, { username, ...end })
+      mirror.userEnds.note(username, atMs, includeEmergency, mirror.now())
+      return { terminated: leases.map(({ sessionId }) => sessionId), spared }
     } catch (error) {
       if (!isUnavailable(error)) throw error
       const result = await mirror.terminateUser(username, reason, includeEmergency)
-      for (const id of result.terminated) outbox.put(id, { kind: 'ended', username, reason })
+      // Other replicas may know of more: they are told by way of Redis.
+      const atMs = mirror.now()
+      mirror.userEnds.note(username, atMs, includeEmergency, atMs)
+      outbox.putUser({ kind: 'user_ended', username, reason, includeEmergency, atMs })
       return { ...result, degraded: true }
     }
   }
@@ -185,7 +188,9 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
   async getCount (username: string): Promise<Count> {
     const { store, mirror, known, breaker } = this.#parts
     try {
-      return await this.#parts.retry.ask(async () => await store.getCount(username))
+      const count = await this.#parts.retry.ask(async () => await store.getCount(username))
+      mirror.seeExternal(username, count.external)
+      return count
     } catch (error) {
       const ageMs = known.ageMs(username)
       if (!isUnavailable(error) || ageMs === undefined) throw error
@@ -210,7 +215,7 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
   #noteRenewed (request: RenewRequest, result: RenewResult, ttlMs: number): void {
     const { mirror } = this.#parts
     const { sessionId, username, attempt } = request
-    if (result.outcome === 'ended') mirror.forget(sessionId, username, attempt)
+    if (result.outcome === 'ended') mirror.forget(sessionId, { username, attempt })
     if (result.outcome !== 'renewed' && result.outcome !== 'reregistered') return
     if (!mirror.prolong(sessionId, username, ttlMs, attempt)) mirror.take(result.lease(), ttlMs)
   }

@@ -1,7 +1,12 @@
 /** The names of all Redis keys that the service reads or writes. */
 
 /** The families of keys that belong to one user. */
-export type UserFamily = 'user-limit' | 'user-temporary-limit' | 'user-sessions' | 'user-leases'
+export type UserFamily =
+  | 'user-limit'
+  | 'user-temporary-limit'
+  | 'user-sessions'
+  | 'user-leases'
+  | 'user-ended'
 
 /**
  * Hash tags whose slots are 1,024 apart, so that every master of a cluster that holds as many
@@ -47,6 +52,12 @@ export class RedisKeys {
     this.sweepLock = `${prefix}session-sweep-lock`
     this.apiKeys = `${prefix}api-keys`
     this.apiKeyUses = `${prefix}api-key-uses`
+  }
+
+  /** String, expires: to when the data of a generation knows all that a replica does. */
+  watermark (generation: string, replica: string): string {
+    const rest = generation.slice(this.generation.length)
+    return `${this.prefix}session-watermark${rest}:${replica}`
   }
 
   /** A key of one user: `voice-ferry-c4:user-limit:alice`. */
@@ -131,6 +142,11 @@ export class RedisKeys {
   /** The SCAN pattern for both families that hold a user's sessions: leases and external ones. */
   get userSessionsPattern (): string {
     return this.pattern('user-[sl]e[sa]s*')
+  }
+
+  /** The SCAN pattern for both kinds of limits: own and temporary ones. */
+  get limitsPattern (): string {
+    return this.pattern('user-*limit')
   }
 
   /** The SCAN pattern for the records of leases and of external sessions. */

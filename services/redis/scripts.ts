@@ -22,6 +22,7 @@ const files = {
   purge: '../sessions/lua/purge.lua',
   claim: '../sessions/lua/claim.lua',
   endClaim: '../sessions/lua/end-claim.lua',
+  endUser: '../sessions/lua/end-user.lua',
   reportNode: '../sessions/lua/report-node.lua',
   reportPart: '../sessions/lua/report-part.lua',
   probe: '../outage/lua/probe.lua',

@@ -48,4 +48,8 @@ export function isLease (session: KnownSession): session is Lease {
 export interface HeldLease {
   lease: Lease
   remainingMs: number
+  /** Ids of the sessions that were ended to make room for it. */
+  terminated: string[]
+  /** When it was last taken or renewed. */
+  touchedMs: number
 }

@@ -1,5 +1,6 @@
 /** What every store of sessions promises of its verbs, and of reads about one session or user. */
 import type { Count } from '../../schemas/counts.ts'
+import type { LimitInForce } from '../limits/limit-value.ts'
 import type { Details, KnownSession, Lease } from './lease.ts'
 
 /** Asks for a slot. */
@@ -35,6 +36,15 @@ export interface Forbidden {
 /** A result of a caller that may do what it asked for. */
 export type Allowed<R> = Exclude<R, Forbidden>
 
+/** What a store saw of a user when it decided, for whoever has to decide without it later. */
+export interface Seen {
+  /** Where the limit comes from, and when it ends if it is a temporary one. */
+  source: LimitInForce['source']
+  expiresAtMs?: number
+  /** How many external sessions are up that are no leases. */
+  external: number
+}
+
 /** A slot was taken, or was held already (`refreshed`). */
 export interface Admitted {
   outcome: 'admitted' | 'refreshed'
@@ -46,13 +56,14 @@ export interface Admitted {
   terminated: string[]
   /** Whether the limit was reached and only the policy's action `observe` let the session in. */
   observed: boolean
+  seen?: Seen
 }
 
 /** What became of a request for a slot. A refusal is a result, not a failure. */
 export type AcquireResult = Degradable &
   (
     | Admitted
-    | { outcome: 'limit_reached'; count: number; limit: number }
+    | { outcome: 'limit_reached'; count: number; limit: number; seen?: Seen }
     | { outcome: 'conflict' }
     | { outcome: 'ended' }
     | Forbidden
@@ -93,6 +104,8 @@ export interface ReleaseRequest {
   node: string | undefined
   reason: string
   boundTo?: BoundTo
+  /** When it has ended, if not now: a later attempt that began after that is another session. */
+  endedMs?: number | undefined
 }
 
 export type ReleaseResult = Degradable &
@@ -101,6 +114,14 @@ export type ReleaseResult = Degradable &
       outcome: 'released' | 'unknown' | 'conflict'
       /** Whose session was released, where the store knows. */
       username?: string | undefined
+      /** Which attempt was released, where the store knows. */
+      attempt?: number | undefined
+      /** For how much longer the lease would have been live, in milliseconds. */
+      leaseMs?: number | undefined
+      /** Nothing has ended: what is live is of another node, or a later attempt. */
+      unmet?: boolean
+      /** The id had ended before. */
+      wasEnded?: boolean
     }
     | Forbidden
   )

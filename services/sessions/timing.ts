@@ -1,6 +1,9 @@
 /** The times that leases live by, in milliseconds. */
 import { DEFAULT_TTL_SECONDS } from '../../schemas/sessions.ts'
 
+/** The longest time to live that a lease can have. */
+export const LONGEST_TTL_MS = 86_400_000
+
 /**
  * How much longer than its lease a record is kept, so that a renewal that comes late finds the
  * call's start and details.

@@ -133,6 +133,6 @@ export const outcomes = (results: RenewResult[]) => results.map(({ outcome }) =>
 
 /** A result without what only one of the stores tells. */
 export function strip (result: object): Record<string, unknown> {
-  const { external, missing, outcomes, ...rest } = result as Record<string, unknown>
+  const { external, missing, outcomes, seen, ...rest } = result as Record<string, unknown>
   return rest
 }

@@ -1,6 +1,10 @@
 /** Redis has lost what it held, or is told much at once when it is back. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { PATIENT } from '../helpers/app.ts'
+import { audit } from '../helpers/audit.ts'
 import { startRedis, waitFor } from '../helpers/servers.ts'
+import { acquire, release, startOn, untilDegraded } from '../outage/service.ts'
 import { conclude, httpClient, leasesOf, record, percentile, round, serveHere } from './matrix.ts'
 import { measureOn } from './redis-rows.ts'
 
@@ -94,4 +98,26 @@ t.test('10,000 sessions admitted while Redis is away', async (t) => {
   t.equal(held.size, 9500)
   t.equal(haunting.length, 0, 'none that was released is back')
   t.ok(recoverMs <= 5000, `all in Redis after ${recoverMs} ms, at most 5000`)
+})
+
+t.test('restarted from a file that is 15 s old: what ended since stays ended', async (t) => {
+  const redis = await startRedis(t)
+  const [one, other] = [
+    await startOn(t, { REDIS_URL: redis.url, ...PATIENT }),
+    await startOn(t, { REDIS_URL: redis.url, ...PATIENT })
+  ]
+  for (const app of [one, other]) await untilDegraded(app, false)
+  const of = (id: string) => ({ username: 'olga', id, node: 'n1' })
+  const [up, ended, later] = [of('up'), of('ended'), of('later')]
+  for (const session of [up, ended]) t.equal((await acquire(one, session)).status, 201)
+  await redis.cli('SAVE')
+  t.equal((await release(other, ended)).status, 200)
+  t.equal((await acquire(one, later)).status, 201)
+  await sleep(15_000)
+  await redis.kill()
+  await redis.restart({ keepData: true })
+  for (const app of [one, other]) await untilDegraded(app, false)
+  for (const app of [one, other]) {
+    await audit(t, app, [redis], { up: [up, later], gone: [ended] })
+  }
 })

@@ -58,7 +58,7 @@ export async function monitorRedis (
 }
 
 const HOUSEKEEPING =
-  /:(?:session-(?:policy|sweep-lock|generation|probe(?::\w+)*)|api-keys|api-key-uses)$/
+  /:(?:session-(?:policy|sweep-lock|generation|probe(?::\w+)*|watermark:.*)|api-keys|api-key-uses)$/
 
 /**
  * What the service sends of its own accord, whether anybody asks it or not: commands on no key but

@@ -25,9 +25,9 @@ export const release: Mutant[] = [
   ],
   [
     'an unknown id is not remembered',
-    'local remembered_ms = tonumber(ended_ttl_ms)',
-    'if not (ends or was_external) then return { UNKNOWN } end\n' +
-      'local remembered_ms = tonumber(ended_ttl_ms)'
+    'local left_ms = ends and ends - now or 0',
+    'if not was_up then return { UNKNOWN } end\n' +
+      'local left_ms = ends and ends - now or 0'
   ],
   [
     'the end of a later attempt is not remembered',
@@ -81,8 +81,8 @@ export const release: Mutant[] = [
   ],
   [
     'the id is forgotten before its lease ends',
-    'then remembered_ms = ends - now end',
-    'then local _ = 0 end'
+    'unknown_ttl_ms, left_ms)',
+    'unknown_ttl_ms, 0)'
   ],
   ['the slot is kept', "pcall('ZREM', leases_key, id)", ''],
   [
@@ -108,7 +108,7 @@ export const release: Mutant[] = [
   ],
   ['external sessions stay', "pcall('SREM', external_key, id)", '0'],
   ['the node keeps the session', 'leave_node(node_leases_prefix, node, holder, id)', ''],
-  ['unknown ids are released', '(ends or was_external) and RELEASED or UNKNOWN', 'RELEASED'],
+  ['unknown ids are released', 'was_up and RELEASED or UNKNOWN', 'RELEASED'],
   ['what lapses has ended', 'if lapses then\n  if holder', 'if false then\n  if holder'],
   [
     'what lapses is remembered for as long as its lease',
@@ -118,7 +118,7 @@ export const release: Mutant[] = [
   ['an expired lease is live', 'if ends and ends > now then', 'if ends then'],
   [
     'a node releases young sessions',
-    'if only_started_by_ms and tonumber(started) > only_started_by_ms then return { UNMET } end',
+    'if is_younger and is_other then return { UNMET } end',
     ''
   ],
   [

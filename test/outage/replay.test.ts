@@ -1,10 +1,8 @@
 /** What is remembered while Redis is away, and how it is told afterwards, on a manual clock. */
 import t from 'tap'
 import { storeUnavailable } from '../../services/errors.ts'
-import type { LimitEntry, LimitLists } from '../../services/limits/limits-store.ts'
 import { MemoryLimitsStore } from '../../services/limits/memory-limits-store.ts'
 import { LeaseMirror } from '../../services/outage/lease-mirror.ts'
-import { LimitCache } from '../../services/outage/limit-cache.ts'
 import { Outbox } from '../../services/outage/outbox.ts'
 import { Replay } from '../../services/outage/replay.ts'
 import { memoryPolicySource } from '../../services/policy/memory-policy-source.ts'
@@ -16,12 +14,16 @@ import { LeaseTable } from '../../services/sessions/memory/lease-table.ts'
 import { type Outcome, Outcomes } from '../../services/sessions/outcomes.ts'
 import type { RedisSessionStore } from '../../services/sessions/redis/redis-session-store.ts'
 import type { ReleaseRequest } from '../../services/sessions/session-store.ts'
-import { ManualClock, settled } from '../helpers/manual-clock.ts'
+import { hangUp } from '../conformance/words.ts'
+import { ManualClock } from '../helpers/manual-clock.ts'
 
-const MINUTE = 60_000
+const [MINUTE, HOUR] = [60_000, 3_600_000]
+
+const request = (sessionId: string): ReleaseRequest => hangUp(sessionId)
 
 t.test('the outbox', async (t) => {
-  const ended = (reason: string) => ({ kind: 'ended' as const, username: 'alice', reason })
+  const ended = (reason: string) =>
+    ({ kind: 'ended' as const, username: 'alice', reason, endedMs: 0 })
 
   t.test('holds the last message about a session until it is settled', async (t) => {
     const outbox = new Outbox()
@@ -42,20 +44,29 @@ t.test('the outbox', async (t) => {
   t.test('does not tell the end of a session that is up', async (t) => {
     const outbox = new Outbox()
     outbox.put('a', ended('r'))
-    outbox.up('a')
+    outbox.up('a', 0)
     t.equal(outbox.size, 0)
+  })
+
+  t.test('tells that earlier attempts have ended when a later one is up', async (t) => {
+    const outbox = new Outbox()
+    outbox.put('a', ended('r'))
+    outbox.put('b', { ...ended('r'), attempt: 1 })
+    outbox.up('a', 7)
+    outbox.up('b', 7)
+    t.match(outbox.take(9), [['a', { attempt: 6 }], ['b', { attempt: 1 }]])
   })
 
   t.test('remembers which sessions are up only while that is tracked', async (t) => {
     const outbox = new Outbox()
-    outbox.up('before')
+    outbox.up('before', 0)
     outbox.trackUp()
-    for (const id of ['a', 'b', 'c', 'a']) outbox.up(id)
+    for (const id of ['a', 'b', 'c', 'a']) outbox.up(id, 0)
     outbox.put('b', ended('r'))
     t.same(outbox.takeUp(), ['a', 'c'])
     t.same(outbox.takeUp(), [])
     outbox.forgetUp()
-    outbox.up('after')
+    outbox.up('after', 0)
     t.same(outbox.takeUp(), [])
   })
 
@@ -67,103 +78,7 @@ t.test('the outbox', async (t) => {
   })
 })
 
-t.test('the cache of limits', async (t) => {
-  const start = () => {
-    const clock = new ManualClock()
-    const cache = new LimitCache(new MemoryLimitsStore(() => 5, clock.now), clock.now)
-    const limitOf = (username: string) => {
-      const { limit, source } = cache.mirror.limitNow(username)
-      return `${source} ${limit}`
-    }
-    return { clock, cache, limitOf }
-  }
-  /** Lists of own limits, or none while the store is away. */
-  const listing = (batches: () => LimitEntry[][]): LimitLists => ({
-    listLimits: async () => ({ entries: [], next_cursor: null }),
-    async * allLimits () {
-      yield * batches()
-    }
-  })
-
-  t.test('knows what was seen, and how long ago', async (t) => {
-    const { clock, cache, limitOf } = start()
-    t.equal(cache.ageMs('alice'), undefined)
-    cache.see({ username: 'alice', limit: 3, source: 'user', unlimited: false })
-    await clock.pass(1500)
-    t.equal(cache.ageMs('alice'), 1500)
-    t.equal(limitOf('alice'), 'user 3')
-    cache.seeOwn('alice', 4)
-    t.equal(cache.ageMs('alice'), 0)
-    t.equal(limitOf('alice'), 'user 4')
-    cache.see({ username: 'alice', limit: 5, source: 'default', unlimited: false })
-    t.equal(limitOf('alice'), 'default 5', 'the own limit is gone')
-  })
-
-  t.test('lets a temporary limit end by itself', async (t) => {
-    const { clock, cache, limitOf } = start()
-    cache.seeOwn('alice', 3)
-    const expiresAtMs = clock.now() + MINUTE
-    cache.see({ username: 'alice', limit: 9, source: 'temporary', unlimited: false, expiresAtMs })
-    await clock.pass(MINUTE - 1)
-    t.equal(limitOf('alice'), 'temporary 9')
-    await clock.pass(1)
-    t.equal(limitOf('alice'), 'user 3')
-  })
-
-  t.test('notes what an admission was decided by, at most every five seconds', async (t) => {
-    const { clock, cache, limitOf } = start()
-    cache.seeInForce('alice', 7)
-    t.equal(limitOf('alice'), 'user 7')
-    await clock.pass(4999)
-    cache.seeInForce('alice', 7)
-    t.equal(cache.ageMs('alice'), 4999)
-    await clock.pass(1)
-    cache.seeInForce('alice', 7)
-    t.equal(cache.ageMs('alice'), 0)
-    cache.seeInForce('alice', 8)
-    t.equal(limitOf('alice'), 'user 8', 'another limit is noted at once')
-  })
-
-  t.test('reads all own limits ahead, and forgets those that are no more', async (t) => {
-    const { clock, cache, limitOf } = start()
-    t.teardown(() => cache.stop())
-    cache.seeOwn('removed', 1)
-    await clock.pass(1000)
-    const errors: unknown[] = []
-    const lists = listing(() => {
-      // Whatever is seen while the lists are read is newer than they are.
-      cache.seeOwn('changed', 2)
-      return [[['alice', 3], ['changed', 1]], [['bob', 0]]]
-    })
-    await clock.pass(1)
-    cache.start(lists, (error) => errors.push(error))
-    while (cache.ageMs('nobody') === undefined) await settled()
-    t.same(['alice', 'bob', 'changed', 'removed'].map(limitOf), [
-      'user 3',
-      'user 0',
-      'user 2',
-      'default 5'
-    ])
-    t.same(errors, [])
-  })
-
-  t.test('keeps what it knows when a reading fails, and tells that', async (t) => {
-    const { cache, limitOf } = start()
-    t.teardown(() => cache.stop())
-    cache.seeOwn('alice', 3)
-    const away = storeUnavailable(new Error('gone'))
-    const failed = new Promise((resolve) => {
-      cache.start(listing(() => {
-        throw away
-      }), resolve)
-    })
-    t.equal(await failed, away)
-    t.equal(limitOf('alice'), 'user 3')
-    t.equal(cache.ageMs('nobody'), undefined)
-  })
-})
-
-const CODES = new Map(Array.from({ length: 12 }, (_, code) => [outcomeOf(code), code]))
+const CODES = new Map(Array.from({ length: 16 }, (_, code) => [outcomeOf(code), code]))
 
 /** A replay into a Redis that answers as told, and all that it was told. */
 function startReplay ({
@@ -171,6 +86,7 @@ function startReplay ({
   answer = (_id: string): ScriptOutcome => 'restored'
 } = {}) {
   const clock = new ManualClock()
+  const startMs = clock.now()
   const told: string[] = []
   const batches: string[][] = []
   const observed: string[] = []
@@ -184,7 +100,8 @@ function startReplay ({
     { enabled: true, max_sessions_per_user: 0, session_limit_action: 'reject' }
   )
   const limits = new MemoryLimitsStore(() => 0, clock.now)
-  const mirror = new LeaseMirror(limits, policy, new LeaseTable(clock.now, 2 * MINUTE))
+  const table = new LeaseTable(clock.now, 2 * MINUTE, () => {}, 1000)
+  const mirror = new LeaseMirror(limits, policy, table)
   const outbox = new Outbox()
   const outcomes = new Outcomes({ warn: () => {}, info: () => {} })
   outcomes.observe((outcome: Outcome) => {
@@ -204,6 +121,12 @@ function startReplay ({
       told.push(`undo ${sessionId}`)
       return { outcome: 'unknown' }
     },
+    async endUser (username: string, _why: string, all: boolean, atMs?: number) {
+      check()
+      told.push(`end ${all ? 'all' : 'ordinary'} of ${username} until ${(atMs ?? 0) - startMs}`)
+      return { atMs, leases: [], spared: [] }
+    },
+    claimForRestore: async () => [],
     noteRestored: async () => {}
   } as unknown as RedisSessionStore
   const executor = {
@@ -212,7 +135,7 @@ function startReplay ({
       async restore (_keys: string[], args: Array<string | number>) {
         check()
         const ids: string[] = []
-        for (let at = 3; at < args.length; at += 6) ids.push(String(args[at]))
+        for (let at = 4; at < args.length; at += 6) ids.push(String(args[at]))
         batches.push(ids)
         told.push(...ids.map((id) => `restore ${id}`))
         await state.onRestore(ids)
@@ -228,13 +151,14 @@ function startReplay ({
     const about = { sessionId, username, attempt: 0, node: '', details: {} }
     const lease = { ...about, startedMs, expiresMs: 0 }
     mirror.take(lease, ttlMs)
-    outbox.up(sessionId)
+    mirror.markUntold(sessionId)
+    outbox.up(sessionId, 0)
   }
   return { clock, told, batches, observed, state, mirror, outbox, replay, up }
 }
 
 t.test('the replay', async (t) => {
-  const ended = { kind: 'ended' as const, username: 'alice', reason: 'hangup' }
+  const ended = { kind: 'ended' as const, username: 'alice', reason: 'hangup', endedMs: 0 }
 
   t.test('tells ends first, then every lease that is live', async (t) => {
     const { clock, told, observed, outbox, replay, up } = startReplay()
@@ -249,18 +173,67 @@ t.test('the replay', async (t) => {
     t.equal(outbox.size, 0)
   })
 
-  t.test('tells again what ended within the time that Redis may have lost', async (t) => {
+  t.test('tells again what was touched or has ended since Redis knew all', async (t) => {
     const { clock, told, mirror, replay, up } = startReplay()
-    for (const id of ['long ago', 'lately', 'up']) up(id)
+    const take = (id: string, ttlMs = HOUR) => {
+      const about = { sessionId: id, username: 'bob', attempt: 0, node: '', details: {} }
+      mirror.take({ ...about, startedMs: clock.now(), expiresMs: 0 }, ttlMs)
+    }
+    for (const id of ['long ago', 'lately', 'known', 'renewed']) take(id)
+    up('untold', 'alice', HOUR)
     mirror.forget('long ago')
-    await clock.pass(10_000)
+    mirror.userEnds.note('carol', clock.now(), false, clock.now())
+    await clock.pass(125_000)
+    const sinceMs = clock.now()
     mirror.forget('lately')
-    await clock.pass(5000)
-    t.same(await replay.run(5000), { ended: 1, restored: 1 })
-    t.same(told, ['restore up', 'end lately'])
+    mirror.prolong('renewed', 'bob', HOUR, undefined)
+    mirror.userEnds.note('carol', clock.now(), true, clock.now())
+    await replay.run(sinceMs)
+    t.same(told, [
+      'end ordinary of carol until 125000',
+      'end all of carol until 125000',
+      'end lately',
+      'restore renewed',
+      'restore untold'
+    ])
     told.length = 0
-    await replay.run(Infinity)
-    t.same(told.sort(), ['end lately', 'end long ago', 'restore up'])
+    await replay.run(sinceMs + 1)
+    t.same(told, [], 'what was told, and not touched since, is not told again')
+    await replay.run(-Infinity)
+    t.same(told, [
+      'restore known',
+      'restore renewed',
+      'restore untold',
+      'end ordinary of carol until 125000',
+      'end all of carol until 125000',
+      'end long ago',
+      'end lately'
+    ])
+  })
+
+  t.test('remembers an end for as long as a lease of it can be live', async (t) => {
+    const { clock, told, mirror, replay } = startReplay()
+    mirror.forget('hour', { leaseMs: HOUR })
+    mirror.forget('brief')
+    await mirror.noteReleased(request('unknown'), { outcome: 'unknown' })
+    await mirror.noteReleased(request('ended'), { outcome: 'unknown', wasEnded: true })
+    await mirror.noteReleased(request('elsewhere'), { outcome: 'unknown', unmet: true })
+    await mirror.releaseLocally(request('alone'))
+    const endsNow = async () => {
+      told.length = 0
+      await replay.run(-Infinity)
+      return told.map((text) => text.slice('end '.length)).sort()
+    }
+    t.same(await endsNow(), ['alone', 'brief', 'ended', 'hour', 'unknown'])
+    await clock.pass(HOUR - 1)
+    t.same(await endsNow(), ['alone', 'hour', 'unknown'])
+    await clock.pass(23 * HOUR)
+    t.same(await endsNow(), ['alone', 'unknown'])
+    await clock.pass(1)
+    t.same(await endsNow(), [])
+    for (let i = 0; i < 1001; i++) mirror.forget(`many ${i}`)
+    t.equal(mirror.forgotten, 1, 'the one that ended longest ago is given up')
+    t.equal((await endsNow()).length, 1000)
   })
 
   t.test('tells 200 leases at a time, in a Cluster those of one user', async (t) => {
@@ -284,7 +257,7 @@ t.test('the replay', async (t) => {
     for (const id of Object.keys(answers)) up(id)
     await replay.run(0)
     t.same(observed, ['ended a', 'conflict b', 'restored c'])
-    t.same([...mirror.mirrored()].map(({ lease }) => lease.sessionId), ['c'])
+    t.same([...mirror.untoldSince(-Infinity)].map(({ lease }) => lease.sessionId), ['c'])
   })
 
   t.test('catches up with what is decided while it runs, and settles the rest', async (t) => {

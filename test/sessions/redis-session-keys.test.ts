@@ -87,7 +87,7 @@ t.test('only documented keys are written, and each expires or is swept', async (
   await sessions.terminateUser('alice', 'fraud', false)
   t.strictSame(
     (await keys()).filter((key) => /alice|n1|:[ab]$/.test(key)),
-    ['session-lease:a', 'session-lease:b'],
+    ['session-lease:a', 'session-lease:b', 'user-ended:alice'],
     'what remains is the memory of the end'
   )
   for (const id of ['a', 'b']) {
@@ -110,7 +110,7 @@ t.test('only documented keys are written, and each expires or is swept', async (
   await sessions.sweep(1)
   t.strictSame(
     (await keys()).filter((key) => !key.startsWith('session-lease:')),
-    ['node-epoch:n2'],
+    ['node-epoch:n2', 'user-ended:alice', 'user-ended:bob'],
     'expired leases are swept from every index'
   )
 })

@@ -1,13 +1,20 @@
 -- Shows that Redis serves what an admission needs: every command that one may use, writes included.
 -- Tells whether its data is the same as before, too: a Redis that was flushed, or came back empty,
--- begins another generation, and so does one whose clock was set back to before the data began.
+-- begins another generation, and so does one whose clock was set back to before the data began. One
+-- that lost its last writes has an older mark: the mark says to when Redis knows all that the
+-- replica does which probes.
 -- Returns  { the generation; how long ago it began, in ms; which server process answers, '' where
---            that is not known; now in ms; the commands that Redis refuses ... }
+--            that is not known; now in ms; the mark that was there, '' for none; 1 if that is one of
+--            the expected, and so was replaced, else 0; the commands that Redis refuses ... }
 local generation_key = KEYS[1]
 local text_key = KEYS[2] -- keys of the probe's own, one of each type
 local sorted_key = KEYS[3]
 local set_key = KEYS[4]
+local mark_key = KEYS[5]
 local new_name = ARGV[1] -- for the generation that begins where there is none
+local new_mark = ARGV[2] -- '' to leave the mark as it is
+local expected, or_expected = ARGV[3], ARGV[4] -- which mark may be there; '' for none
+local mark_memory_ms = ARGV[5]
 local MEMBER = 'probe'
 
 local refused = {}
@@ -54,8 +61,15 @@ need('SCARD', set_key)
 need('SISMEMBER', set_key, MEMBER)
 need('SMEMBERS', set_key)
 need('SREM', set_key, MEMBER)
+
+local mark = need('GET', mark_key)
+if type(mark) ~= 'string' then mark = '' end
+local is_as_left = mark == expected or mark == or_expected
 if failure then return failure end
+if is_as_left and new_mark ~= '' then need('SET', mark_key, new_mark, 'PX', mark_memory_ms) end
 
 local info = redis.pcall('INFO', 'server')
 local server = type(info) == 'string' and string.match(info, 'run_id:(%x+)')
-return { generation, now - begun, server or '', now, unpack(refused) }
+return {
+  generation, now - begun, server or '', now, mark, is_as_left and 1 or 0, unpack(refused)
+}

@@ -1,38 +1,78 @@
 -- Puts back leases that were granted while Redis was away, or that Redis has lost. The limit does
 -- not matter, because the calls are up. A lease that is held already never gets shorter, and an id
--- that has ended stays ended, unless the lease is of a later attempt.
+-- that has ended stays ended, unless the lease is of a later attempt. A session that was registered
+-- anew meanwhile gets back its start, its node and its details.
 -- Returns  the outcome for each session: RESTORED, CONFLICT (another user holds the id), ENDED
---          (this attempt, or a later one, has ended, or a later one is live)
-local keys = KEYS -- for each session: its record, and the leases of its user
+--          (this attempt, or a later one, has ended, or a later one is live, or all sessions of its
+--          user were ended after it began)
+local keys = KEYS -- for each session: its record, the leases of its user, and the user's last end
 local record_grace_ms = ARGV[1] -- how much longer than its lease a record is kept
 local node_leases_prefix = ARGV[2] -- '' in a cluster
--- From the 3rd on, for each session: user, id, ms left, started ms, node, the rest of its record.
+local ended_ttl_ms = ARGV[3] -- how long an id that has ended is remembered
+-- From the 4th on, for each session: user, id, ms left, started ms, node, the rest of its record.
 local args = ARGV
+local FIRST = 4
 
 -- include outcomes
 -- include now
 -- include record
 -- include enter-node
+-- include leave-node
+-- include user-end
 
-local call = redis.call
+local call, pcall, match = redis.call, redis.pcall, string.match
 
-local function restore (record_key, leases_key, user, id, left_ms, started, node, rest)
-  local stored = redis.pcall('GET', record_key)
-  local record = type(stored) == 'string' and stored or ''
-  local attempt = tonumber(string.match(rest, '^%d+')) or 0
-  local _, ended_attempt, of_node = string.match(record, ENDED_RECORD)
+local function text_at (key)
+  local stored = pcall('GET', key)
+  return type(stored) == 'string' and stored or ''
+end
+
+-- Whether all sessions of the user were ended after this one began.
+local function has_ended (user_end_key, started, rest)
+  local ordinary, all = match(text_at(user_end_key), USER_END)
+  local is_urgent = match(rest, '^%d*!')
+  local ended_by = tonumber(is_urgent and all or ordinary) or 0
+  return tonumber(started) <= ended_by
+end
+
+-- What a record says behind the node: a renewal that found nothing knew no details.
+local function fuller (known, other)
+  return match(known, '^%d*!? *$') and other or known
+end
+
+local function restore (at, user, id, left_ms, started, node, rest)
+  local record_key, leases_key, user_end_key = unpack(keys, at, at + 2)
+  local record = text_at(record_key)
+  local attempt = tonumber(match(rest, '^%d+')) or 0
+  local _, ended_attempt, of_node = match(record, ENDED_RECORD)
   local is_late = ended_attempt and attempt <= (tonumber(ended_attempt) or 0)
   if is_late and (of_node == '' or of_node == node) then return ENDED end
-  local holder, _, _, _, live_attempt = string.match(record, LEASE_RECORD)
+  local holder, known_start, held_on, rest_at, live_attempt = match(record, LEASE_RECORD)
+  live_attempt = tonumber(live_attempt) or 0
   if holder and holder ~= user and call('PTTL', record_key) > tonumber(record_grace_ms) then
     return CONFLICT
   end
-  local record_ttl_ms = left_ms + record_grace_ms
-  live_attempt = tonumber(live_attempt) or 0
   if holder == user and attempt < live_attempt then return ENDED end
-  if holder == user and attempt == live_attempt then
+  if has_ended(user_end_key, started, rest) then
+    local digits = attempt > 0 and string.format('%d', attempt) or ''
+    call('SET', record_key, ENDED_MARK .. user .. '|' .. digits .. ' all ended', 'PX', ended_ttl_ms)
+    pcall('ZREM', leases_key, id)
+    if holder == user then leave_node(node_leases_prefix, held_on, user, id) end
+    return ENDED
+  end
+  local record_ttl_ms = left_ms + record_grace_ms
+  local is_same = holder == user and attempt == live_attempt
+  if is_same and held_on ~= '' and held_on ~= node then node = held_on end
+  if is_same and tonumber(known_start) <= tonumber(started) and held_on == node then
     call('PEXPIRE', record_key, record_ttl_ms, 'GT')
   else
+    if is_same then
+      if tonumber(known_start) < tonumber(started) then started = known_start end
+      rest = fuller(string.sub(record, rest_at), rest)
+      record_ttl_ms = math.max(record_ttl_ms, call('PTTL', record_key))
+    elseif holder == user then
+      leave_node(node_leases_prefix, held_on, user, id)
+    end
     local new_record = LEASE_MARK .. user .. ' ' .. started .. ' ' .. node .. ' ' .. rest
     call('SET', record_key, new_record, 'PX', record_ttl_ms)
   end
@@ -42,8 +82,8 @@ local function restore (record_key, leases_key, user, id, left_ms, started, node
 end
 
 local outcomes = {}
-for i = 1, #keys / 2 do
-  local at = 3 + (i - 1) * 6
-  outcomes[i] = restore(keys[2 * i - 1], keys[2 * i], unpack(args, at, at + 5))
+for i = 1, #keys / 3 do
+  local at = FIRST + (i - 1) * 6
+  outcomes[i] = restore(3 * i - 2, unpack(args, at, at + 5))
 end
 return outcomes

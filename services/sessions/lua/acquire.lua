@@ -1,13 +1,15 @@
 -- Takes a slot for a session, or refreshes the slot that the session holds. Everything is decided
 -- before the first write, so that a full Redis refuses the whole call.
--- Returns  { ADMITTED, count, limit, started in ms, 1 if over the limit and only observed, ids of
---            the sessions that were terminated ... }
---          { REFRESHED, count, limit, expires in ms, record }
+-- Returns  { ADMITTED, count, limit, started in ms, twice the external sessions and 1 more if over
+--            the limit and only observed, ids of the sessions that were terminated ... }
+--          { REFRESHED, count, limit, expires in ms, record, external }
 --          { LIMIT_REACHED, count, limit, external }
 --          { CONFLICT }: another user holds the id
 --          { ENDED }: this attempt, or a later one, has ended, or a later one is live
 --          { FORBIDDEN }: the caller is bound to a node, and the session is of another one
 --          { LOST_DATA }: this is not the generation of data that the caller expects
+--          The limit is a number if it is that of the policy, else text: a user's own limit as it is
+--          stored, or `<temporary limit> <its end in ms>`.
 local KEYS, ARGV = KEYS, ARGV -- a local costs less than a global
 local record_key = KEYS[1]
 local leases_key = KEYS[2]
@@ -50,8 +52,10 @@ local stored =
 local record, own_limit, temporary_limit, generation = stored[1], stored[2], stored[3], stored[4]
 if expected_generation ~= '' and generation ~= expected_generation then return { LOST_DATA } end
 own_limit = own_limit and string.match(own_limit, '^[+-]?%d%d?%d?%d?%d?%d?%d?%d?%d?%d?$')
-temporary_limit = temporary_limit and string.match(temporary_limit, '^(%d+) %d+ ')
+local temporary_text = temporary_limit and string.match(temporary_limit, '^%d+ %d+ ')
+temporary_limit = temporary_text and string.match(temporary_text, '^%d+')
 local limit = tonumber(temporary_limit or own_limit or policy_limit)
+local shown_limit = temporary_text or own_limit or limit
 
 local leases, external = 0, 0
 -- Most users who ask have no session: one look at both keys spares a look into each.
@@ -80,7 +84,7 @@ if record then
     if ends and bound_to ~= '' and held_on ~= bound_to then return { FORBIDDEN } end
     if ends and attempt < live_attempt then return { ENDED } end
     if ends and is_second_try and ends - started == tonumber(ttl_ms) then
-      return { REFRESHED, count, limit, ends, record }
+      return { REFRESHED, count, shown_limit, ends, record, external }
     end
     if ends then
       if attempt > live_attempt then
@@ -94,18 +98,21 @@ if record then
         call('ZADD', leases_key, expires, id)
         enter_node(node_leases_prefix, held_on, user, id, expires)
       end
-      return { REFRESHED, count, limit, tonumber(expires), record }
+      return { REFRESHED, count, shown_limit, tonumber(expires), record, external }
     end
   end
 end
 
 -- An external session that asks for a lease has its slot already.
 local own_slot = external > 0 and call('SISMEMBER', external_key, id) or 0
+external = external - own_slot
 -- So has a lease whose record is gone: Redis evicted it, or somebody deleted it.
 if own_slot == 0 and leases > 0 and lease_end(leases_key, id, now) then own_slot = 1 end
 local after = count + 1 - own_slot
 local is_over = limit > 0 and after > limit
-if is_over and at_the_limit == 'reject' then return { LIMIT_REACHED, count, limit, external } end
+if is_over and at_the_limit == 'reject' then
+  return { LIMIT_REACHED, count, shown_limit, external }
+end
 local is_observed = is_over and at_the_limit == 'observe'
 
 -- The first write is the one that a full Redis refuses; it refuses none of those that follow.
@@ -117,7 +124,7 @@ if not dry_run then
   enter_node(node_leases_prefix, node, user, id, expires)
 end
 
-local reply = { ADMITTED, after, limit, now, is_observed and 1 or 0 }
+local reply = { ADMITTED, after, shown_limit, now, 2 * external + (is_observed and 1 or 0) }
 if not is_over or at_the_limit ~= 'terminate_oldest' then return reply end
 
 -- include leave-node
@@ -163,6 +170,7 @@ end)
 for i = 1, math.min(after - limit, #others) do
   local session = others[i]
   reply[2] = reply[2] - 1
+  if session.rank ~= LEASE then reply[5] = reply[5] - 2 end
   if session.rank ~= GHOST then reply[#reply + 1] = session.id end
   if not dry_run then
     -- A lease may be in the switch's set, too.

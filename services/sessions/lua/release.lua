@@ -1,8 +1,8 @@
 -- Ends a session, and remembers that it has ended, so that a late acquire or renewal does not bring
 -- it back. An id that is not known is remembered, too. Or lets a lease lapse: its slot is free, and
 -- nothing has ended.
--- Returns  { RELEASED, record } or { UNKNOWN, record }: in a cluster the index of the node is for
---          the caller to update
+-- Returns  { RELEASED, record, ms that the lease had left } or { UNKNOWN, record }: in a cluster the
+--          index of the node is for the caller to update. { UNKNOWN }: the id had ended before
 --          { CONFLICT }: another user holds the id
 --          { SPARED }: an emergency call, which the caller leaves alone
 --          { FORBIDDEN }: the caller is bound to a node, and the session is of another one
@@ -18,13 +18,16 @@ local ended_ttl_ms = ARGV[4] -- how long an id that has ended is remembered
 local node_leases_prefix = ARGV[5] -- '' in a cluster
 local record_grace_ms = ARGV[6] -- how much longer than its lease a record is kept
 local only_node = ARGV[7] -- only a session of this node; '' for any
-local only_started_by_ms = tonumber(ARGV[8]) -- only a session that started by then; nil for any
+-- Only a session that started by then; nil for any. Where one id is ended, a later start alone does
+-- not matter: the same attempt is meant, which came late.
+local only_started_by_ms = tonumber(ARGV[8])
 local only_untouched_ttl_ms = tonumber(ARGV[9]) -- only a lease of this length, never renewed
 local attempt = tonumber(ARGV[10]) -- nil for whichever is live
 local spares_emergency = ARGV[11] == '1'
 local lapses = ARGV[12] == '1'
 local only_live = ARGV[13] == '1' -- an id that is not up is left alone
 local bound_to = ARGV[14] -- the only node whose sessions the caller may touch; '' for any
+local unknown_ttl_ms = ARGV[15] -- how long an id is remembered whose lease may be live elsewhere
 
 -- include outcomes
 -- include now
@@ -80,7 +83,9 @@ local ends = lease_end(leases_key, id, now)
 if only_live and not ends and pcall('SISMEMBER', external_key, id) ~= 1 then return { UNMET } end
 if holder and ends then
   if only_node ~= '' and node ~= only_node then return { UNMET } end
-  if only_started_by_ms and tonumber(started) > only_started_by_ms then return { UNMET } end
+  local is_younger = only_started_by_ms and tonumber(started) > only_started_by_ms
+  local is_other = lapses or only_live or live_attempt > (attempt or 0)
+  if is_younger and is_other then return { UNMET } end
   if spares_emergency and urgent == '!' then return { SPARED } end
 end
 if only_untouched_ttl_ms then
@@ -94,9 +99,9 @@ if lapses then
   if holder then call('PEXPIRE', record_key, record_grace_ms) end
   return { ends and RELEASED or UNKNOWN, record }
 end
-local was_external = remove_external()
-local remembered_ms = tonumber(ended_ttl_ms)
-if ends and ends - now > remembered_ms then remembered_ms = ends - now end
+local was_up = remove_external() or ends
+local left_ms = ends and ends - now or 0
+local remembered_ms = math.max(was_up and ended_ttl_ms or unknown_ttl_ms, left_ms)
 local for_node = holder and '' or bound_to
 remember(holder or user, math.max(attempt or 0, live_attempt), for_node, remembered_ms)
-return { (ends or was_external) and RELEASED or UNKNOWN, record }
+return { was_up and RELEASED or UNKNOWN, record, left_ms }

@@ -1,6 +1,7 @@
 /** What callers that are bound to a switch node may touch, in memory. */
 import type { BoundTo, Forbidden, ReleaseRequest, RenewRequest } from '../session-store.ts'
-import type { Ended, Entry, LeaseTable } from './lease-table.ts'
+import type { Ended } from './ended-ids.ts'
+import type { Entry, LeaseTable } from './lease-table.ts'
 
 /** What a caller is answered that may not touch a session. */
 export const FORBIDDEN: Forbidden = { outcome: 'forbidden' }
@@ -29,15 +30,16 @@ export function someForeign (table: LeaseTable, requests: RenewRequest[], now: n
 export function endUnknown (
   table: LeaseTable,
   entry: Entry | undefined,
-  { sessionId, username, attempt = 0, boundTo }: ReleaseRequest,
+  { sessionId, username, attempt, node, boundTo }: ReleaseRequest,
   now: number
 ): void {
+  const end = { username, attempt, node, onlyNode: boundTo }
   if (entry?.ended !== true) {
     if (entry !== undefined && boundTo !== undefined) return
-    table.end(sessionId, now, username, attempt, boundTo)
+    table.end(sessionId, now, end)
     return
   }
-  const isLater = attempt > entry.attempt && entry.onlyNode === boundTo
+  const isLater = (attempt ?? 0) > (entry.attempt ?? 0) && entry.onlyNode === boundTo
   const isWider = entry.onlyNode !== undefined && boundTo === undefined
-  if (isLater || isWider) table.end(sessionId, now, username, attempt, boundTo)
+  if (isLater || isWider) table.end(sessionId, now, end)
 }

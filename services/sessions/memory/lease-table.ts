@@ -7,37 +7,53 @@ import type { Lease } from '../lease.ts'
 import type { OnExpired } from '../session-lists.ts'
 import { RECORD_GRACE_MS } from '../timing.ts'
 import { BoundedMap } from '../../util/bounded-map.ts'
+import { EndedIds, laterAttempt, type Ended } from './ended-ids.ts'
 import { ExpiryQueue } from './expiry-queue.ts'
+import { NameIndex } from './name-index.ts'
 
 /** A lease, held until `expiresMs` and remembered a little longer. */
 export type Live = Lease & {
   ended: false
   /** Ids of the sessions that were ended to make room for it. */
   terminated: string[]
-}
-/** An id that has ended, remembered until `expiresMs`, and whose it was, where that is known. */
-export interface Ended {
-  ended: true
-  endedMs: number
-  expiresMs: number
-  username: string | undefined
-  /** The last attempt that has ended. */
-  attempt: number
-  /** The node whose sessions alone the end holds for; undefined for all. */
-  onlyNode?: string | undefined
+  /** When it was last taken, renewed or looked at by its caller. */
+  touchedMs: number
+  /** Whether a store that this table only mirrors does not know of it yet, as it is now. */
+  untold: boolean
 }
 export type Entry = Live | Ended
+
+/** How an id has ended. */
+export interface End {
+  /** Whose it was, should that not be known here. */
+  username?: string | undefined
+  /** Which attempt has ended, if it is a later one than is known here. */
+  attempt?: number | undefined
+  /** The node that it was ended for, should the session not be known here. */
+  node?: string | undefined
+  /** The node whose sessions alone the end holds for; undefined for all. */
+  onlyNode?: string | undefined
+  /** For how long a lease of it may be live somewhere, in milliseconds. */
+  leaseMs?: number | undefined
+}
 
 /**
  * The most entries that one look at the time forgets: after a long silence a call is not held up by
  * all that was due.
  */
 const MOST_DUE = 1_000
+/**
+ * How long an entry lies in the queue before it is looked at again, in milliseconds: one that was
+ * ended long before its time leaves nothing behind for longer than that.
+ */
+const LOOK_AGAIN_MS = 300_000
 
 const NONE: string[] = []
 
 /** The most switch nodes that are remembered. */
 const MOST_NODES = 10_000
+/** The most ended ids that are remembered. */
+const MOST_ENDED = 1_000_000
 
 /** What a switch node has last reported, and when. */
 export interface NodeReportState {
@@ -57,19 +73,32 @@ export class LeaseTable {
   #clock: Clock
   #endedMemoryMs: number
   #onExpired: OnExpired
-  #entries = new Map<string, Entry>()
-  #users = new Index()
-  #nodes = new Index()
+  #entries = new Map<string, Live>()
+  #ended: EndedIds
+  #users = new NameIndex()
+  #nodes = new NameIndex()
   #expiry = new ExpiryQueue<string>()
 
   /**
    * @param endedMemoryMs - how long an id that has ended is remembered
    * @param onExpired - told of each lease that nobody renewed, when it is forgotten
+   * @param mostEnded - how many ids that have ended are remembered
    */
-  constructor (clock: Clock, endedMemoryMs: number, onExpired: OnExpired = () => {}) {
+  constructor (
+    clock: Clock,
+    endedMemoryMs: number,
+    onExpired: OnExpired = () => {},
+    mostEnded = MOST_ENDED
+  ) {
     this.#clock = clock
     this.#endedMemoryMs = endedMemoryMs
     this.#onExpired = onExpired
+    this.#ended = new EndedIds(mostEnded)
+  }
+
+  /** How many ended ids were forgotten before their time. */
+  get forgotten (): number {
+    return this.#ended.forgotten
   }
 
   /** The time; some of what nobody needs to remember any more by then is forgotten first. */
@@ -82,11 +111,11 @@ export class LeaseTable {
       if (entry === undefined) continue
       const forgetMs = forgetAt(entry)
       if (forgetMs > now) {
-        this.#expiry.push(forgetMs, id)
+        this.#queue(id, forgetMs, now)
         continue
       }
-      this.#drop(id, entry)
-      if (!entry.ended) this.#onExpired(entry.username, [id])
+      this.#drop(entry)
+      this.#onExpired(entry.username, [id])
     }
     return now
   }
@@ -94,20 +123,25 @@ export class LeaseTable {
   /** What is known of an id. One whose time to be forgotten has come may lie in the queue still. */
   known (id: string, now: number): Entry | undefined {
     const entry = this.#entries.get(id)
-    return entry === undefined || forgetAt(entry) <= now ? undefined : entry
+    return entry === undefined || forgetAt(entry) <= now ? this.#ended.get(id, now) : entry
   }
 
   /** The lease of an id, if it is live. */
   live (id: string, now: number): Live | undefined {
     const entry = this.#entries.get(id)
-    return entry === undefined || entry.ended || entry.expiresMs <= now ? undefined : entry
+    return entry === undefined || entry.expiresMs <= now ? undefined : entry
   }
 
-  /** Notes a lease that ends at `expiresMs`, whatever it says itself. */
-  put (lease: Lease, expiresMs: number, terminated = NONE): void {
+  /**
+   * Notes a lease that ends at `expiresMs`, whatever it says itself. That an earlier attempt has
+   * ended stays known.
+   */
+  put (lease: Lease, now: number, expiresMs: number, terminated = NONE): void {
     const { sessionId: id, username, attempt, startedMs, node, details } = lease
     const before = this.#entries.get(id)
-    if (before !== undefined) this.#unlist(id, before)
+    if (before !== undefined) this.#unlist(before)
+    const ended = this.#ended.get(id, now)
+    if (ended !== undefined && (ended.attempt ?? 0) >= attempt) this.#ended.delete(id)
     // Each by its name: to spread a lease takes 2 µs, this 0.1, and there is one for each
     // admission.
     const entry: Live = {
@@ -119,36 +153,39 @@ export class LeaseTable {
       expiresMs,
       details,
       terminated,
+      touchedMs: now,
+      untold: false,
       ended: false
     }
     this.#entries.set(id, entry)
-    if (before === undefined) this.#expiry.push(forgetAt(entry), id)
+    if (before === undefined) this.#queue(id, forgetAt(entry), now)
     this.#users.add(username, id)
     if (node !== '') this.#nodes.add(node, id)
   }
 
   /**
-   * Notes that an id has ended.
-   * @param username - whose it was, should that not be known here
-   * @param attempt - which attempt has ended, if it is a later one than is known here
-   * @param onlyNode - the node whose sessions alone it holds for; undefined for all
+   * Notes that an id has ended. One that had ended before is remembered anew, and ended when it
+   * did, unless this is a later attempt.
    */
-  end (id: string, now: number, username?: string, attempt = 0, onlyNode?: string): void {
-    const found = this.#entries.get(id)
-    if (found !== undefined) this.#unlist(id, found)
+  end (id: string, now: number, end: End = {}): void {
+    const { username, attempt, node, onlyNode, leaseMs = 0 } = end
     const before = this.known(id, now)
-    const remaining = before === undefined ? 0 : before.expiresMs - now
-    const expiresMs = now + Math.max(this.#endedMemoryMs, remaining)
-    const entry: Entry = {
-      ended: true,
-      endedMs: now,
-      expiresMs,
-      username: before?.username ?? username,
-      attempt: Math.max(attempt, before?.attempt ?? 0),
-      ...(onlyNode !== undefined && { onlyNode })
-    }
-    this.#entries.set(id, entry)
-    if (found === undefined) this.#expiry.push(entry.expiresMs, id)
+    const live = this.#entries.get(id)
+    if (live !== undefined) this.#drop(live)
+    const lasts = Math.max(this.#endedMemoryMs, leaseMs, (before?.expiresMs ?? 0) - now)
+    const isNew = before?.ended !== true || (attempt ?? 0) > (before.attempt ?? 0)
+    this.#ended.put(
+      id,
+      {
+        endedMs: isNew ? now : before.endedMs,
+        expiresMs: now + lasts,
+        username: before?.username ?? username,
+        attempt: laterAttempt(attempt, before?.attempt),
+        node: before?.ended === false ? undefined : node,
+        onlyNode
+      },
+      now
+    )
   }
 
   /** Lets a lease lapse: its slot is free, and nothing has ended. */
@@ -175,74 +212,27 @@ export class LeaseTable {
   }
 
   /** Every id that has ended since then. */
-  * endedSince (sinceMs: number): Generator<[sessionId: string, ended: Ended]> {
-    for (const [id, entry] of this.#entries) {
-      if (entry.ended && entry.endedMs >= sinceMs) yield [id, entry]
-    }
+  endedSince (sinceMs: number): Generator<[sessionId: string, ended: Ended]> {
+    return this.#ended.since(sinceMs, this.now())
   }
 
   #liveOf (ids: Iterable<string>, now: number): Live[] {
-    const found: Live[] = []
-    for (const id of ids) {
-      const lease = this.live(id, now)
-      if (lease !== undefined) found.push(lease)
-    }
-    return found
+    return [...ids].flatMap((id) => this.live(id, now) ?? [])
   }
 
-  #drop (id: string, entry: Entry): void {
-    this.#entries.delete(id)
-    this.#unlist(id, entry)
+  #queue (id: string, forgetMs: number, now: number): void {
+    this.#expiry.push(Math.min(forgetMs, now + LOOK_AGAIN_MS), id)
   }
 
-  #unlist (id: string, entry: Entry): void {
-    if (entry.ended) return
-    this.#users.remove(entry.username, id)
-    if (entry.node !== '') this.#nodes.remove(entry.node, id)
+  #drop (entry: Live): void {
+    this.#entries.delete(entry.sessionId)
+    this.#unlist(entry)
+  }
+
+  #unlist ({ sessionId, username, node }: Live): void {
+    this.#users.remove(username, sessionId)
+    if (node !== '') this.#nodes.remove(node, sessionId)
   }
 }
 
-/** Session ids by the name of a user or a node. Most users have one session: they cost no set. */
-class Index {
-  #ids = new Map<string, string | Set<string>>()
-
-  names (): Iterable<string> {
-    return this.#ids.keys()
-  }
-
-  of (name: string): Iterable<string> {
-    const ids = this.#ids.get(name) ?? []
-    return typeof ids === 'string' ? [ids] : ids
-  }
-
-  add (name: string, id: string): void {
-    const ids = this.#ids.get(name)
-    if (ids === undefined || ids === id) this.#ids.set(name, id)
-    else if (typeof ids === 'string') this.#ids.set(name, new Set([ids, id]))
-    else ids.add(id)
-  }
-
-  remove (name: string, id: string): void {
-    const ids = this.#ids.get(name)
-    if (ids === id) this.#ids.delete(name)
-    else if (ids instanceof Set && ids.delete(id) && ids.size === 0) this.#ids.delete(name)
-  }
-}
-
-function forgetAt (entry: Entry): number {
-  return entry.ended ? entry.expiresMs : entry.expiresMs + RECORD_GRACE_MS
-}
-
-/** A lease as it is now: what becomes of the entry later does not change it. */
-export function leaseOf (live: Live, expiresMs = live.expiresMs): Lease {
-  const { sessionId, username, attempt, node, startedMs, details } = live
-  return { sessionId, username, attempt, node, startedMs, expiresMs, details }
-}
-
-/** Leases in the order in which they would have to end; emergency sessions never have to. */
-export function oldestFirst (live: Live[]): Live[] {
-  const ordinary = live.filter(({ details }) => details.emergency !== true)
-  return ordinary.sort(
-    (a, b) => a.startedMs - b.startedMs || (a.sessionId < b.sessionId ? -1 : 1)
-  )
-}
+const forgetAt = ({ expiresMs }: Live): number => expiresMs + RECORD_GRACE_MS

@@ -11,7 +11,8 @@ import type {
 } from '../session-lists.ts'
 import { NODE_MEMORY_MS } from '../timing.ts'
 import { rankUsers } from '../user-ranking.ts'
-import { leaseOf, type LeaseTable, type Live } from './lease-table.ts'
+import type { LeaseTable, Live } from './lease-table.ts'
+import { leaseOf } from './live-leases.ts'
 
 /** Reads a table of leases. */
 export class MemorySessionLists implements SessionLists, Sweeper {

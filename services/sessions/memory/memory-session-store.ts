@@ -1,6 +1,6 @@
 /**
  * Sessions that live as long as the process, on a given clock. No switch writes here: there are no
- * external sessions and no ghosts.
+ * ghosts, and external sessions only where somebody else has counted them.
  */
 import type { MemoryLimitsStore } from '../../limits/memory-limits-store.ts'
 import type { PolicyCache } from '../../policy/policy.ts'
@@ -23,24 +23,31 @@ import type {
 } from '../session-store.ts'
 import { noteReport } from './node-reports.ts'
 import { FORBIDDEN, endUnknown, holdsFor, isForeign, someForeign } from './bound-callers.ts'
-import { leaseOf, oldestFirst, type LeaseTable, type Live } from './lease-table.ts'
+import type { LeaseTable, Live } from './lease-table.ts'
+import { leaseOf, oldestFirst, renewedIn } from './live-leases.ts'
 
 /** A session that is said to be up still, everything named. */
 type Renewal = RenewRequest & { node: string; details: Details }
 
+type KnownLimits = Pick<MemoryLimitsStore, 'limitNow'>
 const NO_DETAILS: Details = {}
 
 /** Decides by the leases in a table. */
 export class MemorySessionStore implements SessionVerbs, SessionReader {
   readonly learning = false
   protected readonly table: LeaseTable
-  #limits: MemoryLimitsStore
+  #limits: KnownLimits
   #policy: PolicyCache
 
-  constructor (limits: MemoryLimitsStore, policy: PolicyCache, table: LeaseTable) {
+  constructor (limits: KnownLimits, policy: PolicyCache, table: LeaseTable) {
     this.#limits = limits
     this.#policy = policy
     this.table = table
+  }
+
+  /** How many external sessions a user has up: none where no switch writes. */
+  protected external (_username: string): number {
+    return 0
   }
 
   /** @param admitAll - whether everybody is let in, whatever the policy says */
@@ -50,9 +57,9 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     const entry = this.table.known(sessionId, now)
     if (isForeign(entry, boundTo, now)) return { outcome: 'forbidden' }
     if (entry?.ended === true) {
-      const isLate = attempt <= entry.attempt && holdsFor(entry, node)
+      const isLate = attempt <= (entry.attempt ?? 0) && holdsFor(entry, node)
       if (!isLate) return this.#admit(request, now, admitAll)
-      if (!dryRun) this.table.end(sessionId, now, undefined, 0, entry.onlyNode)
+      if (!dryRun) this.table.end(sessionId, now, { onlyNode: entry.onlyNode })
       return { outcome: 'ended' }
     }
     if (entry === undefined || entry.expiresMs <= now) return this.#admit(request, now, admitAll)
@@ -69,13 +76,14 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     const terminated = attempt > entry.attempt ? [] : entry.terminated
     if (!dryRun) {
       entry.expiresMs = now + ttlMs
+      entry.touchedMs = now
       entry.attempt = attempt
       entry.terminated = terminated
     }
     return {
       outcome: 'refreshed',
       lease: { ...leaseOf(entry, now + ttlMs), attempt },
-      count: this.table.ofUser(username, now).length,
+      count: this.table.ofUser(username, now).length + this.external(username),
       limit: this.#limits.limitNow(username).limit,
       terminated,
       observed: false
@@ -90,22 +98,21 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     const { limit, unlimited } = this.#limits.limitNow(username)
     const live = this.table.ofUser(username, now)
     const mode = admitAll ? 'admit' : limitMode(this.#policy.current, details.emergency ?? false)
-    const excess = unlimited ? 0 : Math.max(0, live.length + 1 - limit)
-    if (excess > 0 && mode === 'reject') {
-      return { outcome: 'limit_reached', count: live.length, limit }
-    }
+    const count = live.length + this.external(username)
+    const excess = unlimited ? 0 : Math.max(0, count + 1 - limit)
+    if (excess > 0 && mode === 'reject') return { outcome: 'limit_reached', count, limit }
     const oldest = mode === 'terminate_oldest' ? oldestFirst(live).slice(0, excess) : []
     const terminated = oldest.map((one) => one.sessionId)
     const expiresMs = now + ttlMs
     const lease = { sessionId, username, attempt, node, startedMs: now, expiresMs, details }
     if (!dryRun) {
       for (const id of terminated) this.table.end(id, now)
-      this.table.put(lease, expiresMs, terminated)
+      this.table.put(lease, now, expiresMs, terminated)
     }
     return {
       outcome: 'admitted',
       lease,
-      count: live.length + 1 - terminated.length,
+      count: count + 1 - terminated.length,
       limit,
       terminated,
       observed: excess > 0 && mode === 'observe'
@@ -119,19 +126,11 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     return requests.map(({ sessionId, username, attempt, node = '', details = NO_DETAILS }) => {
       const outcome = this.#renew({ sessionId, username, attempt, node, details }, now, expiresMs)
       if (outcome !== 'renewed' && outcome !== 'reregistered') return { outcome }
-      const live = this.#renewed(sessionId, now)
+      const live = renewedIn(this.table, sessionId, now)
       const { attempt: renewed } = live
       const lease = () => ({ ...leaseOf(live, expiresMs), attempt: renewed })
       return { outcome, expiresMs, lease }
     })
-  }
-
-  #renewed (sessionId: string, now: number): Live {
-    const live = this.table.live(sessionId, now)
-    if (live === undefined) {
-      throw new Error(`session ${sessionId} was renewed for a time that is over`)
-    }
-    return live
   }
 
   #renew (
@@ -140,8 +139,9 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     expiresMs: number
   ): RenewResult['outcome'] {
     const entry = this.table.known(sessionId, now)
-    if (entry?.ended === true && (attempt ?? 0) <= entry.attempt && holdsFor(entry, node)) {
-      this.table.end(sessionId, now, undefined, 0, entry.onlyNode)
+    const isEnded = entry?.ended === true && (attempt ?? 0) <= (entry.attempt ?? 0)
+    if (isEnded && holdsFor(entry, node)) {
+      this.table.end(sessionId, now, { onlyNode: entry.onlyNode })
       return 'ended'
     }
     const known = entry?.ended === false ? entry : undefined
@@ -151,7 +151,7 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     // A lease that has expired, but is remembered, is registered again as the call that it was.
     if (known?.username === username) return this.#prolong(known, { attempt, node }, now, expiresMs)
     const lease = { sessionId, username, node, startedMs: now, expiresMs, details }
-    this.table.put({ ...lease, attempt: attempt ?? 0 }, expiresMs)
+    this.table.put({ ...lease, attempt: attempt ?? 0 }, now, expiresMs)
     return 'reregistered'
   }
 
@@ -166,12 +166,13 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     const outcome = known.expiresMs > now ? 'renewed' : 'reregistered'
     if (outcome === 'renewed' && (node === '' || node === known.node)) {
       known.expiresMs = expiresMs
+      known.touchedMs = now
       known.attempt = attempt
       known.terminated = terminated
       return outcome
     }
     const lease = { ...known, attempt, node: node === '' ? known.node : node }
-    this.table.put(lease, expiresMs, terminated)
+    this.table.put(lease, now, expiresMs, terminated)
     return outcome
   }
 
@@ -191,7 +192,7 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     const isLive = entry.expiresMs > now
     if ((attempt ?? entry.attempt) < entry.attempt) return { outcome: 'unknown' }
     if (isLive && node !== undefined && node !== entry.node) return { outcome: 'unknown' }
-    this.table.end(sessionId, now, username, attempt)
+    this.table.end(sessionId, now, { username, attempt })
     return isLive ? { outcome: 'released', username: entry.username } : { outcome: 'unknown' }
   }
 
@@ -239,11 +240,11 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
 
   async getSession (sessionId: string): Promise<Lease | null> {
     const live = this.table.live(sessionId, this.table.now())
-    return live === undefined ? null : leaseOf(live)
+    return live ? leaseOf(live) : null
   }
 
   async getCount (username: string) {
     const leases = this.table.ofUser(username, this.table.now()).length
-    return toCount(this.#limits.limitNow(username), leases, 0)
+    return toCount(this.#limits.limitNow(username), leases, this.external(username))
   }
 }

@@ -4,7 +4,7 @@ import { storeUnavailable } from '../../errors.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
 import { outcomeOf } from '../../redis/script-outcomes.ts'
 import { limitMode } from '../policy-mode.ts'
-import type { AcquireRequest, AcquireResult } from '../session-store.ts'
+import type { AcquireRequest, AcquireResult, Seen } from '../session-store.ts'
 import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../timing.ts'
 import { encodeRest, leaseFrom, terminatedFor } from './lease-record.ts'
 
@@ -56,23 +56,34 @@ export function acquireArgs (
 
 /** @throws ServiceError `store_unavailable` when Redis holds another generation of data */
 export function decodeAcquired (request: AcquireRequest, answer: unknown): Acquired {
-  const [code, count, limit, ...rest] = answer as [number, number, number, ...unknown[]]
+  const [code, count, shown, ...rest] = answer as [number, number, number | string, ...unknown[]]
   const outcome = outcomeOf(code)
+  if (outcome === 'lost_data') throw storeUnavailable(new Error('Redis has lost its data'))
+  if (outcome === 'conflict' || outcome === 'ended' || outcome === 'forbidden') return { outcome }
+  const { limit, ...source } = decodeLimit(shown)
   if (outcome === 'admitted') {
     const { username, sessionId, attempt, ttlMs, node = '', details } = request
-    const [startedMs, observed, ...terminated] = rest as [number, number, ...string[]]
+    const [startedMs, flags, ...terminated] = rest as [number, number, ...string[]]
     const expiresMs = startedMs + ttlMs
     const lease = { sessionId, username, attempt, node, startedMs, expiresMs, details }
-    return { outcome, lease, count, limit, terminated, observed: observed === 1 }
+    const seen = { ...source, external: Math.floor(flags / 2) }
+    return { outcome, lease, count, limit, terminated, observed: flags % 2 === 1, seen }
   }
   if (outcome === 'refreshed') {
-    const [expiresMs, record] = rest as [number, string]
+    const [expiresMs, record, external] = rest as [number, string, number]
     const lease = leaseFrom(request.sessionId, record, expiresMs)
-    return { outcome, lease, count, limit, terminated: terminatedFor(record), observed: false }
+    const terminated = terminatedFor(record)
+    const seen = { ...source, external }
+    return { outcome, lease, count, limit, terminated, observed: false, seen }
   }
-  if (outcome === 'limit_reached') {
-    return { outcome, count, limit, external: Number(rest[0]) }
-  }
-  if (outcome === 'lost_data') throw storeUnavailable(new Error('Redis has lost its data'))
-  return { outcome: outcome === 'conflict' || outcome === 'forbidden' ? outcome : 'ended' }
+  const external = Number(rest[0])
+  return { outcome: 'limit_reached', count, limit, external, seen: { ...source, external } }
+}
+
+/** A limit as acquire.lua shows it, which tells where it comes from. */
+function decodeLimit (shown: number | string): { limit: number } & Omit<Seen, 'external'> {
+  if (typeof shown === 'number') return { limit: shown, source: 'default' }
+  const [limit, end] = shown.split(' ')
+  if (end === undefined) return { limit: Number(limit), source: 'user' }
+  return { limit: Number(limit), source: 'temporary', expiresAtMs: Number(end) }
 }

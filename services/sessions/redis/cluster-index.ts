@@ -6,7 +6,7 @@
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
 import type { Lease } from '../lease.ts'
-import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../timing.ts'
+import { ENDED_MEMORY_MS, LONGEST_TTL_MS, RECORD_GRACE_MS } from '../timing.ts'
 import { decodeRecord, endedAttempt, endedOnNode } from './lease-record.ts'
 
 /**
@@ -94,16 +94,17 @@ export class ClusterIndex {
   /**
    * Remembers that an id has ended which nobody holds.
    * @param boundTo - the node whose sessions alone it holds for; the empty text for all
+   * @returns false when a user has claimed it meanwhile
    */
-  async end (sessionId: string, attempt: number, boundTo = ''): Promise<void> {
+  async end (sessionId: string, attempt: number, boundTo = ''): Promise<boolean> {
     const { client, scripts } = this.#executor
     const key = this.#keys.holder(sessionId)
     const stored = (await this.#executor.run(client.get(key))) ?? ''
     const known = endedAttempt(stored) ?? -1
-    if (known >= 0 && boundTo !== '' && endedOnNode(stored) !== boundTo) return
+    if (known >= 0 && boundTo !== '' && endedOnNode(stored) !== boundTo) return true
     const only = boundTo === '' ? '' : `@${boundTo}`
     const end = `-|${Math.max(attempt, known)}${only} released`
-    await this.#executor.run(scripts.endClaim([key], [end, ENDED_MEMORY_MS]))
+    return (await this.#executor.run(scripts.endClaim([key], [end, LONGEST_TTL_MS]))) === 1
   }
 
   /** Gives up a claim that led to no lease. */

@@ -11,6 +11,7 @@ import type {
   AcquireRequest,
   AcquireResult,
   ReleaseRequest,
+  ReleaseResult,
   RenewRequest,
   RenewResult
 } from '../session-store.ts'
@@ -110,16 +111,18 @@ export class RedisClusterSessionStore extends RedisSessionStore {
     }
   }
 
-  override async release (request: ReleaseRequest) {
+  override async release (request: ReleaseRequest): Promise<ReleaseResult> {
     const { sessionId, username, attempt = 0, boundTo } = request
-    const holder = await this.#index.holderOf(sessionId)
+    let holder = await this.#index.holderOf(sessionId)
     if (username === undefined && holder === undefined) {
       // Nobody knows whose it is: the end is remembered where every user's claim passes.
-      await this.#index.end(sessionId, attempt, boundTo)
-      return { outcome: 'unknown' as const }
+      if (await this.#index.end(sessionId, attempt, boundTo)) return { outcome: 'unknown' }
+      holder = await this.#index.holderOf(sessionId)
+      if (holder === undefined) return { outcome: 'unknown', unmet: true }
     }
     const result = await super.release({ ...request, username: username ?? holder })
     if (result.outcome !== 'unknown' || username === undefined) return result
+    if (result.unmet === true) return result
     const others = await this.#othersClaim(sessionId, username, Infinity)
     if (others?.outcome === 'conflict') return { outcome: others.outcome }
     if (holder === undefined) await this.#index.end(sessionId, attempt, boundTo)
@@ -145,12 +148,20 @@ export class RedisClusterSessionStore extends RedisSessionStore {
     return await super.getSession(sessionId, await this.#index.holderOf(sessionId))
   }
 
+  override async claimForRestore (leases: HeldLease[]) {
+    return await Promise.all(
+      leases.map(async ({ lease: { sessionId, username, attempt, node }, remainingMs }) => {
+        const about = [sessionId, username, remainingMs, attempt, node] as const
+        const { outcome } = await this.#index.claim(...about)
+        return outcome === 'claimed' ? undefined : outcome
+      })
+    )
+  }
+
   override async noteRestored (leases: HeldLease[]): Promise<void> {
     const nowMs = await this.executor.nowMs()
     await Promise.all(
       leases.map(async ({ lease, remainingMs }) => {
-        const { sessionId, username, attempt, node } = lease
-        await this.#index.claim(sessionId, username, remainingMs, attempt, node)
         await this.#index.arrive({ ...lease, expiresMs: nowMs + remainingMs })
       })
     )

@@ -64,10 +64,10 @@ export class RedisSessionReads implements SessionReader {
     return external ?? null
   }
 
-  /** The ids of all sessions of a user, in batches. */
-  async * sessionIds (username: string): AsyncGenerator<string[]> {
+  /** The ids of all sessions of a user, or of its leases only, in batches. */
+  async * sessionIds (username: string, leasesOnly = false): AsyncGenerator<string[]> {
     yield * scanAll({
-      sources: this.ofUser(username),
+      sources: this.ofUser(username).slice(0, leasesOnly ? 1 : 2),
       load: async (names) => names.map((name) => foundBy(name).id)
     })
   }

@@ -18,6 +18,7 @@ import type {
   SessionReader,
   SessionVerbs
 } from '../session-store.ts'
+import { LONGEST_TTL_MS } from '../timing.ts'
 import { acquireArgs, acquireKeys, decodeAcquired } from './acquire-script.ts'
 import { RedisGhosts } from './redis-ghosts.ts'
 import { forgetNode, reconcileNode } from './redis-node-report.ts'
@@ -26,9 +27,15 @@ import type { RedisSessionReads } from './redis-session-reads.ts'
 import {
   releaseArgs,
   releaseKeys,
+  releaseResult,
+  type EndedLease,
+  type EndedUser,
   type ReleasedFrom,
   type ReleaseOptions
 } from './release-script.ts'
+
+/** How often it is looked up whose session an id is, when that changes meanwhile. */
+const TRIES = 3
 
 /** Keeps leases in Redis, and knows the sessions that the switch recorded there itself. */
 export class RedisSessionStore implements SessionVerbs, SessionReader {
@@ -97,14 +104,17 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
   }
 
   async release (request: ReleaseRequest): Promise<ReleaseResult> {
-    const { sessionId, username, reason, attempt, node, boundTo } = request
-    const holder = username ?? (await this.getSession(sessionId))?.username
-    const options = { attempt, node, boundTo }
-    const { outcome } = await this.releaseFrom(holder ?? '', sessionId, reason, options)
-    if (outcome === 'released') return { outcome, username: holder }
-    if (outcome === 'forbidden') return { outcome }
-    // Without a username, a conflict is with somebody who has come meanwhile.
-    return { outcome: outcome === 'conflict' && username !== undefined ? outcome : 'unknown' }
+    const { sessionId, username, reason, attempt, node, boundTo, endedMs: startedByMs } = request
+    for (let tries = 1; ; tries++) {
+      const holder = username ?? (await this.getSession(sessionId))?.username
+      const options = { attempt, node, boundTo, startedByMs }
+      const released = await this.releaseFrom(holder ?? '', sessionId, reason, options)
+      if (released.outcome !== 'conflict' || username !== undefined) {
+        return releaseResult(holder, released)
+      }
+      // Without a username, a conflict is with somebody who has come meanwhile.
+      if (tries === TRIES) return { outcome: 'unknown', unmet: true }
+    }
   }
 
   /**
@@ -118,23 +128,27 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
     options: ReleaseOptions = {}
   ): Promise<ReleasedFrom> {
     const { scripts } = this.executor
-    const [code, record = ''] = (await this.executor.run(
+    const [code, record, leaseMs] = (await this.executor.run(
       scripts.release(
         releaseKeys(this.#keys, username, sessionId),
         releaseArgs(this.#keys, username, sessionId, reason, options)
       )
-    )) as [number, string?]
+    )) as [number, string?, number?]
     const outcome = outcomeOf(code)
-    if (outcome === 'conflict' || outcome === 'spared' || outcome === 'forbidden') {
-      return { outcome }
-    }
-    return { outcome: outcome === 'released' ? outcome : 'unknown', record }
+    if (outcome === 'conflict' || outcome === 'spared') return { outcome }
+    if (outcome === 'forbidden' || outcome === 'unmet') return { outcome }
+    return { outcome: outcome === 'released' ? outcome : 'unknown', record, leaseMs }
   }
 
   /**
-   * Notes leases that were put back by other means than these verbs, where an index is kept of
-   * them.
+   * Makes ready to put back leases by other means than these verbs, where an index is kept of them.
+   * @returns why one cannot be put back; undefined where it can
    */
+  async claimForRestore (_leases: HeldLease[]): Promise<Array<'ended' | 'conflict' | undefined>> {
+    return []
+  }
+
+  /** Notes leases that were put back, where an index is kept of them. */
   async noteRestored (_leases: HeldLease[]): Promise<void> {}
 
   async reconcileNode (report: NodeReconciliation): Promise<ReconcileResult> {
@@ -146,16 +160,43 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
   }
 
   async terminateUser (username: string, reason: string, includeEmergency: boolean) {
-    const options = { sparesEmergency: !includeEmergency, onlyLive: true }
-    const [terminated, spared]: [string[], string[]] = [[], []]
-    for await (const batch of this.#reads.sessionIds(username)) {
-      const results = await Promise.all(
-        batch.map(async (id) => await this.releaseFrom(username, id, reason, options))
+    const { leases, spared } = await this.endUser(username, reason, includeEmergency)
+    return { terminated: leases.map(({ sessionId }) => sessionId), spared }
+  }
+
+  /**
+   * Ends all sessions of a user, and tells more of them.
+   * @param atMs - when that was, if not now: only leases are ended then, since it is not known when
+   * external sessions began
+   */
+  async endUser (
+    username: string,
+    reason: string,
+    includeEmergency: boolean,
+    atMs?: number
+  ): Promise<EndedUser> {
+    const startedByMs = (await this.executor.run(
+      this.executor.scripts.endUser(
+        [this.#keys.user('user-ended', username)],
+        [atMs ?? '', includeEmergency ? '1' : '', LONGEST_TTL_MS]
       )
-      terminated.push(...batch.filter((_id, i) => results[i]?.outcome === 'released'))
-      spared.push(...batch.filter((_id, i) => results[i]?.outcome === 'spared'))
+    )) as number
+    const options = { sparesEmergency: !includeEmergency, onlyLive: true, startedByMs }
+    const leases: EndedLease[] = []
+    const spared: string[] = []
+    for await (const batch of this.#reads.sessionIds(username, atMs !== undefined)) {
+      await Promise.all(
+        batch.map(async (sessionId) => {
+          const released = await this.releaseFrom(username, sessionId, reason, options)
+          const ended = releaseResult(username, released)
+          if (ended.outcome === 'released') {
+            const { attempt, leaseMs } = ended
+            leases.push({ sessionId, attempt, leaseMs })
+          } else if (released.outcome === 'spared') spared.push(sessionId)
+        })
+      )
     }
-    return { terminated, spared }
+    return { atMs: startedByMs, leases, spared }
   }
 
   /** @param username - whose session it is, where that is known and needed to find it */

@@ -1,7 +1,8 @@
 /** What release.lua is given: which session is ended, how, and when it is left alone. */
 import type { RedisKeys } from '../../redis/keys.ts'
-import type { BoundTo } from '../session-store.ts'
-import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../timing.ts'
+import type { BoundTo, ReleaseResult } from '../session-store.ts'
+import { ENDED_MEMORY_MS, LONGEST_TTL_MS, RECORD_GRACE_MS } from '../timing.ts'
+import { decodeRecord } from './lease-record.ts'
 
 /** Which session is ended, how, and when it is left alone. */
 export interface ReleaseOptions {
@@ -9,8 +10,11 @@ export interface ReleaseOptions {
   attempt?: number | undefined
   /** Only a session of this node. */
   node?: string | undefined
-  /** Only a session that started at or before this time. */
-  startedByMs?: number
+  /**
+   * Only a session that started at or before this time; where one id is ended, a later start counts
+   * only for a later attempt.
+   */
+  startedByMs?: number | undefined
   /** Only a lease that was taken for so long and never renewed since. */
   untouchedTtlMs?: number
   /** An emergency session is left alone. */
@@ -24,9 +28,40 @@ export interface ReleaseOptions {
 
 /** What became of a user's session. */
 export interface ReleasedFrom {
-  outcome: 'released' | 'unknown' | 'conflict' | 'spared' | 'forbidden'
-  /** The record of the lease, where there was one. */
-  record?: string
+  outcome: 'released' | 'unknown' | 'conflict' | 'spared' | 'forbidden' | 'unmet'
+  /** The record of the lease, empty where there was none; undefined for an id that had ended. */
+  record?: string | undefined
+  /** How much longer the lease would have been live, in milliseconds. */
+  leaseMs?: number | undefined
+}
+
+/** What is known of a session that has ended. */
+export interface EndedLease {
+  sessionId: string
+  attempt: number | undefined
+  /** For how much longer the lease would have been live, in milliseconds. */
+  leaseMs: number | undefined
+}
+
+/** What became of all sessions of a user. */
+export interface EndedUser {
+  /** When that was, by the clock of the store, in milliseconds since the epoch. */
+  atMs: number
+  leases: EndedLease[]
+  spared: string[]
+}
+
+/** What a release tells of what it has ended. */
+export function releaseResult (
+  username: string | undefined,
+  { outcome, record, leaseMs }: ReleasedFrom
+): ReleaseResult {
+  if (outcome === 'released') {
+    return { outcome, username, attempt: decodeRecord(record ?? '')?.attempt, leaseMs }
+  }
+  if (outcome === 'conflict' || outcome === 'forbidden') return { outcome }
+  if (outcome === 'unknown') return { outcome, wasEnded: record === undefined }
+  return { outcome: 'unknown', unmet: true }
 }
 
 export function releaseKeys (keys: RedisKeys, username: string, sessionId: string): string[] {
@@ -58,6 +93,7 @@ export function releaseArgs (
     options.sparesEmergency === true ? '1' : '',
     options.lapses === true ? '1' : '',
     options.onlyLive === true ? '1' : '',
-    options.boundTo ?? ''
+    options.boundTo ?? '',
+    LONGEST_TTL_MS
   ]
 }

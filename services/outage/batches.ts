@@ -1,0 +1,50 @@
+/** The leases that are told to Redis when it is back, in batches, and what a script is given. */
+import type { RedisKeys } from '../redis/keys.ts'
+import type { Script } from '../redis/scripts.ts'
+import type { HeldLease } from '../sessions/lease.ts'
+import { encodeRest } from '../sessions/redis/lease-record.ts'
+import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../sessions/timing.ts'
+
+/** How many sessions one batch holds. */
+export const BATCH = 200
+
+/** Keys and arguments of restore.lua. */
+export function restoreArguments (keys: RedisKeys, batch: HeldLease[]): Parameters<Script> {
+  const list: string[] = []
+  const args: Array<string | number> = [RECORD_GRACE_MS, keys.nodeLeasesPrefix, ENDED_MEMORY_MS]
+  for (const { lease, remainingMs, terminated } of batch) {
+    const { sessionId, username, attempt, startedMs, node, details } = lease
+    list.push(
+      keys.lease(username, sessionId),
+      keys.user('user-leases', username),
+      keys.user('user-ended', username)
+    )
+    const named = terminated.length > 0 ? `\n${terminated.join(' ')}` : ''
+    const rest = encodeRest(details, attempt) + named
+    args.push(username, sessionId, remainingMs, startedMs, node, rest)
+  }
+  return [list, args]
+}
+
+/** Batches of any sessions. */
+export function * inBatches (sessions: Iterable<HeldLease>): Generator<HeldLease[]> {
+  let batch: HeldLease[] = []
+  for (const session of sessions) {
+    if (batch.push(session) < BATCH) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
+}
+
+/** Batches of one user each. */
+export function * batchesByUser (sessions: Iterable<HeldLease>): Generator<HeldLease[]> {
+  const byUser = new Map<string, HeldLease[]>()
+  for (const session of sessions) {
+    const { username } = session.lease
+    const others = byUser.get(username)
+    if (others === undefined) byUser.set(username, [session])
+    else others.push(session)
+  }
+  for (const one of byUser.values()) yield * inBatches(one)
+}

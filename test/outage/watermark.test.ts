@@ -1,0 +1,122 @@
+/** What the marks of a replica tell about a Redis that may have lost something. */
+import { randomUUID } from 'node:crypto'
+import { Redis } from 'ioredis'
+import t from 'tap'
+import { probe } from '../../services/backends/redis-probe.ts'
+import { Watermark } from '../../services/outage/watermark.ts'
+import { RedisExecutor } from '../../services/redis/executor.ts'
+import { RedisKeys } from '../../services/redis/keys.ts'
+import { ManualClock } from '../helpers/manual-clock.ts'
+import { startRedis } from '../helpers/servers.ts'
+
+/** A Redis that remembers one mark, and a watermark that is probed there. */
+function start () {
+  const clock = new ManualClock()
+  const watermark = new Watermark(clock.now)
+  const redis = { mark: '' }
+  const probeOnce = (isAsked: boolean, answers = true) => {
+    const marking = watermark.next('key', isAsked)
+    const found = redis.mark
+    const isAsLeft = marking.before.includes(found)
+    if (isAsLeft && marking.mark !== '') redis.mark = marking.mark
+    const answer = () => watermark.note('key', marking, found, isAsLeft)
+    if (answers) answer()
+    return answer
+  }
+  return { clock, watermark, redis, probeOnce }
+}
+
+t.test('while Redis is asked, it knows everything up to the last probe', async (t) => {
+  const { clock, watermark, redis, probeOnce } = start()
+  t.equal(watermark.sinceMs, -Infinity, 'nothing is known before the first probe')
+  probeOnce(true)
+  t.equal(watermark.sinceMs, clock.now())
+  await clock.pass(200)
+  probeOnce(true)
+  t.equal(watermark.sinceMs, clock.now())
+  const lastMs = clock.now()
+  await clock.pass(5000)
+  probeOnce(false)
+  t.equal(watermark.sinceMs, lastMs, 'while it is not asked, that stays')
+  t.equal(redis.mark, String(lastMs))
+  t.equal(watermark.losses, 0)
+})
+
+t.test('an older mark, or none, is a loss, once', async (t) => {
+  const { clock, watermark, redis, probeOnce } = start()
+  probeOnce(true)
+  const saved = redis.mark
+  for (let i = 0; i < 3; i++) {
+    await clock.pass(200)
+    probeOnce(true)
+  }
+  redis.mark = saved
+  await clock.pass(200)
+  probeOnce(true)
+  t.equal(watermark.losses, 1)
+  t.equal(String(watermark.sinceMs), saved)
+  t.equal(redis.mark, saved, 'which is not written over before it was told what it lacks')
+  for (let i = 0; i < 3; i++) probeOnce(false)
+  t.equal(watermark.losses, 1)
+  await clock.pass(200)
+  probeOnce(true)
+  t.equal(watermark.sinceMs, clock.now())
+  redis.mark = ''
+  probeOnce(true)
+  t.equal(watermark.losses, 2)
+  t.equal(watermark.sinceMs, -Infinity)
+})
+
+t.test('a probe whose answer is lost, or late, is no loss', async (t) => {
+  const { clock, watermark, redis, probeOnce } = start()
+  probeOnce(true)
+  await clock.pass(200)
+  const late = probeOnce(true, false)
+  await clock.pass(200)
+  probeOnce(true)
+  t.equal(watermark.losses, 0, 'what was written without an answer may be there')
+  await clock.pass(200)
+  probeOnce(true, false)
+  late()
+  await clock.pass(200)
+  probeOnce(true)
+  t.equal(watermark.losses, 0)
+  t.equal(redis.mark, String(clock.now()))
+})
+
+t.test('of several masters the one counts that knows least', async (t) => {
+  const clock = new ManualClock()
+  const watermark = new Watermark(clock.now)
+  const firstMs = clock.now()
+  for (const key of ['a', 'b']) watermark.note(key, watermark.next(key, true), '', true)
+  await clock.pass(200)
+  watermark.note('a', watermark.next('a', true), String(firstMs), true)
+  t.equal(watermark.sinceMs, firstMs)
+})
+
+t.test('a real Redis keeps the mark, and tells of its loss', async (t) => {
+  const redis = await startRedis(t)
+  const client = new Redis(redis.url)
+  client.on('error', () => {})
+  t.teardown(() => client.disconnect())
+  const clock = new ManualClock()
+  const [watermark, keys] = [new Watermark(clock.now), new RedisKeys(`${randomUUID()}:`)]
+  const executor = new RedisExecutor(client, 10_000)
+  const listener = { onLearning: () => {}, onRefused: () => {} }
+  const probeOnce = async (isAsked = true) =>
+    await probe(executor, keys, { watermark, isAsked }, listener)
+  const first = await probeOnce()
+  const key = keys.watermark(keys.generation, watermark.replica)
+  t.equal(await client.get(key), String(clock.now()))
+  t.ok((await client.pttl(key)) > 0, 'the mark of a replica that is gone goes, too')
+  await clock.pass(200)
+  t.same(await probeOnce(), first, 'nothing has happened')
+  await client.set(key, '1')
+  const back = await probeOnce()
+  t.not(back.servers, first.servers, 'as if another server had taken over')
+  t.equal(back.generation, first.generation)
+  t.equal(watermark.sinceMs, 1)
+  await client.flushall()
+  t.not((await probeOnce(false)).generation, first.generation)
+  t.equal(watermark.sinceMs, -Infinity)
+})
