@@ -6,6 +6,7 @@ import { CountListSchema, CountSchema, SweepResultSchema } from '../schemas/coun
 import { AnyUsernameSchema } from '../schemas/names.ts'
 import { MAX_PAGE, PageQuerySchema } from '../schemas/paging.ts'
 import { problems } from '../schemas/problem.ts'
+import { goneWith } from './hang-up.ts'
 import { sendJsonStream } from './json-stream.ts'
 import { namedValues } from './named-values.ts'
 
@@ -28,17 +29,24 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(CountListSchema), ...problems(400, 401, 403, 429, 503) }
       }
     },
-    async ({ query: { cursor, count } }, reply) => {
+    async (request, reply) => {
+      const { cursor, count } = request.query
+      const isGone = goneWith(request)
       if (cursor === undefined && count === undefined) {
         return await sendJsonStream(
           reply,
           {},
-          { name: 'counts', batches: app.sessionLists.allCounts(), tail: (total) => ({ total }) }
+          {
+            name: 'counts',
+            batches: app.sessionLists.allCounts(isGone),
+            tail: (total) => ({ total })
+          }
         )
       }
       const { entries, next_cursor } = await app.sessionLists.listCounts({
         cursor: cursor ?? '',
-        count: count ?? MAX_PAGE
+        count: count ?? MAX_PAGE,
+        isGone
       })
       return {
         counts: namedValues(entries),
@@ -72,7 +80,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(SweepResultSchema), ...problems(400, 401, 403, 413, 415, 429, 503) }
       }
     },
-    async () => await app.sweeper.sweep(SWEEP_SHARE)
+    async (request) => await app.sweeper.sweep(SWEEP_SHARE, goneWith(request))
   )
 }
 

@@ -18,6 +18,7 @@ import { problems } from '../schemas/problem.ts'
 import { ServiceError } from '../services/errors.ts'
 import { limitView } from '../services/limits/limit-view.ts'
 import { canonicalName } from '../services/util/names.ts'
+import { goneWith } from './hang-up.ts'
 import { sendJsonStream } from './json-stream.ts'
 import { namedValues } from './named-values.ts'
 
@@ -51,19 +52,22 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(LimitListSchema), ...problems(400, 401, 403, 429, 503) }
       }
     },
-    async ({ query: { cursor, count, prefix = '' } }, reply) => {
+    async (request, reply) => {
+      const { cursor, count, prefix = '' } = request.query
+      const isGone = goneWith(request)
       const { current: policy } = app.policy
       const first = { _default: policy.max_sessions_per_user }
       if (cursor === undefined && count === undefined) {
         return await sendJsonStream(reply, policy, {
           name: 'user_limits',
           first,
-          batches: ownLimits(app.limitLists.allLimits(prefix))
+          batches: ownLimits(app.limitLists.allLimits(prefix, isGone))
         })
       }
       const { entries, next_cursor } = await app.limitLists.listLimits(prefix, {
         cursor: cursor ?? '',
-        count: count ?? MAX_PAGE
+        count: count ?? MAX_PAGE,
+        isGone
       })
       return {
         ...policy,

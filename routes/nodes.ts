@@ -18,6 +18,7 @@ import { parseInstant } from '../services/clock.ts'
 import { ServiceError } from '../services/errors.ts'
 import { detailsOf, nodeView } from '../services/sessions/session-view.ts'
 import { YOUNG_MS } from '../services/sessions/timing.ts'
+import { goneWith } from './hang-up.ts'
 import { checkItems, mapInTurns, validItems } from './items.ts'
 
 const tags = ['nodes']
@@ -114,8 +115,10 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(NodeListSchema), ...problems(400, 401, 403, 429, 503) }
       }
     },
-    async ({ query: { cursor = '', count = MAX_PAGE } }) => {
-      const { entries, next_cursor } = await app.sessionLists.listNodes({ cursor, count })
+    async (request) => {
+      const { cursor = '', count = MAX_PAGE } = request.query
+      const page = { cursor, count, isGone: goneWith(request) }
+      const { entries, next_cursor } = await app.sessionLists.listNodes(page)
       return { nodes: entries.map(nodeView), next_cursor }
     }
   )

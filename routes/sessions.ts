@@ -21,6 +21,7 @@ import {
 } from '../schemas/sessions.ts'
 import { ServiceError } from '../services/errors.ts'
 import { sessionView } from '../services/sessions/session-view.ts'
+import { goneWith } from './hang-up.ts'
 
 const tags = ['sessions']
 
@@ -44,7 +45,8 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(SessionListSchema), ...problems(400, 401, 403, 429, 503) }
       }
     },
-    async ({ query: { username, node, session_id: id, cursor = '', count = MAX_PAGE } }) => {
+    async (request) => {
+      const { username, node, session_id: id, cursor = '', count = MAX_PAGE } = request.query
       if (id !== undefined) {
         const found = await app.sessions.getSession(id)
         const session = found === null ? undefined : sessionView(found)
@@ -56,7 +58,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       }
       const { entries, next_cursor } = await app.sessionLists.listSessions(
         { username, node },
-        { cursor, count }
+        { cursor, count, isGone: goneWith(request) }
       )
       return { sessions: entries.map(sessionView), next_cursor }
     }
@@ -98,7 +100,8 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(UserListSchema), ...problems(400, 401, 403, 429, 503) }
       }
     },
-    async ({ query: { page, limit, sort } }) => {
+    async (request) => {
+      const { page, limit, sort } = request.query
       if (page * limit > MAX_USERS_DEPTH) {
         throw new ServiceError(
           'invalid_input',
@@ -106,7 +109,12 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         )
       }
       const offset = (page - 1) * limit
-      const { users, total } = await app.sessionLists.listUsers({ offset, limit, sort })
+      const { users, total } = await app.sessionLists.listUsers({
+        offset,
+        limit,
+        sort,
+        isGone: goneWith(request)
+      })
       return {
         users: users.map((user) => ({ ...user, activeSessions: user.sessions })),
         page,
@@ -128,12 +136,14 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(UserSessionsSchema), ...problems(400, 401, 403, 429, 503) }
       }
     },
-    async ({ params: { username }, query: { cursor = '', count: most = MAX_PAGE } }) => {
-      const [{ limit, count }, { entries, next_cursor }] = await Promise.all([
+    async (request) => {
+      const { params: { username }, query: { cursor = '', count = MAX_PAGE } } = request
+      const page = { cursor, count, isGone: goneWith(request) }
+      const [{ limit, count: up }, { entries, next_cursor }] = await Promise.all([
         app.sessions.getCount(username),
-        app.sessionLists.listSessions({ username }, { cursor, count: most })
+        app.sessionLists.listSessions({ username }, page)
       ])
-      return { username, limit, count, sessions: entries.map(sessionView), next_cursor }
+      return { username, limit, count: up, sessions: entries.map(sessionView), next_cursor }
     }
   )
 

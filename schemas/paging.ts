@@ -35,4 +35,6 @@ export interface Page<T> {
 export interface PageRequest {
   cursor: string
   count: number
+  /** Whether the caller has hung up, so that nobody waits for the page any more. */
+  isGone?: () => boolean
 }

@@ -5,6 +5,7 @@ import { StoredLimits } from '../limits/stored-limits.ts'
 import type { PolicyCache } from '../policy/policy.ts'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
+import { WalkTurns } from '../redis/walk-turns.ts'
 import { RedisClusterSessionStore } from '../sessions/redis/redis-cluster-session-store.ts'
 import { RedisSessionLists } from '../sessions/redis/redis-session-lists.ts'
 import { RedisSessionReads } from '../sessions/redis/redis-session-reads.ts'
@@ -27,18 +28,20 @@ export interface RedisParts {
 /** Builds the stores on one server, or on a Cluster. */
 export function redisStores (parts: RedisParts) {
   const { executor, guarded = executor, keys, policy, malformed, onExpired } = parts
+  const turns = new WalkTurns()
   const stored = new StoredLimits(keys, malformed, () => policy.current.max_sessions_per_user)
   const reads = new RedisSessionReads(executor, keys, stored, malformed)
   const Store = executor.isCluster ? RedisClusterSessionStore : RedisSessionStore
   return {
     limits: new RedisLimitsStore(executor, keys, stored),
-    limitLists: new RedisLimitLists(guarded, keys, stored),
+    limitLists: new RedisLimitLists(guarded, keys, stored, turns),
     sessions: new Store(executor, keys, policy, reads),
     sessionLists: new RedisSessionLists(
       guarded,
       keys,
       new RedisSessionReads(guarded, keys, stored, malformed),
-      new RedisLimitsStore(guarded, keys, stored)
+      new RedisLimitsStore(guarded, keys, stored),
+      turns
     ),
     sweeper: new RedisSweep(guarded, keys, onExpired)
   }

@@ -47,7 +47,7 @@ export interface LimitLists {
    */
   listLimits(prefix: string, page: PageRequest): Promise<Page<LimitEntry>>
   /** All own limits, in batches, in bounded memory. */
-  allLimits(prefix: string): AsyncIterable<LimitEntry[]>
+  allLimits(prefix: string, isGone?: () => boolean): AsyncIterable<LimitEntry[]>
   /** All limits that are stored, temporary ones, too, in batches, in bounded memory. */
   allStored(): AsyncIterable<StoredLimit[]>
   /** The temporary limits of some users, in their order; undefined where there is none. */

@@ -3,9 +3,13 @@
  * Redis store in tests.
  */
 import type { Clock } from '../clock.ts'
+import { ExpiryQueue } from '../util/expiry-queue.ts'
 import { sortedPage } from '../util/sorted-page.ts'
 import { limitInForce, type TemporaryLimit } from './limit-value.ts'
 import type { DefaultLimit, LimitLists, LimitsStore } from './limits-store.ts'
+
+/** The most temporary limits that one change forgets: more than it adds. */
+const MOST_DUE = 10
 
 /** Keeps limits in memory; temporary ones end by the given clock. */
 export class MemoryLimitsStore implements LimitsStore, LimitLists {
@@ -13,6 +17,9 @@ export class MemoryLimitsStore implements LimitsStore, LimitLists {
   #clock: Clock
   #own = new Map<string, number>()
   #temporary = new Map<string, TemporaryLimit>()
+  /** When to look at whose temporary limit; each user is in it once. */
+  #ends = new ExpiryQueue<string>()
+  #awaited = new Set<string>()
 
   constructor (defaultLimit: DefaultLimit, clock: Clock) {
     this.#defaultLimit = defaultLimit
@@ -31,6 +38,40 @@ export class MemoryLimitsStore implements LimitsStore, LimitLists {
       this.#liveTemporary(username),
       this.#defaultLimit()
     )
+  }
+
+  /** How many temporary limits are remembered. */
+  get temporaryCount (): number {
+    return this.#temporary.size
+  }
+
+  /** How many ends of temporary limits are waited for. */
+  get endCount (): number {
+    return this.#ends.size
+  }
+
+  #setTemporary (username: string, temporary: TemporaryLimit): void {
+    this.#forgetEnded()
+    this.#temporary.set(username, temporary)
+    this.#await(username, temporary)
+  }
+
+  #await (username: string, { expiresAtMs }: TemporaryLimit): void {
+    if (this.#awaited.has(username)) return
+    this.#awaited.add(username)
+    this.#ends.push(expiresAtMs, username)
+  }
+
+  /** Forgets some of the temporary limits that have ended, whether anybody asks for them or not. */
+  #forgetEnded (): void {
+    const now = this.#clock()
+    for (let i = 0; i < MOST_DUE; i++) {
+      const username = this.#ends.popDue(now)
+      if (username === undefined) return
+      this.#awaited.delete(username)
+      const later = this.#liveTemporary(username)
+      if (later !== undefined) this.#await(username, later)
+    }
   }
 
   async setLimit (username: string, limit: number) {
@@ -59,7 +100,7 @@ export class MemoryLimitsStore implements LimitsStore, LimitLists {
     { limit, duration, reason }: { limit: number; duration: number; reason?: string }
   ) {
     const expiresAtMs = this.#clock() + duration * 1000
-    this.#temporary.set(username, { limit, expiresAtMs, reason: reason ?? '' })
+    this.#setTemporary(username, { limit, expiresAtMs, reason: reason ?? '' })
     return expiresAtMs
   }
 

@@ -3,6 +3,7 @@ import type { PageRequest } from '../../schemas/paging.ts'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
 import { keyspaces, scanAll, scanPage, type ScanList } from '../redis/scan.ts'
+import type { IsGone, WalkTurns } from '../redis/walk-turns.ts'
 import { parseTemporaryLimit } from './limit-value.ts'
 import type { LimitEntry, LimitLists, StoredLimit } from './limits-store.ts'
 import type { StoredLimits } from './stored-limits.ts'
@@ -12,19 +13,26 @@ export class RedisLimitLists implements LimitLists {
   #executor: RedisExecutor
   #keys: RedisKeys
   #stored: StoredLimits
+  #turns: WalkTurns
 
-  constructor (executor: RedisExecutor, keys: RedisKeys, stored: StoredLimits) {
+  constructor (
+    executor: RedisExecutor,
+    keys: RedisKeys,
+    stored: StoredLimits,
+    turns: WalkTurns
+  ) {
     this.#executor = executor
     this.#keys = keys
     this.#stored = stored
+    this.#turns = turns
   }
 
-  async listLimits (prefix: string, { cursor, count }: PageRequest) {
-    return await scanPage(this.#list(prefix), cursor, count)
+  async listLimits (prefix: string, page: PageRequest) {
+    return await scanPage(this.#list(prefix), page)
   }
 
-  async * allLimits (prefix: string) {
-    yield * scanAll(this.#list(prefix))
+  async * allLimits (prefix: string, isGone?: IsGone) {
+    yield * scanAll(this.#list(prefix), isGone)
   }
 
   async * allStored () {
@@ -43,6 +51,7 @@ export class RedisLimitLists implements LimitLists {
     const own = (key: string) => this.#keys.usernameOf('user-limit', key)
     const temporary = (key: string) => this.#keys.usernameOf('user-temporary-limit', key)
     return {
+      turns: this.#turns,
       sources: keyspaces(this.#executor, this.#keys.limitsPattern, (key) =>
         own(key) === undefined && temporary(key) === undefined ? undefined : key
       ),
@@ -63,6 +72,7 @@ export class RedisLimitLists implements LimitLists {
 
   #list (prefix: string): ScanList<LimitEntry> {
     return {
+      turns: this.#turns,
       sources: keyspaces(this.#executor, this.#keys.pattern('user-limit', prefix), (key) =>
         this.#keys.usernameOf('user-limit', key)
       ),

@@ -94,6 +94,12 @@ export class RedisKeys {
     return `${this.prefix}node-leases:${node}`
   }
 
+  /** The switch node that an index of leases is of. */
+  leasesNodeOf (key: string): string | undefined {
+    const head = this.nodeLeases('')
+    return key.startsWith(head) ? key.slice(head.length) : undefined
+  }
+
   /** String, expires: the epoch of a switch node, and when it last reported. */
   nodeEpoch (node: string): string {
     return `${this.prefix}node-epoch:${node}`
@@ -147,6 +153,11 @@ export class RedisKeys {
   /** The SCAN pattern for both kinds of limits: own and temporary ones. */
   get limitsPattern (): string {
     return this.pattern('user-*limit')
+  }
+
+  /** The SCAN pattern for all that is swept: both families, and the indexes of the switch nodes. */
+  get sweptPattern (): string {
+    return `${escapeGlob(this.prefix)}[un][so][ed][re]-[sl]e[sa]s*`
   }
 
   /** The SCAN pattern for the records of leases and of external sessions. */

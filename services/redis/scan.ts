@@ -3,9 +3,10 @@
  * are held in memory.
  */
 import { Cluster, type Redis } from 'ioredis'
-import type { Page } from '../../schemas/paging.ts'
+import type { Page, PageRequest } from '../../schemas/paging.ts'
 import { decodeCursor, encodeCursor } from '../util/cursor.ts'
 import type { RedisExecutor } from './executor.ts'
+import type { IsGone, WalkTurns } from './walk-turns.ts'
 
 /**
  * What is scanned, the keyspace of a master or one big key. A step begins at a SCAN cursor and
@@ -19,6 +20,8 @@ export interface ScanList<T> {
   sources: Source[]
   /** The entries of the names. A name may have no entry. */
   load(names: string[]): Promise<T[]>
+  /** Where the steps wait for their turn; they do not where there is none. */
+  turns?: WalkTurns
 }
 
 /** The keyspaces of all masters, as sources of the names in the keys that match a pattern. */
@@ -68,20 +71,19 @@ const STEPS_PER_PAGE = 400
  */
 export async function scanPage<T> (
   list: ScanList<T>,
-  cursor: string,
-  count: number
+  { cursor, count, isGone }: PageRequest
 ): Promise<Page<T>> {
   const walk = new ScanWalk(list, cursor === '' ? START : decodeCursor(cursor, isPosition))
   const entries: T[] = []
   for (let step = 0; step < STEPS_PER_PAGE && entries.length < count && !walk.done; step++) {
-    entries.push(...(await walk.next(count - entries.length)))
+    entries.push(...(await inTurn(list, () => walk.next(count - entries.length), isGone)))
   }
   return { entries, next_cursor: walk.done ? null : encodeCursor(walk.position) }
 }
 
 /** A whole list, in batches that are not empty. @throws ServiceError `store_unavailable` */
-export async function * scanAll<T> (list: ScanList<T>): AsyncGenerator<T[]> {
-  for await (const batch of scanSteps(list)) if (batch.length > 0) yield batch
+export async function * scanAll<T> (list: ScanList<T>, isGone?: IsGone): AsyncGenerator<T[]> {
+  for await (const batch of scanSteps(list, MOST_KEYS, isGone)) if (batch.length > 0) yield batch
 }
 
 /**
@@ -91,10 +93,19 @@ export async function * scanAll<T> (list: ScanList<T>): AsyncGenerator<T[]> {
  */
 export async function * scanSteps<T> (
   list: ScanList<T>,
-  stepKeys = MOST_KEYS
+  stepKeys = MOST_KEYS,
+  isGone?: IsGone
 ): AsyncGenerator<T[]> {
   const walk = new ScanWalk(list, START, stepKeys)
-  while (!walk.done) yield await walk.next(Infinity)
+  while (!walk.done) yield await inTurn(list, () => walk.next(Infinity), isGone)
+}
+
+async function inTurn<T> (
+  { turns }: ScanList<unknown>,
+  step: () => Promise<T>,
+  isGone: IsGone | undefined
+): Promise<T> {
+  return turns === undefined ? await step() : await turns.step(step, isGone)
 }
 
 class ScanWalk<T> {

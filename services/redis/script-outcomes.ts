@@ -21,7 +21,8 @@ const OUTCOMES = [
   'noted',
   'stale_epoch',
   'spared',
-  'incomplete'
+  'incomplete',
+  'room_made'
 ] as const
 
 /** What came of a script call, or of one session in it. */

@@ -27,6 +27,8 @@ export interface UserQuery {
   offset: number
   limit: number
   sort: 'sessions_desc' | 'sessions_asc'
+  /** Whether the caller has hung up, so that nobody waits for the list any more. */
+  isGone?: () => boolean
 }
 
 /** Lists; @throws ServiceError `store_unavailable` while the store is away. */
@@ -42,7 +44,7 @@ export interface SessionLists {
    */
   listCounts(page: PageRequest): Promise<Page<CountEntry>>
   /** All counts, in batches, in bounded memory. */
-  allCounts(): AsyncIterable<CountEntry[]>
+  allCounts(isGone?: () => boolean): AsyncIterable<CountEntry[]>
 }
 
 /** Removes what others would trip over, one replica at a time. */
@@ -50,9 +52,12 @@ export interface Sweeper {
   /**
    * Removes ghosts, sessions that a user's set still names and that are gone, and what is left of
    * expired leases.
+   * Who asks while such a sweep is under way gets the result of that one.
    * @param share - how much of the time it may take, above 0 and at most 1: it rests for the others
+   * @param isGone - whether nobody waits for the result any more
+   * @throws ServiceError `too_many_requests` where everybody who waited has gone
    */
-  sweep(share: number): Promise<SweepResult>
+  sweep(share: number, isGone?: () => boolean): Promise<SweepResult>
   /**
    * Claims the next background sweep for this replica; false when another one claimed it within the
    * last `forMs` milliseconds.

@@ -144,13 +144,13 @@ export const acquire: Mutant[] = [
   ],
   [
     'emergencies terminate others',
-    "at_the_limit ~= 'terminate_oldest' then",
-    "at_the_limit == 'observe' then"
+    "is_over and at_the_limit == 'terminate_oldest'",
+    "is_over and at_the_limit ~= 'observe'"
   ],
-  ['nobody is terminated', "if not is_over or at_the_limit ~= 'terminate_oldest'", 'if true'],
+  ['nobody is terminated', 'local terminates = is_over and', 'local terminates = false and'],
   ['observing is not reported', "is_over and at_the_limit == 'observe'", 'false'],
-  ['one too few is terminated', 'math.min(after - limit', 'math.min(after - limit - 1'],
-  ['one too many is terminated', 'math.min(after - limit', 'math.min(after - limit + 1'],
+  ['one too few is terminated', 'math.min(after - limit,', 'math.min(after - limit - 1,'],
+  ['one too many is terminated', 'math.min(after - limit,', 'math.min(after - limit + 1,'],
   ['the newest is terminated first', 'return a.start < b.start', 'return a.start > b.start'],
   [
     'external sessions are terminated first',
@@ -180,12 +180,12 @@ export const acquire: Mutant[] = [
   ['an emergency session is terminated', "if urgent ~= '!' then", 'if true then'],
   [
     'who asks again is not told who was terminated',
-    'if #reply > 5 and not dry_run then',
+    "if (#reply > 5 or ended_before ~= '') and not dry_run then",
     'if false then'
   ],
   [
     'a dry run notes who was terminated',
-    'if #reply > 5 and not dry_run then',
+    "if (#reply > 5 or ended_before ~= '') and not dry_run then",
     'if #reply > 5 then'
   ],
   [
@@ -211,8 +211,8 @@ export const acquire: Mutant[] = [
   ],
   [
     'a dry run takes a slot',
-    'if not dry_run then\n  local started',
-    'if true then\n  local started'
+    'if not dry_run and not only_makes_room then\n  local started',
+    'if not only_makes_room then\n  local started'
   ],
   [
     'no record is written',

@@ -56,3 +56,20 @@ t.test(
     end()
   }
 )
+
+t.test('the sweep forgets switch nodes whose sessions are all over', async (t) => {
+  const app = await start(t)
+  const { REDIS_KEY_PREFIX: prefix } = app.config
+  const late = Date.now() + 3_600_000
+  // The record of a session goes a minute after its lease: then only the index names its node.
+  for (let i = 0; i < 3; i++) await redis.cli('ZADD', `${prefix}node-leases:gone-${i}`, '1', 'a x')
+  const many = Array.from({ length: 450 }, (_, i) => ['1', `bob s-${i}`]).flat()
+  await redis.cli('ZADD', `${prefix}node-leases:up`, ...many, String(late), 'alice s')
+  await redis.cli('SET', `${prefix}node-leases:text`, 'not an index')
+  await waitFor(
+    async () => (await redis.cli('KEYS', `${prefix}node-leases:gone-*`)) === '' &&
+      (await redis.cli('ZRANGE', `${prefix}node-leases:up`, '0', '-1')) === 'alice s',
+    { what: 'the nodes to go' }
+  )
+  t.equal(await redis.cli('GET', `${prefix}node-leases:text`), 'not an index')
+})

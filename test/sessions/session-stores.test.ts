@@ -6,6 +6,7 @@ import { boundNodes } from '../conformance/bound-nodes.ts'
 import { runContract } from '../conformance/contract.ts'
 import { lifetime } from '../conformance/lifetime.ts'
 import { lists } from '../conformance/lists.ts'
+import { manySessions } from '../conformance/many-sessions.ts'
 import { nodeReports } from '../conformance/node-reports.ts'
 import { executorOn, startInMemory, startOnCluster, startOnRedis } from '../conformance/stores.ts'
 import { startCluster, startRedis } from '../helpers/servers.ts'
@@ -22,6 +23,7 @@ const contract = {
   ...attempts,
   ...boundNodes,
   ...lifetime,
+  ...manySessions,
   ...nodeReports,
   ...lists
 }

@@ -7,6 +7,8 @@
 --          { CONFLICT }: another user holds the id
 --          { ENDED }: this attempt, or a later one, has ended, or a later one is live
 --          { FORBIDDEN }: the caller is bound to a node, and the session is of another one
+--          { ROOM_MADE, count, limit, now, how many were ended, ids of those that were sessions ... }:
+--            too many have to end for one call; no slot was taken, and the caller asks again
 --          { LOST_DATA }: this is not the generation of data that the caller expects
 --          The limit is a number if it is that of the policy, else text: a user's own limit as it is
 --          stored, or `<temporary limit> <its end in ms>`.
@@ -36,6 +38,12 @@ local expected_generation = ARGV[14] -- '' for any
 local is_second_try = ARGV[15] == '1'
 local attempt = tonumber(ARGV[16])
 local bound_to = ARGV[17] -- the only node whose sessions the caller may touch; '' for any
+local ended_before = ARGV[18] -- ids that earlier calls ended to make room for this one
+
+-- What one call does at the most, so that nobody waits long: sessions that it ends, and leases and
+-- external sessions among which it looks for the oldest.
+local MOST_ENDED = 250
+local MOST_LOOKED_AT = 1000
 
 -- include outcomes
 -- include now
@@ -114,9 +122,11 @@ if is_over and at_the_limit == 'reject' then
   return { LIMIT_REACHED, count, shown_limit, external }
 end
 local is_observed = is_over and at_the_limit == 'observe'
+local terminates = is_over and at_the_limit == 'terminate_oldest'
+local only_makes_room = terminates and not dry_run and after - limit > MOST_ENDED
 
 -- The first write is the one that a full Redis refuses; it refuses none of those that follow.
-if not dry_run then
+if not dry_run and not only_makes_room then
   local started = string.format('%d', now)
   local new_record = LEASE_MARK .. user .. ' ' .. started .. ' ' .. node .. ' ' .. details
   call('SET', record_key, new_record, 'PX', record_ttl_ms)
@@ -124,21 +134,27 @@ if not dry_run then
   enter_node(node_leases_prefix, node, user, id, expires)
 end
 
-local reply = { ADMITTED, after, shown_limit, now, 2 * external + (is_observed and 1 or 0) }
-if not is_over or at_the_limit ~= 'terminate_oldest' then return reply end
+local flags = 2 * external + (is_observed and 1 or 0)
+local reply = { ADMITTED, after, shown_limit, now, flags }
+if not terminates and ended_before == '' then return reply end
 
 -- include leave-node
 -- include instant
 
 -- The user's other sessions in the order in which they are terminated: ghosts, which nobody would
--- miss, then leases, then external sessions, the oldest first. Emergency calls are left alone.
+-- miss, then leases, then external sessions, the oldest first. Emergency calls are left alone. Of
+-- very many leases only those are looked at that would end first.
 local GHOST, LEASE, EXTERNAL = 0, 1, 2
 local others = {}
-local found = pcall('ZRANGEBYSCORE', leases_key, '(' .. now, '+inf', 'WITHSCORES')
+local found = pcall(
+  'ZRANGEBYSCORE', leases_key, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, MOST_LOOKED_AT
+)
+local record_keys = {}
+for i = 1, #found, 2 do record_keys[#record_keys + 1] = record_prefix .. found[i] end
+local records = #record_keys > 0 and call('MGET', unpack(record_keys))
 for i = 1, #found, 2 do
   if found[i] ~= id then
-    local text = pcall('GET', record_prefix .. found[i])
-    local record_text = type(text) == 'string' and text or ''
+    local record_text = records[(i + 1) / 2] or ''
     local _, start, held_on, _, of_attempt, urgent = string.match(record_text, LEASE_RECORD)
     if urgent ~= '!' then
       others[#others + 1] = {
@@ -152,8 +168,8 @@ for i = 1, #found, 2 do
     end
   end
 end
-local members = pcall('SMEMBERS', external_key)
-for _, member in ipairs(members.err and {} or members) do
+local scanned = pcall('SSCAN', external_key, '0', 'COUNT', MOST_LOOKED_AT)
+for _, member in ipairs(scanned.err and {} or scanned[2]) do
   if member ~= id and not lease_end(leases_key, member, now) then
     local text = session_prefix == '' or pcall('GET', session_prefix .. member)
     local start = type(text) == 'string' and string.match(text, '"created_at"%s*:%s*("?[^",}]*)')
@@ -167,7 +183,8 @@ table.sort(others, function (a, b)
   return a.id < b.id
 end)
 
-for i = 1, math.min(after - limit, #others) do
+local ends = terminates and math.min(after - limit, MOST_ENDED, #others) or 0
+for i = 1, ends do
   local session = others[i]
   reply[2] = reply[2] - 1
   if session.rank ~= LEASE then reply[5] = reply[5] - 2 end
@@ -184,8 +201,14 @@ for i = 1, math.min(after - limit, #others) do
     end
   end
 end
+if only_makes_room then
+  reply[1], reply[5] = ROOM_MADE, ends
+  return reply
+end
 -- Whoever asks again, because the answer was lost, is told the same.
-if #reply > 5 and not dry_run then
-  call('APPEND', record_key, '\n' .. table.concat(reply, ' ', 6))
+if (#reply > 5 or ended_before ~= '') and not dry_run then
+  local ended_now = table.concat(reply, ' ', 6)
+  local gap = ended_before ~= '' and ended_now ~= '' and ' ' or ''
+  call('APPEND', record_key, '\n' .. ended_before .. gap .. ended_now)
 end
 return reply

@@ -8,7 +8,7 @@ import type { OnExpired } from '../session-lists.ts'
 import { RECORD_GRACE_MS } from '../timing.ts'
 import { BoundedMap } from '../../util/bounded-map.ts'
 import { EndedIds, laterAttempt, type Ended } from './ended-ids.ts'
-import { ExpiryQueue } from './expiry-queue.ts'
+import { ExpiryQueue } from '../../util/expiry-queue.ts'
 import { NameIndex } from './name-index.ts'
 
 /** A lease, held until `expiresMs` and remembered a little longer. */

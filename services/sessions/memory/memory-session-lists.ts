@@ -39,7 +39,8 @@ export class MemorySessionLists implements SessionLists, Sweeper {
   }
 
   async listUsers ({ offset, limit, sort }: UserQuery) {
-    const { entries, total } = await rankUsers(this.allCounts(), sort, offset, limit)
+    const { total, ...ranked } = await rankUsers(this.allCounts())
+    const entries = ranked[sort].slice(offset, offset + limit)
     const users = entries.map(([username, sessions]) => {
       const { limit, unlimited, source } = this.#limits.limitNow(username)
       return { username, sessions, limit, unlimited, source }

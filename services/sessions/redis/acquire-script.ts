@@ -11,6 +11,25 @@ import { encodeRest, leaseFrom, terminatedFor } from './lease-record.ts'
 /** A result, and how many of the sessions that fill the limit the switch recorded itself. */
 export type Acquired = AcquireResult & { external?: number }
 
+/** Too many sessions have to end for one call: some have ended, and the slot is not taken yet. */
+export interface RoomMade {
+  outcome: 'room_made'
+  /** How many were ended, ghosts included. */
+  ended: number
+  terminated: string[]
+}
+
+/** An admission that takes several calls, so far. */
+export interface Progress {
+  /** Ids of the sessions that earlier calls have ended to make room. */
+  terminated: string[]
+  /** Nothing more can be ended: admit, whatever the limit. */
+  exhausted: boolean
+}
+
+/** The most ids of ended sessions that a record names for a caller who asks again. */
+const MOST_NAMED = 5_000
+
 export function acquireKeys (keys: RedisKeys, request: AcquireRequest): string[] {
   const { username, sessionId } = request
   const list = [
@@ -29,7 +48,8 @@ export function acquireArgs (
   keys: RedisKeys,
   request: AcquireRequest,
   policy: Policy,
-  generation: string | undefined
+  generation: string | undefined,
+  { terminated, exhausted }: Progress
 ): Array<string | number> {
   const { username, sessionId, attempt, ttlMs, node = '', details, dryRun } = request
   const { again = false, boundTo = '' } = request
@@ -41,7 +61,7 @@ export function acquireArgs (
     node,
     encodeRest(details, attempt),
     policy.max_sessions_per_user,
-    limitMode(policy, details.emergency ?? false),
+    exhausted ? 'admit' : limitMode(policy, details.emergency ?? false),
     dryRun ? '1' : '',
     ENDED_MEMORY_MS,
     keys.leasePrefix(username),
@@ -50,12 +70,13 @@ export function acquireArgs (
     keys.cluster ? '' : (generation ?? ''),
     again ? '1' : '',
     attempt,
-    boundTo
+    boundTo,
+    terminated.length === 0 ? '' : terminated.slice(0, MOST_NAMED).join(' ')
   ]
 }
 
 /** @throws ServiceError `store_unavailable` when Redis holds another generation of data */
-export function decodeAcquired (request: AcquireRequest, answer: unknown): Acquired {
+export function decodeAcquired (request: AcquireRequest, answer: unknown): Acquired | RoomMade {
   const [code, count, shown, ...rest] = answer as [number, number, number | string, ...unknown[]]
   const outcome = outcomeOf(code)
   if (outcome === 'lost_data') throw storeUnavailable(new Error('Redis has lost its data'))
@@ -75,6 +96,10 @@ export function decodeAcquired (request: AcquireRequest, answer: unknown): Acqui
     const terminated = terminatedFor(record)
     const seen = { ...source, external }
     return { outcome, lease, count, limit, terminated, observed: false, seen }
+  }
+  if (outcome === 'room_made') {
+    const [, ended, ...terminated] = rest as [number, number, ...string[]]
+    return { outcome, ended, terminated }
   }
   const external = Number(rest[0])
   return { outcome: 'limit_reached', count, limit, external, seen: { ...source, external } }

@@ -3,6 +3,7 @@ import type { Page, PageRequest } from '../../../schemas/paging.ts'
 import type { LimitsStore } from '../../limits/limits-store.ts'
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
+import type { IsGone, WalkTurns } from '../../redis/walk-turns.ts'
 import { keyspaces, scanAll, scanPage, type ScanList, type Source } from '../../redis/scan.ts'
 import type {
   CountEntry,
@@ -11,9 +12,14 @@ import type {
   SessionLists,
   UserQuery
 } from '../session-lists.ts'
+import { forEachLimit } from '../../util/for-each-limit.ts'
+import { SharedWork } from '../../util/shared-work.ts'
 import { rankUsers } from '../user-ranking.ts'
 import { foundBy, nameOf } from './found-session.ts'
 import type { RedisSessionReads } from './redis-session-reads.ts'
+
+/** How many users are counted at once: the commands of others go between them. */
+const COUNTS_AT_ONCE = 50
 
 /** Goes over the keyspace; what one step holds in memory is bounded. */
 export class RedisSessionLists implements SessionLists {
@@ -21,20 +27,24 @@ export class RedisSessionLists implements SessionLists {
   #keys: RedisKeys
   #reads: RedisSessionReads
   #limits: Pick<LimitsStore, 'getLimit'>
+  #turns: WalkTurns
+  #ranking = new SharedWork(async (isGone) => await rankUsers(this.allCounts(isGone)))
 
   constructor (
     executor: RedisExecutor,
     keys: RedisKeys,
     reads: RedisSessionReads,
-    limits: Pick<LimitsStore, 'getLimit'>
+    limits: Pick<LimitsStore, 'getLimit'>,
+    turns: WalkTurns
   ) {
     this.#executor = executor
     this.#keys = keys
     this.#reads = reads
     this.#limits = limits
+    this.#turns = turns
   }
 
-  async listSessions ({ username, node }: SessionFilter, { cursor, count }: PageRequest) {
+  async listSessions ({ username, node }: SessionFilter, page: PageRequest) {
     const sources =
       username !== undefined
         ? this.#reads.ofUser(username)
@@ -49,11 +59,13 @@ export class RedisSessionLists implements SessionLists {
           (node === undefined || ('node' in session && session.node === node))
       )
     }
-    return await scanPage({ sources, load }, cursor, count)
+    return await scanPage({ sources, load, turns: this.#turns }, page)
   }
 
-  async listUsers ({ offset, limit, sort }: UserQuery) {
-    const { entries, total } = await rankUsers(this.allCounts(), sort, offset, limit)
+  /** One walk over all users at a time, whatever each caller wants of it. */
+  async listUsers ({ offset, limit, sort, isGone }: UserQuery) {
+    const { total, ...ranked } = await this.#ranking.result(isGone)
+    const entries = ranked[sort].slice(offset, offset + limit)
     const limits = await Promise.all(
       entries.map(async ([username]) => await this.#limits.getLimit(username))
     )
@@ -64,19 +76,19 @@ export class RedisSessionLists implements SessionLists {
     return { users, total }
   }
 
-  async listCounts ({ cursor, count }: PageRequest): Promise<Page<CountEntry>> {
-    return await scanPage(this.#counts(), cursor, count)
+  async listCounts (page: PageRequest): Promise<Page<CountEntry>> {
+    return await scanPage(this.#counts(), page)
   }
 
-  async * allCounts () {
-    yield * scanAll(this.#counts())
+  async * allCounts (isGone?: IsGone) {
+    yield * scanAll(this.#counts(), isGone)
   }
 
-  async listNodes ({ cursor, count }: PageRequest) {
+  async listNodes (page: PageRequest) {
     const keys = this.#keys
     const sources = keyspaces(this.#executor, keys.nodeEpochsPattern, (key) => keys.nodeOf(key))
     const load = async (nodes: string[]) => await this.#nodeStates(nodes)
-    return await scanPage({ sources, load }, cursor, count)
+    return await scanPage({ sources, load, turns: this.#turns }, page)
   }
 
   /** Every user once, whichever of the two families its sessions are in. */
@@ -90,9 +102,13 @@ export class RedisSessionLists implements SessionLists {
     return {
       sources: keyspaces(this.#executor, this.#keys.userSessionsPattern, nameOfKey),
       load: async (names) => {
-        const counts = await Promise.all(names.map(async (name) => await this.#countEntry(name)))
+        const counts: Array<CountEntry | null> = []
+        await forEachLimit(names.entries(), COUNTS_AT_ONCE, async ([i, name]) => {
+          counts[i] = await this.#countEntry(name)
+        })
         return counts.filter((entry) => entry !== null)
-      }
+      },
+      turns: this.#turns
     }
   }
 

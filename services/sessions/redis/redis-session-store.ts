@@ -4,6 +4,7 @@ import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
 import { isRefusal } from '../../redis/replies.ts'
 import { outcomeOf } from '../../redis/script-outcomes.ts'
+import { forEachLimit } from '../../util/for-each-limit.ts'
 import type { HeldLease, KnownSession } from '../lease.ts'
 import type {
   AcquireRequest,
@@ -19,7 +20,14 @@ import type {
   SessionVerbs
 } from '../session-store.ts'
 import { LONGEST_TTL_MS } from '../timing.ts'
-import { acquireArgs, acquireKeys, decodeAcquired } from './acquire-script.ts'
+import {
+  acquireArgs,
+  acquireKeys,
+  decodeAcquired,
+  type Acquired,
+  type Progress,
+  type RoomMade
+} from './acquire-script.ts'
 import { RedisGhosts } from './redis-ghosts.ts'
 import { forgetNode, reconcileNode } from './redis-node-report.ts'
 import { RedisRenewals, type NodeRenewals } from './redis-renewals.ts'
@@ -36,6 +44,9 @@ import {
 
 /** How often it is looked up whose session an id is, when that changes meanwhile. */
 const TRIES = 3
+const AT_FIRST: Progress = { terminated: [], exhausted: false }
+/** How many sessions of a user are terminated at once: others' commands go between them. */
+const ENDS_AT_ONCE = 50
 
 /** Keeps leases in Redis, and knows the sessions that the switch recorded there itself. */
 export class RedisSessionStore implements SessionVerbs, SessionReader {
@@ -67,12 +78,12 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
   }
 
   async acquire (request: AcquireRequest): Promise<AcquireResult> {
-    const result = decodeAcquired(request, await this.#acquire(request))
+    const result = await this.#acquire(request)
     if (result.outcome !== 'limit_reached' || result.external === 0) return result
     // Before a call is refused for sessions that the switch left behind, see whether they are still
     // there.
     if ((await this.#removeGhosts(request.username)) === 0) return result
-    return decodeAcquired(request, await this.#acquire(request))
+    return await this.#acquire(request)
   }
 
   /** How many ghosts were removed; none where Redis refuses to look: the decision stands. */
@@ -85,13 +96,28 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
     }
   }
 
-  #acquire (request: AcquireRequest): Promise<unknown> {
-    return this.executor.run(
+  /** One call, or several where very many sessions have to end first. */
+  async #acquire (request: AcquireRequest): Promise<Acquired> {
+    let result = await this.#tryAcquire(request, AT_FIRST)
+    if (result.outcome !== 'room_made') return result
+    const progress: Progress = { terminated: [], exhausted: false }
+    while (result.outcome === 'room_made') {
+      for (const id of result.terminated) progress.terminated.push(id)
+      progress.exhausted = result.ended === 0
+      result = await this.#tryAcquire(request, progress)
+    }
+    if (result.outcome !== 'admitted') return result
+    return { ...result, terminated: [...progress.terminated, ...result.terminated] }
+  }
+
+  async #tryAcquire (request: AcquireRequest, progress: Progress): Promise<Acquired | RoomMade> {
+    const answer = await this.executor.run(
       this.executor.scripts.acquire(
         acquireKeys(this.#keys, request),
-        acquireArgs(this.#keys, request, this.#policy.current, this.generation)
+        acquireArgs(this.#keys, request, this.#policy.current, this.generation, progress)
       )
     )
+    return decodeAcquired(request, answer)
   }
 
   async renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
@@ -185,16 +211,14 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
     const leases: EndedLease[] = []
     const spared: string[] = []
     for await (const batch of this.#reads.sessionIds(username, atMs !== undefined)) {
-      await Promise.all(
-        batch.map(async (sessionId) => {
-          const released = await this.releaseFrom(username, sessionId, reason, options)
-          const ended = releaseResult(username, released)
-          if (ended.outcome === 'released') {
-            const { attempt, leaseMs } = ended
-            leases.push({ sessionId, attempt, leaseMs })
-          } else if (released.outcome === 'spared') spared.push(sessionId)
-        })
-      )
+      await forEachLimit(batch, ENDS_AT_ONCE, async (sessionId) => {
+        const released = await this.releaseFrom(username, sessionId, reason, options)
+        const ended = releaseResult(username, released)
+        if (ended.outcome === 'released') {
+          const { attempt, leaseMs } = ended
+          leases.push({ sessionId, attempt, leaseMs })
+        } else if (released.outcome === 'spared') spared.push(sessionId)
+      })
     }
     return { atMs: startedByMs, leases, spared }
   }

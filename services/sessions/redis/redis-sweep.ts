@@ -3,9 +3,11 @@
  * it at a time.
  */
 import type { SweepResult } from '../../../schemas/counts.ts'
+import { ServiceError } from '../../errors.ts'
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys, UserFamily } from '../../redis/keys.ts'
 import { keyspaces, scanSteps } from '../../redis/scan.ts'
+import { SharedWork } from '../../util/shared-work.ts'
 import { throttled } from '../../util/throttled.ts'
 import type { OnExpired, Sweeper } from '../session-lists.ts'
 import { RedisGhosts } from './redis-ghosts.ts'
@@ -26,6 +28,8 @@ export class RedisSweep implements Sweeper {
   #keys: RedisKeys
   #ghosts: RedisGhosts
   #onExpired: OnExpired
+  /** Sweeps under way, by the share of the time that they take: there are two. */
+  #sweeps = new Map<number, SharedWork<SweepResult>>()
 
   /** @param onExpired - told of each lease that nobody renewed, once it is removed */
   constructor (executor: RedisExecutor, keys: RedisKeys, onExpired: OnExpired = () => {}) {
@@ -35,11 +39,20 @@ export class RedisSweep implements Sweeper {
     this.#onExpired = onExpired
   }
 
-  async sweep (share: number): Promise<SweepResult> {
+  async sweep (share: number, isGone?: () => boolean): Promise<SweepResult> {
+    let shared = this.#sweeps.get(share)
+    if (shared === undefined) {
+      shared = new SharedWork(async (allGone) => await this.#sweep(share, allGone))
+      this.#sweeps.set(share, shared)
+    }
+    return await shared.result(isGone)
+  }
+
+  async #sweep (share: number, allGone: () => boolean): Promise<SweepResult> {
     const result = { users: 0, removed: 0 }
     const steps = scanSteps(
       {
-        sources: keyspaces(this.#executor, this.#keys.userSessionsPattern, (key) => key),
+        sources: keyspaces(this.#executor, this.#keys.sweptPattern, (key) => key),
         load: async (keys) => await this.#sweepKeys(keys)
       },
       STEP_KEYS
@@ -47,6 +60,7 @@ export class RedisSweep implements Sweeper {
     for await (const removed of throttled(steps, share)) {
       result.users += removed.length
       for (const ghosts of removed) result.removed += ghosts
+      if (allGone()) throw new ServiceError('too_many_requests', 'The caller has hung up.')
     }
     return result
   }
@@ -70,15 +84,32 @@ export class RedisSweep implements Sweeper {
     const namesOf = (family: UserFamily) =>
       keys.flatMap((key) => this.#keys.usernameOf(family, key) ?? [])
     const leaseholders = namesOf('user-leases')
+    const nodes = keys.flatMap((key) => this.#keys.leasesNodeOf(key) ?? [])
     const [ghosts] = await Promise.all([
       Promise.all(
         namesOf('user-sessions').map(async (username) => await this.#ghosts.remove(username))
       ),
       this.#keys.cluster
         ? Promise.all(leaseholders.map(async (username) => await this.#purge([username])))
-        : this.#purge(leaseholders)
+        : this.#purge(leaseholders),
+      this.#purgeNodes(nodes)
     ])
     return ghosts
+  }
+
+  /** What the indexes of nodes name beyond its end: a purge finds the node only by the record. */
+  async #purgeNodes (nodes: string[]): Promise<void> {
+    if (nodes.length === 0) return
+    const { client } = this.#executor
+    const now = await this.#executor.nowMs()
+    for (const index of nodes.map((node) => this.#keys.nodeLeases(node))) {
+      let expired: string[]
+      do {
+        const range = client.zrangebyscore(index, '-inf', now, 'LIMIT', 0, BATCH)
+        expired = await this.#executor.run(this.#executor.or<string[]>([], range))
+        if (expired.length > 0) await this.#executor.run(client.zrem(index, ...expired))
+      } while (expired.length === BATCH)
+    }
   }
 
   /** One script call for all of them, in place of one for each. */
