@@ -17,8 +17,7 @@ const count: Mutant[] = [
 
 const purge: Mutant[] = [
   ['nothing goes', "'-inf', now", "'-inf', '-inf'"],
-  ['everything goes', "'-inf', now", "'-inf', '+inf'"],
-  ['nodes keep what has expired', 'leave_node(node_leases_prefix, node, user, id)', '']
+  ['everything goes', "'-inf', now", "'-inf', '+inf'"]
 ]
 
 const reportNode: Mutant[] = [

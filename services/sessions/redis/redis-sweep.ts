@@ -97,7 +97,7 @@ export class RedisSweep implements Sweeper {
     return ghosts
   }
 
-  /** What the indexes of nodes name beyond its end: a purge finds the node only by the record. */
+  /** Leases that have expired, in the indexes of nodes. */
   async #purgeNodes (nodes: string[]): Promise<void> {
     if (nodes.length === 0) return
     const { client } = this.#executor
@@ -116,15 +116,9 @@ export class RedisSweep implements Sweeper {
   async #purge (usernames: string[]): Promise<void> {
     if (usernames.length === 0) return
     const keys = usernames.map((username) => this.#keys.user('user-leases', username))
-    const args = [
-      BATCH,
-      this.#keys.leasePrefix(usernames[0] ?? ''),
-      this.#keys.nodeLeasesPrefix,
-      ...usernames
-    ]
     let purged: string[][]
     do {
-      purged = (await this.#executor.run(this.#executor.scripts.purge(keys, args))) as string[][]
+      purged = (await this.#executor.run(this.#executor.scripts.purge(keys, [BATCH]))) as string[][]
       purged.forEach((ids, i) => {
         if (ids.length > 0) this.#onExpired(usernames[i] ?? '', ids)
       })
