@@ -17,7 +17,7 @@ import { changes, prototypes } from './prototypes.ts'
 
 const PREFIX = 'voice-ferry-c4:'
 /** What the service keeps for itself. */
-const HOUSEKEEPING = ['session-policy', 'session-generation', 'session-probe:text']
+const HOUSEKEEPING = /^session-(?:policy|generation|probe:text|watermark:[\w-]+)$/
 
 /** The usual code of each status. */
 const CODES: Record<number, string> = {
@@ -104,7 +104,7 @@ export async function checkTheme (t: Test, cases: Case[]): Promise<void> {
   t.equal(live.status, 200, 'the service goes on after all that')
   const kept = (await redis.cli('KEYS', '*'))
     .split('\n')
-    .filter((key) => !HOUSEKEEPING.includes(key.slice(PREFIX.length)))
+    .filter((key) => !HOUSEKEEPING.test(key.slice(PREFIX.length)))
   t.strictSame(
     kept.sort(),
     [...new Set(cases.flatMap(({ leaves = [] }) => leaves.map((key) => PREFIX + key)))].sort(),

@@ -54,6 +54,38 @@ for (const [kind, start] of Object.entries(stores)) {
       for (const name of ['alice', 'bob']) await limits.removeTemporaryLimit(name)
     })
 
+    t.test('everything that is stored can be read in advance', async (t) => {
+      await limits.setLimits({ alice: 3, bob: 0 })
+      const temporary = { limit: 8, duration: 60, reason: 'peak hour' }
+      const ends = [
+        await limits.setTemporaryLimit('alice', temporary),
+        await limits.setTemporaryLimit('carol', temporary)
+      ]
+      const [ofAlice, ofCarol] = ends.map((expiresAtMs) => ({
+        limit: 8,
+        expiresAtMs,
+        reason: 'peak hour'
+      }))
+      const stored: string[] = []
+      for await (const batch of limits.allStored()) {
+        stored.push(...batch.map((one) => JSON.stringify(one)))
+      }
+      const wanted = [
+        { username: 'alice', limit: 3 },
+        { username: 'alice', temporary: ofAlice },
+        { username: 'bob', limit: 0 },
+        { username: 'carol', temporary: ofCarol }
+      ]
+      const byText = (a: object, b: object) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)
+      t.same(stored.map((text) => JSON.parse(text)).sort(byText), wanted.sort(byText))
+      t.same(await limits.temporaryLimits(['carol', 'bob', 'alice']), [
+        ofCarol,
+        undefined,
+        ofAlice
+      ])
+      await limits.removeTemporaryLimit('carol')
+    })
+
     t.test(
       "a limit is the user's own once it is set, and the default before and after",
       async (t) => {

@@ -4,6 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
+import { reported } from '../conformance/words.ts'
 import { ADMIN, type Answer, as, PATIENT } from '../helpers/app.ts'
 import { audit, type KnownSession } from '../helpers/audit.ts'
 import { leasesOf } from '../helpers/leases.ts'
@@ -189,6 +190,33 @@ t.test('a session that is renewed elsewhere first keeps its start and details', 
   t.same(found, wanted)
   const up = [{ username: 'frank', id: 'f1', node: 'n1' }]
   await audit(t, other.app, [redis], { up, gone: [] })
+})
+
+t.test('what lapsed elsewhere does not come back with a replica that was away', async (t) => {
+  const redis = await startRedis(t)
+  const [one, other] = await startTwo(t, redis)
+  const [stays, lapsed, renewed] = sessionsOf('judy', 'stays', 'lapsed', 'renewed') as [
+    KnownSession,
+    KnownSession,
+    KnownSession
+  ]
+  for (const session of [stays, lapsed, renewed]) {
+    t.match(await acquire(one.app, session), { status: 201, body: { degraded: false } })
+  }
+  const listed = [{ sessionId: stays.id, username: 'judy' }]
+  const report = reported({ node: 'n1', epoch: 1, sessions: listed })
+  const { released } = await other.app.admission.reconcileNode(report, {}, other.app.log)
+  t.equal(released, 2)
+  await cutOff(one)
+  const renewal = { username: 'judy' }
+  t.match(await as(one.app, ADMIN)('POST', `/api/sessions/${renewed.id}/renew`, renewal), {
+    status: 200,
+    body: { degraded: true }
+  })
+  await heal(one)
+  await untilLeases([redis], ...[renewed, stays].map(({ id }) => `judy ${id}`))
+  const told = { up: [stays, renewed], gone: [] }
+  for (const { app } of [one, other]) await audit(t, app, [redis], told)
 })
 
 t.test('a later attempt outlives the end of an earlier one that is told late', async (t) => {
