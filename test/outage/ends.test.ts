@@ -192,6 +192,19 @@ t.test('a session that is renewed elsewhere first keeps its start and details', 
   await audit(t, other.app, [redis], { up, gone: [] })
 })
 
+/** Waits until Redis knows, by their own words, all that its replicas know now. */
+async function untilMarked (redis: RedisServer): Promise<void> {
+  const nowMs = Date.now()
+  await waitFor(
+    async () => {
+      const keys = (await redis.cli('KEYS', '*session-watermark:*')).split('\n')
+      const marks = (await redis.cli('MGET', ...keys)).split('\n').map(Number)
+      return marks.length === 2 && marks.every((mark) => mark > nowMs)
+    },
+    { what: 'both replicas to have probed' }
+  )
+}
+
 t.test('what lapsed elsewhere does not come back with a replica that was away', async (t) => {
   const redis = await startRedis(t)
   const [one, other] = await startTwo(t, redis)
@@ -207,6 +220,8 @@ t.test('what lapsed elsewhere does not come back with a replica that was away', 
   const report = reported({ node: 'n1', epoch: 1, sessions: listed })
   const { released } = await other.app.admission.reconcileNode(report, {}, other.app.log)
   t.equal(released, 2)
+  // What a replica has told since its last probe it tells again.
+  await untilMarked(redis)
   await cutOff(one)
   const renewal = { username: 'judy' }
   t.match(await as(one.app, ADMIN)('POST', `/api/sessions/${renewed.id}/renew`, renewal), {
