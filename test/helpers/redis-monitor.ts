@@ -68,6 +68,8 @@ export function isBackground ([name, ...args]: Seen): boolean {
   return (
     ['PING', 'INFO', 'TIME'].includes(name) ||
     (name === 'SCAN' && args.join(' ') === '0 COUNT 1') ||
+    // The temporary limits that are known are read again from time to time.
+    (name === 'MGET' && args.every((arg) => arg.includes(':user-temporary-limit:'))) ||
     args.some((arg) => HOUSEKEEPING.test(arg))
   )
 }
