@@ -10,7 +10,7 @@ import auth from './plugins/auth.ts'
 import config from './plugins/config.ts'
 import cors from './plugins/cors.ts'
 import errors, { handleClientError, handleError } from './plugins/errors.ts'
-import hostHeader from './plugins/host-header.ts'
+import forwardedFor from './plugins/forwarded-for.ts'
 import { errorForLog } from './plugins/http/error-for-log.ts'
 import { escapeControls } from './plugins/http/log-line.ts'
 import { parseQuery } from './plugins/http/query.ts'
@@ -19,6 +19,7 @@ import jsonBody from './plugins/json-body.ts'
 import loginThrottle from './plugins/login-throttle.ts'
 import methodNotAllowed from './plugins/method-not-allowed.ts'
 import openapi from './plugins/openapi.ts'
+import requestFraming from './plugins/request-framing.ts'
 import requestLimits from './plugins/request-limits.ts'
 import schemas, { schemaController } from './plugins/schemas.ts'
 import securityHeaders, { setSecurityHeaders } from './plugins/security-headers.ts'
@@ -62,7 +63,8 @@ export async function buildShell ({
   await app.register(securityHeaders)
   await app.register(cors)
   await app.register(errors)
-  await app.register(hostHeader)
+  await app.register(forwardedFor)
+  await app.register(requestFraming)
   await app.register(schemas)
   await app.register(jsonBody)
   const routes = collectRoutes(app)

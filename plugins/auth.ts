@@ -121,8 +121,15 @@ function issuersOf (app: FastifyInstance, secret: string, publicKeys: Verificati
   const keys: KeySource[] = [() => publicKeys]
   if (config.JWT_JWKS_URL !== undefined) {
     const jwks = new Jwks(config.JWT_JWKS_URL, (outcome) => {
-      if ('usable' in outcome) log.info(outcome, "the identity provider's keys were read")
-      else {
+      if ('usable' in outcome) {
+        log.info(outcome, "the identity provider's keys were read")
+        if (outcome.private > 0) {
+          log.warn(
+            { keys: outcome.private },
+            'the identity provider publishes private keys; they are not used'
+          )
+        }
+      } else {
         log.warn(
           { err: outcome.error },
           "the identity provider's keys could not be read; the last known keys stay in use"

@@ -108,6 +108,12 @@ function problemDocument ({ status, detail, ...rest }: Problem) {
   }
 }
 
+/** The status that an error is answered with. */
+export function statusOf (error: FastifyError | ServiceError): number {
+  if (error instanceof ServiceError) return STATUS[error.code]
+  return error.validation === undefined ? (error.statusCode ?? 500) : 400
+}
+
 /** Answers an error. The caller gets what it can act on; the rest goes to the log. */
 export function handleError (
   error: FastifyError | ServiceError,

@@ -23,6 +23,9 @@ export default fp(
     const parse = app.getDefaultJsonParser('error', 'error') as Parse
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+      if (!isUtf8(request.headers['content-type'])) {
+        return done(Object.assign(new Error('JSON is sent in UTF-8.'), { statusCode: 415 }))
+      }
       if (body === '') return done(null, undefined)
       if (body.length <= LARGE) {
         let value: unknown
@@ -55,4 +58,13 @@ function parseNow (parse: Parse, request: FastifyRequest, text: string): unknown
 
 function refusal (problem: string): ServiceError {
   return new ServiceError('invalid_input', `The body ${problem}.`)
+}
+
+/**
+ * Whether a media type names no other character set than UTF-8, of which ASCII is a part (RFC 8259,
+ * 8.1). A body in another one would be read as something else than it is.
+ */
+function isUtf8 (type = ''): boolean {
+  const named = [...type.matchAll(/;\s*charset\s*=\s*"?([^";\s]*)/gi)]
+  return named.every(([, charset = '']) => /^(?:utf-?8|us-ascii)$/i.test(charset))
 }

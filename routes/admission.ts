@@ -46,7 +46,8 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         }
       }
     },
-    async ({ body, caller, log }, reply) => {
+    async (request, reply) => {
+      const { body, caller, log } = request
       const { username, session_id: sessionId, attempt = 0, ttl = DEFAULT_TTL_SECONDS } = body
       const { node = caller?.node, dry_run: dryRun = false } = body
       const details = detailsOf(body)
@@ -65,6 +66,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         log
       )
       reply.code(result.created ? 201 : 200)
+      if (body.emergency === true && !dryRun) app.auditEmergency(request, reply)
       return result.answer
     }
   )

@@ -1,20 +1,27 @@
 /**
  * Prints the hash of a password for ADMIN_PASSWORD_HASH. Run `npm run --silent hash-password`, then
- * enter the password on one line.
+ * enter the password on one line. A terminal does not show it.
  */
-import { stdin, stdout } from 'node:process'
+import { stderr, stdin } from 'node:process'
 import { createInterface } from 'node:readline/promises'
+import { Writable } from 'node:stream'
 import { hashPassword } from '../services/auth/password.ts'
 
 /** The shortest password that is accepted, in characters. */
 const SHORTEST = 12
 
-if (stdin.isTTY) stdout.write('Password (shown as you type): ')
-const lines = createInterface({ input: stdin })
+/** Takes what a terminal would show of the typed line. */
+const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
+
+if (stdin.isTTY) stderr.write('Password (not shown): ')
+const lines = createInterface(
+  stdin.isTTY ? { input: stdin, output: nowhere, terminal: true } : { input: stdin }
+)
 const password = await new Promise<string>((resolve) => {
   lines.once('line', resolve).once('close', () => resolve(''))
 })
 lines.close()
+if (stdin.isTTY) stderr.write('\n')
 if (password.length < SHORTEST) {
   console.error(`The password must have at least ${SHORTEST} characters.`)
   process.exitCode = 1

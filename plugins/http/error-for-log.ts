@@ -3,6 +3,8 @@
  * command, which may be `AUTH`.
  */
 
+import { withoutPasswords } from '../../services/util/without-passwords.ts'
+
 /** How many levels of causes are logged. */
 const MOST_CAUSES = 5
 
@@ -29,9 +31,4 @@ export function errorForLog (error: unknown, depth = 0): LoggedError {
     ...(error instanceof AggregateError &&
       depth < MOST_CAUSES && { errors: error.errors.map((one) => errorForLog(one, depth + 1)) })
   }
-}
-
-/** A text in which no URL has a user or a password. */
-export function withoutPasswords (text: string): string {
-  return text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^/\s"'<>]*@/gi, '$1***@')
 }

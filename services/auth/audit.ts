@@ -1,14 +1,16 @@
 /**
  * Audit records: who asked for which change, from where, and with what result. One record for each
- * request that makes a change.
+ * request that makes a change, that admits an emergency call, or that is denied. Its line has at
+ * most 8 KiB.
  */
 import { ApiKeyIdSchema } from '../../schemas/api-keys.ts'
 import { AnyUsernameSchema, NodeNameSchema, SessionIdSchema } from '../../schemas/names.ts'
-import type { Caller } from './permissions.ts'
+import { clipped, shortened } from './audit-bounds.ts'
+import { ROLES, type Caller } from './permissions.ts'
 
 /**
  * The actions that are audited, by method and route pattern. Acquiring and renewing sessions is not
- * audited.
+ * audited, but for emergency calls, and for what is denied.
  */
 export const AUDITED: Record<string, string> = {
   'PUT /api/sessions/limits': 'policy.update',
@@ -35,6 +37,12 @@ export const AUDITED: Record<string, string> = {
  */
 const SWITCH_WORK = new Set(['session.terminate', 'session.terminate_many', 'node.report'])
 
+/** The action of a request for an emergency call, and that of any other request that is denied. */
+export const [EMERGENCY, DENIED] = ['session.emergency', 'denied']
+
+/** The route of emergency calls. */
+export const ADMISSION = 'POST /api/sessions'
+
 /** The targets that a path may name, and their patterns. A name of another form is not logged. */
 const TARGETS = new Map(
   [
@@ -47,6 +55,12 @@ const TARGETS = new Map(
       [name, new RegExp((schema as { pattern: string }).pattern, 'u')] as [string, RegExp]
   )
 )
+/** The longest target, in bytes of a log line: a session id of 512 quotation marks. */
+const LONGEST_TARGET = 1_024
+
+/** The most roles of a caller that are logged. */
+const MOST_ROLES = 10
+
 /** A name that looks like a token or an API key in the wrong place: it is not logged. */
 const CREDENTIAL = /eyJ[\w-]*\.[\w-]*\.|vfk_[0-9a-f]/
 
@@ -80,6 +94,8 @@ const RESULT = [
 /** A request that asks for a change, and its answer. */
 export interface AuditedRequest {
   action: string
+  /** Method and route pattern; undefined where the action says it. */
+  route?: string | undefined
   /** Null if the caller is not authenticated. */
   caller: Caller | null
   address: string
@@ -90,56 +106,60 @@ export interface AuditedRequest {
   status: number
   /** The body of the answer. */
   answer: unknown
+  /** How many lines about refused requests were left out before this one. */
+  leftOut?: number | undefined
 }
 
 /** Whether this action is audited for this caller. */
 export function isAudited (action: string, caller: Caller | null): boolean {
-  return !(SWITCH_WORK.has(action) && caller?.roles.length === 1 && caller.roles[0] === 'switch')
+  return !(SWITCH_WORK.has(action) && caller !== null && isSwitch(caller))
+}
+
+/** Whether a caller is a switch and nothing more. */
+function isSwitch ({ roles, permissions }: Caller): boolean {
+  const own = ROLES.get('switch') ?? []
+  return roles.length === 1 && roles[0] === 'switch' && permissions.size === own.length
 }
 
 /** The audit record of a request. Values of the body are included only if it was valid. */
-export function auditRecord ({
-  action,
-  caller,
-  address,
-  requestId,
-  target,
-  body,
-  status,
-  answer
-}: AuditedRequest) {
+export function auditRecord (request: AuditedRequest) {
+  const { action, route, caller, address, requestId, target, body, status, answer } = request
   return {
     action,
+    ...(route !== undefined && { route }),
     actor: caller === null ? null : actorOf(caller),
-    address,
+    address: clipped(address, 128),
     request_id: requestId,
     target: Object.fromEntries(
-      Object.entries(target ?? {}).filter(
-        ([kind, name]) => TARGETS.get(kind)?.test(String(name)) && !CREDENTIAL.test(String(name))
-      )
+      Object.entries(target ?? {})
+        .filter(
+          ([kind, name]) => TARGETS.get(kind)?.test(String(name)) && !CREDENTIAL.test(String(name))
+        )
+        .map(([kind, name]) => [kind, clipped(String(name), LONGEST_TARGET)])
     ),
     values: status === 400 ? {} : pick(body, VALUES),
     status,
-    result: Object.fromEntries(
-      Object.entries(pick(answer, RESULT)).map(([name, value]) => [
-        name,
-        Array.isArray(value) ? value.length : value
-      ])
-    )
+    result: pick(answer, RESULT),
+    ...(request.leftOut !== undefined && request.leftOut > 0 && { left_out: request.leftOut })
   }
 }
 
 function actorOf ({ username, issuer, roles, tokenId, apiKeyName }: Caller) {
+  const short = (text: string | undefined) => (text === undefined ? null : clipped(text, 256))
   return {
-    sub: username ?? null,
-    issuer: issuer ?? null,
-    roles,
-    token_id: tokenId ?? null,
-    ...(apiKeyName !== undefined && { api_key: apiKeyName })
+    sub: short(username),
+    issuer: short(issuer),
+    roles: roles.slice(0, MOST_ROLES).map((role) => clipped(role, 64)),
+    token_id: short(tokenId),
+    ...(apiKeyName !== undefined && { api_key: short(apiKeyName) })
   }
 }
 
 function pick (value: unknown, names: string[]): Record<string, unknown> {
   if (typeof value !== 'object' || value === null) return {}
-  return Object.fromEntries(Object.entries(value).filter(([name]) => names.includes(name)))
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([name]) => names.includes(name))
+      .map(([name, one]) => [name, shortened(one)])
+  )
 }

@@ -4,9 +4,15 @@
  * use.
  */
 import type { JsonWebKey } from 'node:crypto'
+import { readBounded } from '../util/read-bounded.ts'
 import { repeat, type Repeated } from '../util/repeat.ts'
 import type { Header } from './token-verifier.ts'
-import { PUBLIC_KEY_ALGORITHMS, publicKeyOfJwk, type VerificationKey } from './verification-key.ts'
+import {
+  PUBLIC_KEY_ALGORITHMS,
+  isPrivateJwk,
+  publicKeyOfJwk,
+  type VerificationKey
+} from './verification-key.ts'
 
 /**
  * In milliseconds: how long one read may take, how often the keys are read, and the shortest time
@@ -14,8 +20,16 @@ import { PUBLIC_KEY_ALGORITHMS, publicKeyOfJwk, type VerificationKey } from './v
  */
 const TIMING = { deadlineMs: 2_000, everyMs: 60_000, unknownMs: 5_000 }
 
-/** Receives each change of outcome: how many keys are usable, or why the keys could not be read. */
-export type JwksReport = (outcome: { usable: number } | { error: unknown }) => void
+/** The largest JWK Set that is read, in bytes, and the most keys in one. */
+const MOST = { bytes: 1024 * 1024, keys: 100 }
+
+/**
+ * Receives each change of outcome: how many keys are usable and how many have private parts, or why
+ * the keys could not be read.
+ */
+export type JwksReport = (
+  outcome: { usable: number; private: number } | { error: unknown }
+) => void
 
 /** Keeps an issuer's keys up to date. */
 export class Jwks {
@@ -99,10 +113,16 @@ export class Jwks {
         headers: { accept: 'application/json' }
       })
       if (!response.ok) throw new Error(`the issuer answered ${response.status}`)
-      const { keys } = (await response.json()) as { keys?: unknown }
+      const { keys } = JSON.parse(await readBounded(response.body, MOST.bytes)) as {
+        keys?: unknown
+      }
       if (!Array.isArray(keys)) throw new Error('the issuer did not answer with a JWK Set')
+      if (keys.length > MOST.keys) throw new Error(`the JWK Set has more than ${MOST.keys} keys`)
       this.#keys = keys.flatMap(usable)
-      this.#reportChange('read', { usable: this.#keys.length })
+      this.#reportChange('read', {
+        usable: this.#keys.length,
+        private: keys.filter(isPrivateJwk).length
+      })
     } catch (error) {
       if (!this.#stopped) this.#reportChange('failed', { error })
     } finally {
@@ -111,7 +131,8 @@ export class Jwks {
   }
 
   #reportChange (kind: string, outcome: Parameters<JwksReport>[0]): void {
-    const outcomeKey = 'usable' in outcome ? `${kind} ${outcome.usable}` : kind
+    const outcomeKey =
+      'usable' in outcome ? `${kind} ${outcome.usable} ${outcome.private}` : kind
     if (outcomeKey !== this.#reported) this.#report(outcome)
     this.#reported = outcomeKey
   }

@@ -13,6 +13,9 @@ import type { Algorithm, VerificationKey } from './verification-key.ts'
  */
 const REMEMBERED = { tokens: 1_000, forMs: 60_000 }
 
+/** The last instant that a token may name, in seconds since the Unix epoch: the end of 9999. */
+const LAST_SECOND = 253_402_300_799
+
 /** `Authorization` with a token in the JWS compact form (RFC 6750, 2.1; RFC 7515, 3.1). */
 const BEARER = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i
 
@@ -80,7 +83,7 @@ export class TokenVerifier {
 
   /** The caller of an `Authorization` header that was verified recently. */
   remembered (authorization: string): Caller | undefined {
-    const found = this.#remembered.get(authorization)
+    const found = this.#remembered.get(inOneSpelling(authorization))
     return found !== undefined && this.#clock() <= found.untilMs ? found.caller : undefined
   }
 
@@ -92,8 +95,11 @@ export class TokenVerifier {
     const [, token] = BEARER.exec(authorization) ?? []
     if (token === undefined) throw new Error('no bearer token')
     const claims = await this.#claims(token)
+    if (![claims.exp, claims.nbf ?? 0].every(isInstant)) throw new Error('a time is none')
     const caller = callerOf(claims, this.#options.claims)
-    this.#remember(authorization, caller, Number(claims.exp) * 1000 + this.#options.toleranceMs)
+    // Under one spelling only, or the spellings of one token would displace all others.
+    const endMs = Number(claims.exp) * 1000 + this.#options.toleranceMs
+    this.#remember(`Bearer ${canonical(token)}`, caller, endMs)
     return caller
   }
 
@@ -156,4 +162,22 @@ export class TokenVerifier {
       untilMs: Math.min(endMs, this.#clock() + REMEMBERED.forMs)
     })
   }
+}
+
+/** `Authorization` with the scheme as we write it: its case does not matter (RFC 9110, 11.1). */
+function inOneSpelling (authorization: string): string {
+  return authorization.startsWith('Bearer ')
+    ? authorization
+    : authorization.replace(/^bearer /i, 'Bearer ')
+}
+
+/** A token whose signature is spelled in the only way in which an encoder writes it. */
+function canonical (token: string): string {
+  const at = token.lastIndexOf('.') + 1
+  return token.slice(0, at) + Buffer.from(token.slice(at), 'base64url').toString('base64url')
+}
+
+/** Whether a claim is an instant (RFC 7519, 2) within the years that dates are made for. */
+function isInstant (claim: unknown): boolean {
+  return typeof claim === 'number' && claim >= 0 && claim <= LAST_SECOND
 }

@@ -1,8 +1,11 @@
 /** Keys that verify tokens. The algorithm always follows from the key, never from the token. */
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 
-/** The shortest RSA key that is accepted, in bits (RFC 7518, 3.3). */
-const MIN_RSA_BITS = 2048
+/**
+ * The shortest RSA key that is accepted, in bits (RFC 7518, 3.3), and the longest: the longer the
+ * key, the longer it takes to check a signature.
+ */
+const [MIN_RSA_BITS, MAX_RSA_BITS] = [2048, 8192]
 
 /** The accepted algorithms with public keys. */
 export const PUBLIC_KEY_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const
@@ -37,6 +40,14 @@ export function publicKeysOf (pem: string): VerificationKey[] {
   })
 }
 
+/** The members of a JWK that are secret (RFC 7518, 6). */
+const PRIVATE_PARTS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
+
+/** Whether a JWK has what only its owner may know. Whoever can read it can sign with it. */
+export function isPrivateJwk (jwk: unknown): boolean {
+  return typeof jwk === 'object' && jwk !== null && PRIVATE_PARTS.some((part) => part in jwk)
+}
+
 /**
  * The key of a JWK (RFC 7517). Its `alg` narrows down what its type allows.
  * @throws TypeError if the key cannot verify tokens
@@ -46,6 +57,7 @@ export function publicKeyOfJwk (jwk: JsonWebKey): VerificationKey {
   if (use !== 'sig' || !Array.isArray(operations) || !operations.includes('verify')) {
     throw new TypeError('is not for verifying signatures')
   }
+  if (isPrivateJwk(jwk)) throw new TypeError('has private parts; only public keys belong there')
   const { key, algorithms } = publicKey({ key: jwk, format: 'jwk' })
   if (alg === undefined) return { key, algorithms }
   const only = algorithms.filter((one) => one === alg)
@@ -77,6 +89,9 @@ function algorithmsOf ({
   }
   if ((details.modulusLength ?? 0) < MIN_RSA_BITS) {
     throw new TypeError(`has an RSA key of less than ${MIN_RSA_BITS} bits`)
+  }
+  if ((details.modulusLength ?? 0) > MAX_RSA_BITS) {
+    throw new TypeError(`has an RSA key of more than ${MAX_RSA_BITS} bits`)
   }
   return ['RS256', 'PS256']
 }

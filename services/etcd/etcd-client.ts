@@ -4,6 +4,11 @@
  */
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { readBounded } from '../util/read-bounded.ts'
+import { withoutPasswords } from '../util/without-passwords.ts'
+
+/** The largest answer that is read, in bytes: more than any value that etcd takes. */
+const LARGEST_ANSWER = 4 * 1024 * 1024
 
 /** How to reach etcd. */
 export interface EtcdOptions {
@@ -56,7 +61,7 @@ export class EtcdClient {
         endpointSignal
       )) as { health?: unknown }
       if (String(answer.health) !== 'true') {
-        throw new Error(`${endpoint} says that it is not healthy`)
+        throw new Error(`${withoutPasswords(endpoint)} says that it is not healthy`)
       }
       if (!this.#tokens.has(endpoint)) await this.#login(endpoint, endpointSignal)
     })
@@ -194,16 +199,12 @@ export class EtcdClient {
           ...(url.protocol === 'https:' ? { ca, cert, key } : {})
         },
         (response) => {
-          const chunks: Buffer[] = []
-          response.on('data', (chunk: Buffer) => chunks.push(chunk))
-          response.on('error', reject)
-          response.on('end', () => {
-            if (response.statusCode === 200) {
-              resolveJson(Buffer.concat(chunks).toString(), resolve, reject)
-            } else {
-              reject(new Error(`${endpoint} answered ${response.statusCode}`))
-            }
-          })
+          readBounded(response, LARGEST_ANSWER)
+            .then((text) => {
+              if (response.statusCode === 200) return parsed(text)
+              throw new Error(`${withoutPasswords(endpoint)} answered ${response.statusCode}`)
+            })
+            .then(resolve, reject)
         }
       )
       request.on('error', reject)
@@ -216,14 +217,10 @@ function base64 (text: string): string {
   return Buffer.from(text).toString('base64')
 }
 
-function resolveJson (
-  text: string,
-  resolve: (value: unknown) => void,
-  reject: (error: Error) => void
-): void {
+function parsed (text: string): unknown {
   try {
-    resolve(JSON.parse(text))
+    return JSON.parse(text)
   } catch (cause) {
-    reject(new Error('etcd did not answer with JSON', { cause }))
+    throw new Error('etcd did not answer with JSON', { cause })
   }
 }

@@ -4,9 +4,12 @@ import { isLinked } from './environment.ts'
 
 const NAMES = Object.keys(SettingsSchema.properties)
 
-/** The beginnings that several settings share, and none that other programs' variables have. */
-const PREFIX =
-  /^(?:(?:REDIS|ETCD|JWT|RATE_LIMIT|SESSION_LIMIT|MAX_SESSIONS|OUTAGE|SIP_REJECT|GHOST|CORS)_|ADMIN_PASS)/i
+/** The beginnings of our settings, and of no other program's variables. */
+const PREFIX = new RegExp(
+  '^(?:REDIS|ETCD|JWT|RATE_LIMIT|SESSION_LIMIT|MAX_SESSIONS|MOCK_SESSION|ENABLE_SESSION|OUTAGE|' +
+    'SIP_REJECT|GHOST|CORS|TRUSTED_PROX|SHUTDOWN_DRAIN|BIND_NODE|API_KEYS|LOGIN_TOKEN|ADMIN_PASS)',
+  'i'
+)
 
 /** Names shorter than this are alike by chance: PATH and PORT. */
 const SHORTEST_NEAR = 7

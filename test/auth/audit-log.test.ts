@@ -2,6 +2,7 @@
 import t from 'tap'
 import { AUDITED } from '../../services/auth/audit.ts'
 import { ACCESS } from '../../services/auth/access-table.ts'
+import { LineBudget } from '../../services/auth/audit-bounds.ts'
 import { ADMIN, type Claims, as, connected, listen, tokenFor } from '../helpers/app.ts'
 import { sendRaw } from '../helpers/raw-http.ts'
 import { startRedis } from '../helpers/servers.ts'
@@ -370,6 +371,102 @@ t.test('the audit log', async (t) => {
       }
     }
   )
+
+  t.test('has a line for whatever is denied, reads and calls too', async (t) => {
+    const { log, app } = await service(t)
+    for (const [route, access] of Object.entries(ACCESS)) {
+      if (access === 'public') continue
+      const [method, pattern = ''] = route.split(' ') as ['GET', string]
+      const path = pattern.replace(/:\w+/g, 'bob')
+      for (const [claims, status] of [[null, 401], [{ sub: 'eve' }, 403]] as const) {
+        await as(app, claims)(method, path, method === 'GET' ? undefined : {})
+        const lines = log.take()
+        t.match(lines, [{ status, actor: claims === null ? null : { sub: 'eve' } }], route)
+        t.equal(lines.length, 1)
+        if (!(route in AUDITED)) t.match(lines, [{ action: 'denied', route, values: {} }])
+      }
+    }
+    await as(app, root)('GET', '/nowhere')
+    await as(app, { sub: 'alice' })('GET', '/api/sessions/limits/alice')
+    t.same(log.take(), [], 'what is not denied has none')
+  })
+
+  t.test('has so many lines for those who are denied, and counts the others', async (t) => {
+    const { log, app } = await service(t)
+    for (let i = 0; i < 150; i++) await as(app, null)('GET', '/api/sessions/limits')
+    t.equal(log.take().length, 100)
+    const budget = new LineBudget({ perAddress: 2, inAll: 5, windowMs: 1000 }, () => now)
+    let now = 0
+    const taken = (address: string, times: number) =>
+      Array.from({ length: times }, () => budget.take(address))
+    t.same(taken('a', 3), [0, 0, undefined])
+    t.same(taken('b', 2), [1, 0], 'another address is not affected, and tells of the others')
+    t.same([...taken('c', 1), ...taken('d', 1)], [0, undefined], 'all together')
+    now = 1000
+    t.same(taken('a', 1), [1])
+    for (let i = 0; i < 5_000; i++) budget.take(`address ${i}`)
+  })
+
+  t.test('has a line for each emergency call, and says who asked for it', async (t) => {
+    const { log, app } = await service(t, { MAX_SESSIONS_PER_USER: '1' })
+    const caller: Claims = { sub: 'b2bua-1', role: 'switch', iss: 'console', jti: 'token-8' }
+    const call = { username: 'alice', session_id: 'sos-1', node: 'n1', emergency: true }
+    const actor = { sub: 'b2bua-1', issuer: 'console', roles: ['switch'], token_id: 'token-8' }
+    const action = 'session.emergency'
+    const target = { username: 'alice', session_id: 'sos-1', node: 'n1' }
+    await as(app, caller)('POST', '/api/sessions', call)
+    t.match(log.take(), [{ action, actor, address: '127.0.0.1', target, status: 201 }])
+    await as(app, caller)('POST', '/api/sessions', call)
+    t.match(log.take(), [{ action, actor, target, status: 200 }])
+    await as(app, caller)('POST', '/api/sessions', { ...call, username: 'bob' })
+    t.match(log.take(), [{ action, status: 409, result: { code: 'session_id_conflict' } }])
+    await as(app, null)('POST', '/api/sessions', call)
+    t.match(log.take(), [{ action: 'denied', status: 401 }])
+    await as(app, caller)('POST', '/api/sessions', { ...call, dry_run: true })
+    await as(app, caller)('POST', '/api/sessions', { ...call, session_id: 'x', emergency: false })
+    t.same(log.take(), [], 'other calls have none')
+  })
+
+  t.test('leaves no release of a switch out that may do more', async (t) => {
+    const { log, app } = await service(t)
+    for (const more of [{ permissions: ['limits:write'] }, { scope: 'policy:write' }]) {
+      await as(app, { ...SWITCH, ...more })('DELETE', '/api/sessions/s1')
+      t.match(log.take(), [{ action: 'session.terminate', actor: { sub: 'b2bua-1' } }])
+    }
+    await as(app, { ...SWITCH, permissions: ['sessions:write'] })('DELETE', '/api/sessions/s1')
+    t.same(log.take(), [], 'what a switch may do anyway is no more')
+  })
+
+  t.test('has no line of more than 8 KiB, nor more than one', async (t) => {
+    const { log, app } = await service(t)
+    const odd = '\u0000\u001b\u007f\u0085\u009b\u2028\u2029\u202e\u2066\u200b\ufeff\u{e0041}"\\'
+    const limits = Object.fromEntries(
+      Array.from({ length: 10_000 }, (_, i) => [`${'x'.repeat(100)}${i}`, i])
+    )
+    const long: Claims = {
+      ...ADMIN,
+      sub: odd.repeat(60),
+      iss: odd.repeat(60),
+      jti: odd.repeat(60),
+      roles: Array.from({ length: 100 }, () => odd)
+    }
+    const send = as(app, long)
+    t.equal((await send('POST', '/api/sessions/limits/bulk', { limits })).status, 200)
+    await send('DELETE', `/api/sessions/${encodeURIComponent('"\\'.repeat(256))}`, {
+      reason: odd.repeat(500)
+    })
+    await send('DELETE', `/api/sessions/limits/${encodeURIComponent('\u2028'.repeat(200))}`)
+    await send('POST', '/api/sessions/release', {
+      sessions: Array.from({ length: 5_000 }, (_, i) => ({ session_id: `s${i}` }))
+    })
+    const lines = log.text.split('\n').slice(0, -1)
+    t.equal(lines.filter((line) => line.includes('"msg":"audit"')).length, 4)
+    for (const line of lines) {
+      t.ok(Buffer.byteLength(line) <= 8 * 1024, `${Buffer.byteLength(line)} bytes`)
+      t.notMatch(line, /[\p{Cc}\p{Zl}\p{Zp}\p{Cf}]/u)
+    }
+    t.match(log.take()[0], { values: { limits: 10_000 }, result: { set: 10_000 } })
+  })
 
   t.test('has a line for a change that failed for want of Redis', async (t) => {
     const redis = await startRedis(t)

@@ -1,4 +1,7 @@
 /** No log has a secret. */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import type { FastifyInstance } from 'fastify'
 import { buildApp } from '../../app.ts'
@@ -89,7 +92,16 @@ t.test('logs have no secrets', async (t) => {
     await redis.cli('ACL', 'SETUSER', 'ferry', 'on', '>another password', '~*', '+@all')
     const { hostname, port } = new URL(redis.url)
     const secret = encodeURIComponent(redisPassword)
+    const refusing = createServer((_request, response) => response.writeHead(503).end('no'))
+    refusing.listen(0, '127.0.0.1')
+    await once(refusing, 'listening')
+    t.teardown(() => refusing.close())
+    const http = `127.0.0.1:${(refusing.address() as AddressInfo).port}`
     const envs: Record<string, Record<string, string>> = {
+      'etcd that refuses a password in its URL': {
+        ETCD_ENDPOINTS: `http://ferry:${secret}@${http},http://ferry:${secret}@127.0.0.1:1`,
+        ETCD_POLICY_KEY: 'x'
+      },
       'a wrong password': {
         REDIS_HOST: hostname,
         REDIS_PORT: port,
@@ -126,7 +138,7 @@ t.test('logs have no secrets', async (t) => {
       await app.ready()
       await as(app, root)('PUT', '/api/sessions/limits/alice', { limit: 3 })
       await as(app, root)('PUT', '/api/sessions/limits', { enabled: true })
-      await waitFor(() => /ECONNREFUSED|WRONGPASS|"err"/.test(log.text), {
+      await waitFor(() => /ECONNREFUSED|WRONGPASS|"err"| answered 503/.test(log.text), {
         what: `the log to tell of ${what}`
       })
       for (const one of [redisPassword, secret, TEST_SECRET]) {

@@ -1,4 +1,6 @@
 /** An identity provider's tokens: their lifetime, and keys that change or cannot be had. */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { Writable } from 'node:stream'
 import { createDecoder, createVerifier } from 'fast-jwt'
 import t from 'tap'
@@ -114,6 +116,23 @@ t.test('exp and nbf hold to the millisecond', async (t) => {
       t.ok(remembered.at(-1), 'the last ones')
     }
   )
+
+  t.test('the spellings of one token take one place', async (t) => {
+    const verifier = verifierWith(5_000)
+    now = start
+    const other = `Bearer ${hs256({}, { exp: seconds + 900, other: true }, TEST_SECRET)}`
+    await verifier.verify(other)
+    for (let i = 0; i < 16; i++) {
+      const token = hs256({}, { exp: seconds + 900, i }, TEST_SECRET)
+      for (const word of spellings('bearer')) {
+        for (const last of sameBits(token.at(-1) ?? '')) {
+          await verifier.verify(`${word} ${token.slice(0, -1)}${last}`)
+        }
+      }
+      t.ok(verifier.remembered(`Bearer ${token}`), 'as it was signed')
+    }
+    t.ok(verifier.remembered(other), 'nothing else is forgotten for them')
+  })
 
   t.test('a refused token is checked again each time', async (t) => {
     const verifier = verifierWith(0)
@@ -299,4 +318,68 @@ t.test('a provider that is away', async (t) => {
   )
   t.equal(await statusOf(app, byProvider(5)), 200, 'a token that was never seen, by a key that was')
   t.notMatch(log, /eyJ/, 'no token in the log')
+})
+
+/** A word in all mixtures of small and capital letters. */
+function spellings (word: string): string[] {
+  return Array.from({ length: 2 ** word.length }, (_, bits) =>
+    [...word].map((letter, i) => ((bits >> i) & 1 ? letter.toUpperCase() : letter)).join('')
+  )
+}
+
+/** The last characters of a base64url text of 32 bytes that stand for the same bits. */
+function sameBits (last: string): string[] {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+  const at = alphabet.indexOf(last) & ~3
+  return [...alphabet.slice(at, at + 4)]
+}
+
+t.test('what a provider publishes is bounded, and its secrets are not used', async (t) => {
+  const provider = await startProvider(t, [{ ...ec.jwk, kid: 'ec' }])
+  const outcomes: Array<Record<string, unknown>> = []
+  const jwks = new Jwks(provider.url, (outcome) => outcomes.push(outcome))
+  t.teardown(() => jwks.stop())
+  const keys = async () => await jwks.keysFor({ alg: 'ES256', kid: 'ec' })
+  await jwks.read()
+  t.equal((await keys()).length, 1)
+
+  const endless = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' })
+    response.write('{"keys":[')
+    const chunk = Buffer.alloc(1 << 16, ' ')
+    const more = () => {
+      while (!response.destroyed && response.write(chunk)) sent += chunk.length
+      if (!response.destroyed) response.once('drain', more)
+    }
+    more()
+  })
+  let sent = 0
+  await new Promise<void>((resolve) => endless.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    endless.closeAllConnections()
+    endless.close()
+  })
+  const { port } = endless.address() as AddressInfo
+  const before = process.memoryUsage().rss
+  const large = new Jwks(`http://127.0.0.1:${port}/`, (outcome) => outcomes.push(outcome))
+  t.teardown(() => large.stop())
+  await large.read()
+  t.match(outcomes.at(-1), { error: /1 MiB|1048576/ })
+  t.ok(sent < 64 << 20, `${sent} bytes were taken`)
+  t.ok(process.memoryUsage().rss - before < 200 << 20)
+
+  provider.keys = Array.from({ length: 101 }, (_, i) => ({ ...ec.jwk, kid: `k${i}` }))
+  await jwks.read()
+  t.match(outcomes.at(-1), { error: /100 keys/ })
+  t.equal((await keys()).length, 1, 'the last known keys stay in use')
+
+  provider.keys = [
+    { ...ec.privateKey.export({ format: 'jwk' }), kid: 'ec' },
+    { ...rsa.privateKey.export({ format: 'jwk' }), kid: 'rsa' },
+    { ...ed.jwk, kid: 'ed' }
+  ]
+  await jwks.read()
+  t.match(outcomes.at(-1), { usable: 1, private: 2 })
+  t.equal((await jwks.keysFor({ alg: 'EdDSA', kid: 'ed' })).length, 1)
+  t.equal((await keys()).length, 0, 'a private key that everybody can read proves nothing')
 })

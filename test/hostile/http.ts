@@ -58,10 +58,28 @@ const bytes: Record<string, string> = {
   'chunks of a negative size': `${putHead}Transfer-Encoding: chunked\r\n\r\n-1\r\n\r\n${hidden}`,
   'chunks of a size beyond all numbers':
     `${putHead}Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n\r\n${hidden}`,
+  'chunks in HTTP/1.0, which has none':
+    `${putHead.replace('HTTP/1.1', 'HTTP/1.0')}Transfer-Encoding: chunked\r\n\r\n` +
+    `b\r\n${BODY}\r\n0\r\n\r\n`,
+  'gzip inside chunks':
+    `${putHead}Transfer-Encoding: gzip, chunked\r\n\r\nb\r\n${BODY}\r\n0\r\n\r\n`,
+  'chunks inside chunks':
+    `${putHead}Transfer-Encoding: chunked, chunked\r\n\r\nb\r\n${BODY}\r\n0\r\n\r\n`,
+  'chunks twice':
+    `${putHead}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n` +
+    `b\r\n${BODY}\r\n0\r\n\r\n`,
+  'identity, and chunks':
+    `${putHead}Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n` +
+    `b\r\n${BODY}\r\n0\r\n\r\n`,
+  'two types': `${putHead}Content-Type: text/plain\r\nContent-Length: 11\r\n\r\n${BODY}`,
+  'the same type twice': `${putHead}${TYPE}Content-Length: 11\r\n\r\n${BODY}`,
   'line feeds for line ends': `${putHead}Content-Length: 0\n\n${hidden}`,
   'chunks in small letters that are no header':
     `${putHead}\vTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${hidden}`
 }
+
+/** Character sets that JSON does not have. */
+const charsets = ['utf-16', 'UTF-16LE', '"utf-32"', 'iso-8859-1', 'utf-7', 'x']
 
 const overrides = ['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override']
 
@@ -87,6 +105,22 @@ export const http: Case[] = [
     status: 200,
     leaves: ['user-limit:alice']
   },
+  ...charsets.map((charset): Case => ({
+    what: `a body in the character set ${charset}`,
+    ...put(ALICE, BODY, { type: `application/json; charset=${charset}` }),
+    status: 415
+  })),
+  {
+    what: 'a body in UTF-16',
+    ...put(ALICE, Buffer.from(BODY, 'utf16le'), { type: 'application/json; charset=utf-16' }),
+    status: 415
+  },
+  ...['utf-8', 'UTF-8', '"utf-8"', 'utf8'].map((charset): Case => ({
+    what: `a body in the character set ${charset}`,
+    ...put(ALICE, BODY, { type: `application/json;charset=${charset}` }),
+    status: 200,
+    leaves: ['user-limit:alice']
+  })),
   {
     what: 'a body that ends early',
     ...put(ALICE, BODY, { headers: [] }),

@@ -50,6 +50,23 @@ t.test('whose X-Forwarded-For is trusted', async (t) => {
     t.equal(await via('10.0.0.8', '198.51.100.77'), 429, 'a neighbour of the proxy is none')
   })
 
+  t.test('an address is the same with every port, and what is none hides nobody', async (t) => {
+    const app = await startApp(t, { ...limited, TRUSTED_PROXIES: '10.0.0.7, fd00::/8' })
+    const via = async (forwarded: string, proxy = '10.0.0.7') =>
+      (await from(app, proxy, null, { 'x-forwarded-for': forwarded })()).status
+    for (let i = 0; i < 3; i++) t.equal(await via(`198.51.100.1:${4000 + i}`), 401)
+    t.equal(await via('198.51.100.1:5000'), 429)
+    t.equal(await via('198.51.100.1'), 429)
+    t.equal(await via('203.0.113.9, 198.51.100.1:6000'), 429)
+    t.equal(await via('198.51.100.1:1 , 10.0.0.7:80', 'fd00::1'), 429, 'through a named proxy')
+    for (let i = 0; i < 3; i++) t.equal(await via(`[2001:db8::1]:${4000 + i}`), 401)
+    t.equal(await via('2001:db8::1'), 429)
+    t.equal(await via('[2001:db8::1]'), 429)
+    for (let i = 0; i < 3; i++) t.equal(await via(`_hidden${i}`), 401)
+    t.equal(await via('unknown'), 429, "what is no address counts as the proxy's own")
+    t.equal(await via(''), 429)
+  })
+
   t.test(
     'logins are limited by the address that a trusted proxy saw; X-Forwarded-For is no way round',
     async (t) => {
@@ -80,7 +97,11 @@ t.test('whose X-Forwarded-For is trusted', async (t) => {
       'fd00::/129',
       'proxy.example.com',
       '10.0.0.7;10.0.0.8',
-      '0.0.0.0/'
+      '0.0.0.0/',
+      '0.0.0.0/0',
+      '::/0',
+      '10.0.0.7,0.0.0.0/0',
+      'fe80::1%eth0'
     ]) {
       t.throws(() => loadConfig({ TRUSTED_PROXIES: wrong }), new ConfigError(), wrong)
     }

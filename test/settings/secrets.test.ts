@@ -2,7 +2,7 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto'
 import t from 'tap'
 import { loadConfig } from '../../config.ts'
-import { withoutPasswords } from '../../plugins/http/error-for-log.ts'
+import { withoutPasswords } from '../../services/util/without-passwords.ts'
 import { production } from './service-process.ts'
 
 const NAMES = ['JWT_SECRET', 'JWT_SECRET_PREVIOUS'] as const

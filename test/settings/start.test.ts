@@ -1,8 +1,11 @@
 /** What production refuses to start with, and what it starts with all the same. */
+import { spawn } from 'node:child_process'
 import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { ConfigError, loadConfig } from '../../config.ts'
+import { waitFor } from '../helpers/wait.ts'
 import { goodSecret, production, startAndStop, startService } from './service-process.ts'
 
 /** Runs so many at a time: each start takes a second of a processor. */
@@ -163,4 +166,23 @@ t.test('a port in use is said, also where nothing is logged', async (t) => {
   const { code, stderr } = await startService(t, env).ended
   t.equal(code, 1)
   t.match(stderr, new RegExp(`^[^\n]*${PORT}[^\n]*\n$`), 'one line that names the port')
+})
+
+t.test('a terminal does not show the password that is hashed', async (t) => {
+  const program = fileURLToPath(new URL('../../dist/scripts/hash-password.js', import.meta.url))
+  const command = `"${process.execPath}" "${program}"`
+  const terminal = spawn('script', ['-qec', command, '/dev/null'], {
+    stdio: ['pipe', 'pipe', 'inherit']
+  })
+  t.teardown(() => terminal.kill('SIGKILL'))
+  let shown = ''
+  terminal.stdout.on('data', (chunk: Buffer) => {
+    shown += chunk.toString()
+  })
+  const ended = once(terminal, 'close')
+  await waitFor(() => shown.includes('Password'), { what: 'the prompt', deadlineMs: 60_000 })
+  terminal.stdin.write('correct horse battery\n')
+  await ended
+  t.match(shown, /\$scrypt\$ln=17/)
+  t.notMatch(shown, /correct|horse/)
 })
