@@ -4,6 +4,14 @@ import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ServiceError, type FailureCode } from '../services/errors.ts'
+import { Refusals } from '../services/health/refusals.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Requests that were answered 503 a short time ago. */
+    refusals?: Refusals
+  }
+}
 
 /** The HTTP status of each failure code. */
 const STATUS: Record<FailureCode, number> = {
@@ -122,7 +130,10 @@ export function handleError (
 ): FastifyReply {
   if (error instanceof ServiceError) {
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
-    if (error.code === 'store_unavailable') request.log.warn({ err: error.cause }, error.message)
+    if (error.code === 'store_unavailable') {
+      request.log.warn({ err: error.cause }, error.message)
+      request.server.refusals?.note()
+    }
     return sendProblem(reply, {
       status: STATUS[error.code],
       code: error.code,
@@ -164,6 +175,7 @@ function validationProblem (error: FastifyError): Problem {
 
 export default fp(
   async (app) => {
+    app.decorate('refusals', new Refusals())
     app.setErrorHandler(handleError)
   },
   { name: 'errors' }

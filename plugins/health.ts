@@ -16,12 +16,13 @@ declare module 'fastify' {
 
 export default fp(
   async (app) => {
-    const { config, redisLatencyMs, etcd } = app
+    const { config, redisLatencyMs, redisIsPartial, refusals, etcd } = app
     const monitor = new HealthMonitor(
       {
         redis: redisLatencyMs && {
           check: async () => redisLatencyMs(),
-          required: config.OUTAGE_MODE === 'deny'
+          required: config.OUTAGE_MODE === 'deny',
+          isPartial: () => redisIsPartial() || refusals?.areRecent === true
         },
         etcd: etcd && {
           check: async (signal) => await etcd.health(signal),

@@ -35,6 +35,8 @@ declare module 'fastify' {
     malformed: MalformedValues
     /** The latency of Redis as last seen; throws while it does not serve. Null without Redis. */
     redisLatencyMs: Backend['latencyMs']
+    /** Whether a part of Redis is out. */
+    redisIsPartial: Backend['isPartial']
     /** Counts requests for all replicas; null where each counts for itself. */
     requestCount: Backend['requestCount']
   }
@@ -118,5 +120,6 @@ function decorate (app: FastifyInstance, backend: Backend): void {
   app.decorate('sessionLists', backend.sessionLists)
   app.decorate('sweeper', backend.sweeper)
   app.decorate('redisLatencyMs', backend.latencyMs)
+  app.decorate('redisIsPartial', () => backend.isPartial())
   app.decorate('requestCount', backend.requestCount)
 }

@@ -4,7 +4,11 @@ import { stringEnum } from './names.ts'
 
 export const ComponentHealthSchema = Type.Object(
   {
-    status: stringEnum(['up', 'down', 'disabled']),
+    status: stringEnum(['up', 'partial', 'down', 'disabled'], {
+      description:
+        '`partial`: it serves, but not everything. A part of a Redis Cluster is out, or some ' +
+        'commands were refused a moment ago: some callers get `degraded: true` or 503.'
+    }),
     latency_ms: Type.Union([Type.Number(), Type.Null()], {
       description: 'How long the last check took. Null when there was none.',
       examples: [0.4]

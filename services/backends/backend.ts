@@ -41,6 +41,8 @@ export interface Backend {
    * does not serve. Null where there is no such server.
    */
   latencyMs: (() => number) | null
+  /** Whether a part of that server's data cannot be reached, or is not trusted yet. */
+  isPartial(): boolean
   /** Resolves when it is known whether the data can be reached. */
   start(): Promise<void>
   stop(): void

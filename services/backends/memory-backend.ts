@@ -23,6 +23,7 @@ export function memoryBackend (options: BackendOptions): Backend {
     sweeper: lists,
     requestCount: null,
     latencyMs: null,
+    isPartial: () => false,
     start: async () => {},
     stop: () => {}
   }

@@ -3,27 +3,27 @@ import { steadyClock } from '../clock.ts'
 import { RedisInspector } from '../health/redis-inspector.ts'
 import type { LimitLists } from '../limits/limits-store.ts'
 import type { Log } from '../log.ts'
-import { Breaker } from '../outage/breaker.ts'
 import { GuardedExecutor } from '../outage/guarded-executor.ts'
 import { LeaseMirror } from '../outage/lease-mirror.ts'
 import { LimitCache, type Reading } from '../outage/limit-cache.ts'
 import type { LocalParts, OutageMode } from '../outage/local-acquire.ts'
 import { Outbox } from '../outage/outbox.ts'
-import { Prober } from '../outage/prober.ts'
 import { Replay } from '../outage/replay.ts'
 import { ResilientLimitsStore } from '../outage/resilient-limits-store.ts'
 import { ResilientSessionStore } from '../outage/resilient-session-store.ts'
 import { RetryOnce } from '../outage/retry-once.ts'
+import { Shards } from '../outage/shards.ts'
 import { Watermark } from '../outage/watermark.ts'
 import type { PolicyCache } from '../policy/policy.ts'
 import { redisPolicySource } from '../policy/redis-policy-source.ts'
 import { RedisRequestCount } from '../rate-limit/redis-request-count.ts'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
+import { slotOwners } from '../redis/slots.ts'
 import { LeaseTable } from '../sessions/memory/lease-table.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
-import { LEARNING_MS } from '../sessions/timing.ts'
 import { expiredTo, type Backend, type BackendOptions } from './backend.ts'
+import { ProbeNotes } from './probe-notes.ts'
 import { probe } from './redis-probe.ts'
 import { redisStores } from './redis-stores.ts'
 
@@ -40,10 +40,6 @@ const MIRROR_MOST_ENDED = 300_000
 const LIMITS_UNKNOWN =
   'more users have a limit of their own than are remembered for an outage: while Redis is down, ' +
   'some users who have not called lately have the default limit'
-const ENDS_FORGOTTEN =
-  'more sessions end than are remembered: if Redis loses its data now, some that have ended may ' +
-  'take a slot again until their time to live is over'
-
 /** The Redis, and what is done while it is away. */
 export interface RedisOptions {
   executor: RedisExecutor
@@ -58,67 +54,39 @@ export function redisBackend (redis: RedisOptions, options: BackendOptions): Bac
   const { executor, keys, mode, reconnectWaitMs: waitMs = RECONNECT_WAIT_MS } = redis
   const { defaults, policyFrom, malformed, outcomes, log, warnings } = options
   const watermark = new Watermark(steadyClock)
-  const breaker = breakerOf(mode, log, () => ({ replay, store, watermark }))
-  const guarded = new GuardedExecutor(executor, breaker)
+  const told = (): Told => ({ replay, store, mirror: local.mirror })
+  const inspector = new RedisInspector(executor, keys, warnings)
+  const notes = new ProbeNotes({ keys, inspector, log, warnings }, told)
+  const shards = shardsOf({ executor, keys, mode, log }, { notes, watermark }, told)
+  const guarded = new GuardedExecutor(executor, shards)
   const policy = policyFrom(redisPolicySource(guarded, keys, defaults, malformed))
   const onExpired = expiredTo(outcomes)
-  const stores = redisStores({ executor, guarded, keys, policy, malformed, onExpired })
+  const parts = { executor, guarded, keys, policy, malformed, onExpired }
+  const stores = redisStores({ ...parts, reach: shards })
   const store = stores.sessions
+  const { sessions: restored } = redisStores({ ...parts, reach: shards.forReplay })
   const local = localParts(policy, mode)
-  const replay = new Replay({ executor, keys, store, outcomes, ...local })
-  const retry = new RetryOnce(breaker, async () => await executor.connected(waitMs))
-  const inspector = new RedisInspector(executor, keys, warnings)
-  const told = { breaker, watermark, inspector, store, local }
-  const prober = proberOf(executor, keys, told, options)
+  const replay = new Replay({ executor, keys, store: restored, outcomes, ...local })
+  const retry = new RetryOnce(shards, async () => await executor.connected(waitMs))
   return {
     ...stores,
     policy,
-    limits: new ResilientLimitsStore(stores.limits, local.known, retry),
-    sessions: new ResilientSessionStore({ store, breaker, retry, ...local }),
+    limits: new ResilientLimitsStore(stores.limits, local.known, retry, shards),
+    sessions: new ResilientSessionStore({ store, shards, retry, ...local }),
     requestCount: new RedisRequestCount(guarded, keys),
-    latencyMs: () => prober.latencyMs(),
+    latencyMs: () => shards.latencyMs(),
+    isPartial: () => shards.someOpen,
     start: async () => {
-      await prober.start()
+      await shards.start()
       await inspector.start()
       local.known.start(readingOf(stores.limitLists, options))
     },
     stop: () => {
-      prober.stop()
+      shards.stop()
       inspector.stop()
       local.known.stop()
     }
   }
-}
-
-/** Probes for the breaker, for health, and for what has to be mended. */
-function proberOf (
-  executor: RedisExecutor,
-  keys: RedisKeys,
-  told: {
-    breaker: Breaker
-    watermark: Watermark
-    inspector: RedisInspector
-    store: RedisSessionStore
-    local: LocalParts
-  },
-  { log, warnings }: BackendOptions
-) {
-  const { breaker, watermark, inspector, store, local } = told
-  return new Prober({
-    probe: async () =>
-      await probe(executor, keys, { watermark, isAsked: !breaker.open }, {
-        onLearning: (learning) => learn(store, learning, log),
-        onRefused: (commands) => inspector.probed(commands)
-      }),
-    onServed: (seen) => {
-      void breaker.served(seen)
-      if (local.mirror.forgotten > 0) warnings.raise('ends_forgotten', ENDS_FORGOTTEN)
-    },
-    onFailed: (error) => {
-      inspector.failed(error)
-      breaker.trip(error)
-    }
-  })
 }
 
 /** How limits are read in advance. */
@@ -144,38 +112,45 @@ function localParts (policy: PolicyCache, mode: OutageMode): LocalParts {
   }
 }
 
-/** @param parts - what is made only after the breaker, and used only after that */
-function breakerOf (
-  mode: OutageMode,
-  log: Log,
-  parts: () => { replay: Replay; store: RedisSessionStore; watermark: Watermark }
-): Breaker {
-  return new Breaker({
-    recover: async (lostItsData) => {
-      const { replay, watermark } = parts()
-      const told = await replay.run(lostItsData ? -Infinity : watermark.sinceMs)
-      if (told.ended + told.restored > 0) log.info(told, 'wrote to Redis what it missed')
-    },
-    settle: async () => await parts().replay.settle(),
-    onGeneration: (generation) => {
-      parts().store.generation = generation
-    },
-    onChange: (open, cause) =>
-      open
-        ? log.warn({ err: cause, outage_mode: mode }, 'Redis is down: deciding without it')
-        : log.info({}, 'Redis works: asking it again')
-  })
+/** What is told to a Redis that is back, and what has to know of it. */
+interface Told {
+  replay: Replay
+  store: RedisSessionStore
+  mirror: LeaseMirror
 }
 
-/** Notes whether Redis began so short a time ago that it may not know of every call. */
-function learn (store: RedisSessionStore, learning: boolean, log: Log): void {
-  if (learning && !store.learning) {
-    log.warn(
-      { at_most_seconds: LEARNING_MS / 1000 },
-      'Redis is empty or new: calls that are up are unknown until they are renewed'
-    )
-  } else if (!learning && store.learning) {
-    log.info({}, 'Redis knows all calls again: each has had time to be renewed')
-  }
-  store.learning = learning
+/** @param told - what is made only after the shards, and used only after that */
+function shardsOf (
+  { executor, keys, mode, log }: Omit<RedisOptions, 'reconnectWaitMs'> & { log: Log },
+  { notes, watermark }: { notes: ProbeNotes; watermark: Watermark },
+  told: () => Told
+): Shards {
+  return new Shards({
+    keys,
+    owners: slotOwners(executor.client),
+    probe: async (key, isAsked) => ({
+      ...(await notes.of(key, () => probe(executor, keys, key, { watermark, isAsked }))),
+      losses: watermark.losses(key.key)
+    }),
+    recover: async (part, lostItsData, probes) => {
+      const sinceMs = lostItsData ? -Infinity : watermark.sinceMs(probes.map(({ key }) => key))
+      const sum = await told().replay.run(part, sinceMs)
+      if (sum.ended + sum.restored > 0) log.info(sum, 'wrote to Redis what it missed')
+    },
+    settle: async (part) => await told().replay.settle(part),
+    onKnown: ({ generations }) => {
+      told().store.generation = generations[keys.generation]
+    },
+    onChange: ({ breaker, size }, cause) => {
+      const slots = keys.cluster && { slots: size }
+      if (breaker.open) {
+        log.warn(
+          { err: cause, outage_mode: mode, ...slots },
+          keys.cluster
+            ? 'a part of Redis is down: deciding without it'
+            : 'Redis is down: deciding without it'
+        )
+      } else log.info({ ...slots }, 'Redis works: asking it again')
+    }
+  })
 }

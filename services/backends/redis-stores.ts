@@ -5,6 +5,7 @@ import { StoredLimits } from '../limits/stored-limits.ts'
 import type { PolicyCache } from '../policy/policy.ts'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
+import type { Reach } from '../redis/reach.ts'
 import { WalkTurns } from '../redis/walk-turns.ts'
 import { RedisClusterSessionStore } from '../sessions/redis/redis-cluster-session-store.ts'
 import { RedisSessionLists } from '../sessions/redis/redis-session-lists.ts'
@@ -20,6 +21,8 @@ export interface RedisParts {
   /** For lists and sweeps; the same one where nothing guards them. */
   guarded?: RedisExecutor
   keys: RedisKeys
+  /** For keys that may be out while users' are not; all alike by default. */
+  reach?: Reach
   policy: PolicyCache
   malformed: MalformedValues
   onExpired?: OnExpired
@@ -27,7 +30,7 @@ export interface RedisParts {
 
 /** Builds the stores on one server, or on a Cluster. */
 export function redisStores (parts: RedisParts) {
-  const { executor, guarded = executor, keys, policy, malformed, onExpired } = parts
+  const { executor, guarded = executor, keys, reach, policy, malformed, onExpired } = parts
   const turns = new WalkTurns()
   const stored = new StoredLimits(keys, malformed, () => policy.current.max_sessions_per_user)
   const reads = new RedisSessionReads(executor, keys, stored, malformed)
@@ -35,7 +38,7 @@ export function redisStores (parts: RedisParts) {
   return {
     limits: new RedisLimitsStore(executor, keys, stored),
     limitLists: new RedisLimitLists(guarded, keys, stored, turns),
-    sessions: new Store(executor, keys, policy, reads),
+    sessions: new Store(executor, keys, policy, reads, reach),
     sessionLists: new RedisSessionLists(
       guarded,
       keys,

@@ -22,6 +22,8 @@ export const BACK_AFTER_MS = 1_000
 export interface Dependency {
   check: Check
   required: boolean
+  /** Whether some callers get less than it promises though it is up; asked when health is read. */
+  isPartial?: () => boolean
 }
 
 /** The dependencies by name; null is not configured. */
@@ -77,10 +79,11 @@ export class HealthMonitor {
   get health (): Health {
     const { redis, etcd } = this.#watches
     const lost = [redis, etcd].filter((watch) => watch?.lost === true)
+    const isPartial = [redis, etcd].some((watch) => watch?.isPartial === true)
     const status =
       this.#draining || lost.some((watch) => watch?.required)
         ? 'down'
-        : lost.length > 0
+        : lost.length > 0 || isPartial
           ? 'degraded'
           : 'ok'
     return { status, components: { redis: componentOf(redis), etcd: componentOf(etcd) } }
@@ -88,7 +91,9 @@ export class HealthMonitor {
 }
 
 function componentOf (watch: Watch | null): ComponentHealth {
-  return watch === null ? { status: 'disabled', latency_ms: null } : watch.component
+  if (watch === null) return { status: 'disabled', latency_ms: null }
+  const { component, isPartial } = watch
+  return component.status === 'up' && isPartial ? { ...component, status: 'partial' } : component
 }
 
 /** Looks at one dependency again and again, and decides when it is lost and when it is back. */
@@ -99,20 +104,26 @@ class Watch {
   /** Whether it counts as lost: with the hysteresis that a single look lacks. */
   lost = false
   #check: Check
+  #isPartial: () => boolean
   #onChange: (status: ComponentHealth['status']) => void
   #timing: HealthTiming
   #sameSince = 0
   #looking: Repeated | undefined
 
   constructor (
-    { check, required }: Dependency,
+    { check, required, isPartial = () => false }: Dependency,
     onChange: (status: ComponentHealth['status']) => void,
     timing: HealthTiming
   ) {
     this.#check = check
     this.required = required
+    this.#isPartial = isPartial
     this.#onChange = onChange
     this.#timing = timing
+  }
+
+  get isPartial (): boolean {
+    return this.#isPartial()
   }
 
   async start (): Promise<void> {

@@ -37,6 +37,14 @@ export function * inBatches (sessions: Iterable<HeldLease>): Generator<HeldLease
   if (batch.length > 0) yield batch
 }
 
+/** Batches of the leases of these users, each of one user. */
+export function * batchesOf (
+  users: string[],
+  leasesOf: (username: string) => Iterable<HeldLease>
+): Generator<HeldLease[]> {
+  for (const username of users) yield * inBatches(leasesOf(username))
+}
+
 /** Batches of one user each. */
 export function * batchesByUser (sessions: Iterable<HeldLease>): Generator<HeldLease[]> {
   const byUser = new Map<string, HeldLease[]>()

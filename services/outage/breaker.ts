@@ -1,6 +1,6 @@
 /**
- * Decides whether Redis is asked at all: it is lost at the first failure, and back only after it
- * has served for a while.
+ * Decides whether a part of Redis is asked at all: it is lost at the first failure, and back only
+ * after it has served for a while.
  */
 
 /** For how long Redis must have served before it is trusted again, in milliseconds. */
@@ -8,16 +8,20 @@ const BACK_AFTER_MS = 400
 /** How much a return is spread out, so that replicas do not all replay at once, in milliseconds. */
 const JITTER_MS = 200
 
-/** What a probe saw: which generation of data Redis holds, and which server processes hold it. */
+/** What a probe saw. */
 export interface Seen {
-  generation: string
-  servers: string
+  /** Which generation of data each probed key tells of. */
+  generations: Record<string, string>
+  /** Which server processes answered. */
+  servers: string[]
+  /** How often the server of each key was found to have lost something. */
+  losses?: Record<string, number>
 }
 
 export interface BreakerOptions {
   /**
-   * Puts things right in a Redis that is back, or that has lost its data. A failure keeps the
-   * breaker open.
+   * Puts things right in a Redis that is back, or that has lost its data, as far as is known. A
+   * failure keeps the breaker open.
    */
   recover: (lostItsData: boolean) => Promise<void>
   /**
@@ -25,10 +29,12 @@ export interface BreakerOptions {
    * meanwhile waits for it.
    */
   settle: () => Promise<void>
-  /** Told which generation of data Redis holds from now on. */
-  onGeneration: (generation: string) => void
+  /** Told what is asked from now on. */
+  onKnown?: (seen: Seen) => void
   /** Told of each change. */
   onChange?: (open: boolean, cause?: unknown) => void
+  /** Whether it has to wait with its return, because another one is returning. */
+  waits?: () => boolean
   /** Milliseconds on a clock that only goes forward. */
   now?: () => number
   /** From 0 up to 1: where in the spread a return lies. */
@@ -46,10 +52,12 @@ export class Breaker {
   #returning = false
   #closing: Promise<void> | undefined
 
-  constructor (options: BreakerOptions) {
+  /** @param like - one whose state this one begins with: open as long, and with no answer yet */
+  constructor (options: BreakerOptions, like?: Breaker) {
     this.#options = options
     this.#now = options.now ?? (() => performance.now())
     this.#random = options.random ?? Math.random
+    this.#openSinceMs = like === undefined ? undefined : like.#openSinceMs
   }
 
   get open (): boolean {
@@ -59,6 +67,16 @@ export class Breaker {
   /** For how long Redis has not been asked, in milliseconds; 0 while it is. */
   get openForMs (): number {
     return this.#openSinceMs === undefined ? 0 : Math.round(this.#now() - this.#openSinceMs)
+  }
+
+  /** Whether it is open, and Redis is being told what it missed. */
+  get returning (): boolean {
+    return this.#returning
+  }
+
+  /** Whether Redis has answered since the last failure, so that it may be told what it missed. */
+  get serves (): boolean {
+    return this.#servesSinceMs !== undefined
   }
 
   /**
@@ -83,17 +101,23 @@ export class Breaker {
    */
   async served (seen: Seen): Promise<void> {
     if (this.#returning) return
-    const lostItsData = this.#known !== undefined && this.#known.generation !== seen.generation
-    // A restart may be over before anybody misses an answer; what comes back may lack the last that
-    // its predecessor was told.
-    const restarted = this.#known !== undefined && this.#known.servers !== seen.servers
-    if (lostItsData && !this.open) this.trip(new Error('Redis has lost its data'))
-    if (restarted && !this.open) {
-      this.trip(new Error('Redis was restarted, or another one took over'))
+    const known = this.#known
+    const lostItsData = known === undefined || isOther(known, seen)
+    if (!this.open) {
+      if (known === undefined) return this.#note(seen)
+      if (lostItsData) this.trip(new Error('Redis has lost its data'))
+      // A restart may be over before anybody misses an answer; what comes back may lack the last
+      // that its predecessor was told.
+      else if (isRestarted(known, seen)) {
+        this.trip(new Error('Redis was restarted, or another one took over'))
+      } else {
+        this.#known = seen
+        return
+      }
     }
-    if (!this.open) return this.#known === undefined ? this.#note(seen) : undefined
     this.#servesSinceMs ??= this.#now() + this.#random() * JITTER_MS
     if (this.#now() - this.#servesSinceMs < BACK_AFTER_MS) return
+    if (this.#options.waits?.()) return
     this.#returning = true
     await this.#return(seen, lostItsData)
     this.#returning = false
@@ -115,7 +139,7 @@ export class Breaker {
 
   #note (seen: Seen): void {
     this.#known = seen
-    this.#options.onGeneration(seen.generation)
+    this.#options.onKnown?.(seen)
   }
 
   #close (seen: Seen): void {
@@ -124,4 +148,17 @@ export class Breaker {
     this.#servesSinceMs = undefined
     this.#options.onChange?.(false)
   }
+}
+
+/** Whether a key tells of another generation of data than before. */
+function isOther ({ generations: before }: Seen, { generations: now }: Seen): boolean {
+  return Object.keys(now).some((key) => before[key] !== undefined && before[key] !== now[key])
+}
+
+/** Whether none of the servers is there that were there before, or one has lost something. */
+function isRestarted (before: Seen, now: Seen): boolean {
+  const { losses = {} } = before
+  const hasLost = Object.entries(now.losses ?? {}).some(([key, count]) =>
+    losses[key] !== undefined && losses[key] !== count)
+  return hasLost || !now.servers.some((server) => before.servers.includes(server))
 }

@@ -1,28 +1,27 @@
 /**
- * An executor for what has to wait until Redis is back: lists, sweeps, the policy. While the
- * breaker is open, no command is sent. A failure here concerns nobody else: it does not open the
- * breaker.
+ * An executor for what has to wait until Redis is back: lists, sweeps, the policy. While all of
+ * Redis is out, no command is sent. A failure here concerns nobody else: it opens no breaker.
  */
 import { RedisExecutor } from '../redis/executor.ts'
-import type { Breaker } from './breaker.ts'
 import { redisAway } from './retry-once.ts'
+import type { Shards } from './shards.ts'
 
-/** Refuses with a ServiceError `store_unavailable` while the breaker is open. */
+/** Refuses with a ServiceError `store_unavailable` while every part of Redis is out. */
 export class GuardedExecutor extends RedisExecutor {
-  #breaker: Breaker
+  #shards: Pick<Shards, 'allOpen'>
 
-  constructor ({ client, deadlineMs }: RedisExecutor, breaker: Breaker) {
+  constructor ({ client, deadlineMs }: RedisExecutor, shards: Pick<Shards, 'allOpen'>) {
     super(client, deadlineMs)
-    this.#breaker = breaker
+    this.#shards = shards
   }
 
   override get client () {
-    if (this.#breaker.open) throw redisAway()
+    if (this.#shards.allOpen) throw redisAway()
     return super.client
   }
 
   override get scripts () {
-    if (this.#breaker.open) throw redisAway()
+    if (this.#shards.allOpen) throw redisAway()
     return super.scripts
   }
 }

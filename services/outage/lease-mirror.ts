@@ -148,16 +148,24 @@ export class LeaseMirror extends MemorySessionStore {
     for (const { sessionId } of missing) this.lapse(sessionId)
   }
 
+  /** Users who have leases here, or had some a short time ago. */
+  usernames (): Iterable<string> {
+    return this.table.usernames()
+  }
+
   /**
    * Every lease that is live and that the other store may not know as it is now: it was touched
    * since then, or is untold.
    */
   * untoldSince (sinceMs: number): Generator<HeldLease> {
-    for (const username of this.table.usernames()) {
-      const now = this.table.now()
-      for (const lease of this.table.ofUser(username, now)) {
-        if (lease.untold || lease.touchedMs >= sinceMs) yield heldLease(lease, now)
-      }
+    for (const username of this.usernames()) yield * this.untoldOf(username, sinceMs)
+  }
+
+  /** The same of one user. */
+  * untoldOf (username: string, sinceMs: number): Generator<HeldLease> {
+    const now = this.table.now()
+    for (const lease of this.table.ofUser(username, now)) {
+      if (lease.untold || lease.touchedMs >= sinceMs) yield heldLease(lease, now)
     }
   }
 

@@ -86,11 +86,17 @@ export class Outbox {
     this.#up = undefined
   }
 
-  /** Up to so many messages; they stay until they are settled. */
-  take (count: number): Array<[sessionId: string, message: Message]> {
+  /**
+   * Up to so many messages, of those that are wanted; they stay until they are settled.
+   * @param isWanted - all by default
+   */
+  take (
+    count: number,
+    isWanted: (sessionId: string, message: Message) => boolean = () => true
+  ): Array<[sessionId: string, message: Message]> {
     const taken: Array<[string, Message]> = []
     for (const entry of this.#messages) {
-      if (taken.push(entry) === count) break
+      if (isWanted(...entry) && taken.push(entry) === count) break
     }
     return taken
   }

@@ -2,7 +2,7 @@
 import { repeat, type Repeated, type Timer } from '../util/repeat.ts'
 
 /** How long it rests between two probes, in milliseconds. */
-const PROBE_INTERVAL_MS = 200
+export const PROBE_INTERVAL_MS = 200
 /** A probe that has not been answered for so long counts as failed for health, in milliseconds. */
 const LATE_MS = 500
 

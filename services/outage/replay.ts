@@ -1,35 +1,30 @@
-/** Tells Redis, when it is back, what it missed: gently, in batches, a few at a time. */
+/** Tells a part of Redis, when it is back, what it missed: gently, in batches, a few at a time. */
 import { setImmediate } from 'node:timers/promises'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
 import { outcomeOf } from '../redis/script-outcomes.ts'
 import type { HeldLease } from '../sessions/lease.ts'
-import type { Outcome, Outcomes } from '../sessions/outcomes.ts'
+import type { Outcomes } from '../sessions/outcomes.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
-import { BATCH, batchesByUser, inBatches, restoreArguments } from './batches.ts'
+import { BATCH, batchesByUser, batchesOf, inBatches, restoreArguments } from './batches.ts'
 import type { LeaseMirror } from './lease-mirror.ts'
 import type { Message, Outbox } from './outbox.ts'
+import type { Part } from './shard.ts'
+import { observe, tellEnd, type Replayed } from './tell-end.ts'
+import { isUnavailable } from './unavailable.ts'
 
 /** How many batches are under way at once. */
 const CONCURRENCY = 2
 /** The same in a cluster, where a batch is of one user and so a small one. */
 const CLUSTER_CONCURRENCY = 16
+/** How many users or ids are looked at until others have their turn. */
+const LOOKS_AT_ONCE = 500
 
 /** How often what was decided meanwhile is caught up with before everybody has to wait for it. */
 const CATCH_UP_ROUNDS = 20
-
-/** Why a slot is given back that may have been taken for a caller who was refused. */
-const UNANSWERED = 'acquire without an answer'
-/** Why a session is ended that had ended before, as far as is known here. */
+/** Why a session is ended that had ended before. */
 const ENDED_BEFORE = 'ended before'
-/** Why a session lost its slot. */
-const MISSING = 'missing on its node'
-
-type Replayed = Extract<
-  Outcome['what'],
-  'restored' | 'conflict' | 'ended' | 'released' | 'terminated'
->
 
 /** How many sessions Redis was told of. */
 interface Told {
@@ -60,113 +55,173 @@ export class Replay {
    * that Redis may not have as it is; then what was decided meanwhile, but for a little, which
    * `settle` tells. Where Redis has lost all of it, leases come before the ends of old: there may
    * be very many of those.
-   * @param sinceMs - to when Redis knows all that this replica does, by the clock of the mirror
+   * @param part - what is back
+   * @param sinceMs - to when it knows all that this replica does, by the clock of the mirror
    * @returns how many of each were told
    * @throws ServiceError `store_unavailable`: what was not told yet is kept
    */
-  async run (sinceMs: number): Promise<Told> {
+  async run (part: Part, sinceMs: number): Promise<Told> {
     const told = { ended: 0, restored: 0 }
     this.#parts.outbox.trackUp()
-    await this.#end(told)
+    await this.#end(part, told)
     const isEmpty = sinceMs === -Infinity
-    if (!isEmpty) await this.#endAgain(sinceMs, told)
-    await this.#restoreSince(sinceMs, told)
-    if (isEmpty) await this.#endAgain(sinceMs, told)
+    if (!isEmpty) await this.#endAgain(part, sinceMs, told)
+    await this.#restoreSince(part, sinceMs, told)
+    if (isEmpty) await this.#endAgain(part, sinceMs, told)
+    if (this.#parts.keys.cluster) await this.#index(part, sinceMs)
     for (let round = 0; round < CATCH_UP_ROUNDS; round++) {
-      if ((await this.#catchUp(told)) < BATCH) break
+      if ((await this.#catchUp(part, told)) < BATCH) break
     }
     return told
   }
 
-  async #restoreSince (sinceMs: number, told: Told): Promise<void> {
+  async #restoreSince (part: Part, sinceMs: number, told: Told): Promise<void> {
     const { keys, mirror } = this.#parts
-    const atOnce = keys.cluster ? CLUSTER_CONCURRENCY : CONCURRENCY
-    await forEachLimit(this.#batches(mirror.untoldSince(sinceMs)), atOnce, async (batch) => {
-      await this.#restore(batch)
+    const users = keys.cluster ? await this.#users((user) => part.holds(this.#userKey(user))) : []
+    const batches = keys.cluster
+      ? batchesOf(users, (username) => mirror.untoldOf(username, sinceMs))
+      : inBatches(mirror.untoldSince(sinceMs))
+    await forEachLimit(batches, keys.cluster ? CLUSTER_CONCURRENCY : CONCURRENCY, async (batch) => {
+      await this.#restore(part, batch)
       told.restored += batch.length
     })
   }
 
   /** Tells what has ended since then. */
-  async #endAgain (sinceMs: number, told: Told): Promise<void> {
+  async #endAgain (part: Part, sinceMs: number, told: Told): Promise<void> {
     const { store, mirror } = this.#parts
     for (const [username, { ordinaryMs, allMs }] of mirror.userEnds.since(sinceMs, mirror.now())) {
-      await store.endUser(username, ENDED_BEFORE, false, ordinaryMs)
-      if (allMs > 0) await store.endUser(username, ENDED_BEFORE, true, allMs)
+      const key = this.#userKey(username)
+      if (!part.holds(key)) continue
+      await this.#at(part, key, async () => {
+        await store.endUser(username, ENDED_BEFORE, false, ordinaryMs)
+        if (allMs > 0) await store.endUser(username, ENDED_BEFORE, true, allMs)
+      })
     }
-    await forEachLimit(mirror.endedSince(sinceMs), BATCH, async ([sessionId, ended]) => {
+    const ends: Array<[sessionId: string, message: Message]> = []
+    for (const [sessionId, ended] of mirror.endedSince(sinceMs)) {
       const { ended: _ended, expiresMs: _expiresMs, onlyNode: boundTo, ...about } = ended
-      await this.#tellEnd(sessionId, { kind: 'ended', reason: ENDED_BEFORE, boundTo, ...about })
+      if (!part.holds(this.#keyOf(sessionId, about.username))) continue
+      ends.push([sessionId, { kind: 'ended', reason: ENDED_BEFORE, boundTo, ...about }])
+    }
+    await forEachLimit(ends, BATCH, async ([sessionId, message]) => {
+      await this.#tellEndIn(part, sessionId, message)
       told.ended++
     })
   }
 
+  /**
+   * Notes in the index of a part which sessions are up: those of all users, whose own parts need
+   * not have been out.
+   */
+  async #index (part: Part, sinceMs: number): Promise<void> {
+    const { keys, mirror, store } = this.#parts
+    const others = await this.#users((username) => !part.holds(this.#userKey(username)))
+    for (const batch of batchesOf(others, (username) => mirror.untoldOf(username, sinceMs))) {
+      const found = batch.filter(({ lease: { sessionId, node } }) =>
+        part.holds(keys.holder(sessionId)) || part.holds(keys.nodeLeases(node)))
+      if (found.length === 0) continue
+      const refused = await store.claimForRestore(found)
+      for (const [i, { lease }] of found.entries()) {
+        // It was ended by its id alone.
+        if (refused[i] !== 'ended') continue
+        const { sessionId, username, attempt } = lease
+        mirror.forget(sessionId, { username, attempt })
+        const end = { kind: 'ended' as const, username, attempt, reason: ENDED_BEFORE }
+        await this.#tellEndIn(part, sessionId, { ...end, endedMs: mirror.now() })
+      }
+      await store.noteRestored(found.filter((_one, i) => refused[i] === undefined))
+    }
+  }
+
+  /** The users of the mirror that are wanted; others have their turn meanwhile. */
+  async #users (isWanted: (username: string) => boolean): Promise<string[]> {
+    const found: string[] = []
+    let looked = 0
+    for (const username of this.#parts.mirror.usernames()) {
+      if (isWanted(username)) found.push(username)
+      if (++looked % LOOKS_AT_ONCE === 0) await setImmediate()
+    }
+    return found
+  }
+
   /** Tells what was decided since `run`, until there is nothing left. */
-  async settle (): Promise<void> {
+  async settle (part: Part): Promise<void> {
     // Whoever was let through before this began has noted what came of it by then.
     await setImmediate()
     const told = { ended: 0, restored: 0 }
-    while ((await this.#catchUp(told)) > 0);
+    while ((await this.#catchUp(part, told)) > 0);
     this.#parts.outbox.forgetUp()
   }
 
-  async #catchUp (told: Told): Promise<number> {
-    const { mirror, outbox } = this.#parts
+  async #catchUp (part: Part, told: Told): Promise<number> {
+    const { keys, mirror, outbox } = this.#parts
     const before = told.ended + told.restored
-    await this.#end(told)
+    await this.#end(part, told)
     const up = outbox.takeUp().flatMap((id) => mirror.mirroredOf(id) ?? [])
-    for (const batch of this.#batches(up)) {
-      await this.#restore(batch)
+    const held = up.filter(({ lease }) => part.holds(this.#userKey(lease.username)))
+    for (const batch of keys.cluster ? batchesByUser(held) : inBatches(held)) {
+      await this.#restore(part, batch)
       told.restored += batch.length
     }
     return told.ended + told.restored - before
   }
 
-  async #end (told: Told): Promise<void> {
+  async #end (part: Part, told: Told): Promise<void> {
     const { outbox } = this.#parts
-    while (outbox.size > 0) {
+    const isFor = (id: string, { username }: Message) => part.holds(this.#keyOf(id, username))
+    for (;;) {
+      const batch = outbox.take(BATCH, isFor)
+      if (batch.length === 0) return
       await Promise.all(
-        outbox.take(BATCH).map(async ([sessionId, message]) => {
-          await this.#tellEnd(sessionId, message)
-          outbox.settle(sessionId, message)
+        batch.map(async ([sessionId, message]) => {
+          await this.#tellEndIn(part, sessionId, message)
           told.ended++
         })
       )
     }
   }
 
-  async #tellEnd (sessionId: string, message: Message): Promise<void> {
-    const { store } = this.#parts
-    if (message.kind === 'ended') {
-      const { kind: _kind, ...end } = message
-      const request = { sessionId, attempt: undefined, node: undefined, ...end }
-      const { reason } = end
-      const result = await store.release(request)
-      if (result.outcome === 'released') {
-        this.#observe('released', sessionId, result.username, reason)
-      }
-      return
-    }
-    if (message.kind === 'user_ended') {
-      const { username, reason, includeEmergency, atMs } = message
-      const { leases } = await store.endUser(username, reason, includeEmergency, atMs)
-      for (const one of leases) this.#observe('terminated', one.sessionId, username, reason)
-      return
-    }
-    if (message.kind === 'lapsed') {
-      const { username, node } = message
-      await store.releaseFrom(username, sessionId, MISSING, { node, lapses: true })
-      return
-    }
-    const { username, ttlMs } = message
-    const { outcome } = await store.releaseFrom(username, sessionId, UNANSWERED, {
-      untouchedTtlMs: ttlMs,
-      lapses: true
-    })
-    if (outcome === 'released') this.#observe('released', sessionId, username, UNANSWERED)
+  /** Where a message about an id goes: to its user, or else to the index. */
+  #keyOf (sessionId: string, username: string | undefined): string {
+    return username === undefined ? this.#parts.keys.holder(sessionId) : this.#userKey(username)
   }
 
-  async #restore (batch: HeldLease[]): Promise<void> {
+  #userKey (username: string): string {
+    return this.#parts.keys.user('user-leases', username)
+  }
+
+  /** Works on a key. Where it turns out not to lie in this part any more, another tells it. */
+  async #at (part: Part, key: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (!isUnavailable(error)) throw error
+      part.failed(key, error)
+      if (part.holds(key) || !part.serves) throw error
+    }
+  }
+
+  /** Tells an end, or leaves it for the part that its user turns out to lie in. */
+  async #tellEndIn (part: Part, sessionId: string, message: Message): Promise<void> {
+    const { store, outbox } = this.#parts
+    await this.#at(part, this.#keyOf(sessionId, message.username), async () => {
+      const holder = message.username ?? (await store.holderOf(sessionId)) ?? ''
+      if (part.isOut(this.#userKey(holder))) {
+        if (message.kind === 'ended') outbox.put(sessionId, { ...message, username: holder })
+        return
+      }
+      await tellEnd(this.#parts, sessionId, message)
+      outbox.settle(sessionId, message)
+    })
+  }
+
+  async #restore (part: Part, batch: HeldLease[]): Promise<void> {
+    const key = this.#userKey(batch[0]?.lease.username ?? '')
+    await this.#at(part, key, async () => await this.#restoreBatch(batch))
+  }
+
+  async #restoreBatch (batch: HeldLease[]): Promise<void> {
     const { store, mirror } = this.#parts
     const refused = await store.claimForRestore(batch)
     const claimed = batch.filter((_one, i) => refused[i] === undefined)
@@ -179,7 +234,7 @@ export class Replay {
     inOrder.forEach(({ lease: { sessionId, username, attempt } }, i) => {
       const what = known[i] ?? 'conflict'
       if (what !== 'restored') mirror.forget(sessionId, { username, attempt })
-      this.#observe(what, sessionId, username, 'replay after an outage')
+      observe(this.#parts, what, sessionId, username, 'replay after an outage')
     })
     await store.noteRestored(restored)
   }
@@ -191,17 +246,5 @@ export class Replay {
       executor.scripts.restore(...restoreArguments(keys, batch))
     )) as number[]
     return codes.map((code) => outcomeOf(code) as Replayed)
-  }
-
-  #observe (what: Replayed, sessionId: string, username = '', reason = ''): void {
-    const { outcomes } = this.#parts
-    if (!outcomes.observed) return
-    const about = { sessionId, username, node: undefined, by: 'replay' as const, reason }
-    outcomes.tell({ what, ...about, degraded: false })
-  }
-
-  /** In a cluster each batch is of one user, whose keys share a slot. */
-  #batches (sessions: Iterable<HeldLease>): Generator<HeldLease[]> {
-    return this.#parts.keys.cluster ? batchesByUser(sessions) : inBatches(sessions)
   }
 }

@@ -19,7 +19,6 @@ import type {
   SessionVerbs,
   TerminateResult
 } from '../sessions/session-store.ts'
-import type { Breaker } from './breaker.ts'
 import {
   acquireLate,
   acquireLocally,
@@ -29,12 +28,14 @@ import {
   type LocalParts
 } from './local-acquire.ts'
 import { redisAway, type RetryOnce } from './retry-once.ts'
+import type { Shards } from './shards.ts'
+import { UserByUser } from './user-by-user.ts'
 import { isUnavailable } from './unavailable.ts'
 
 /** What the resilient store is made of. */
 export interface Parts extends LocalParts {
   store: RedisSessionStore
-  breaker: Breaker
+  shards: Shards
   retry: RetryOnce
 }
 
@@ -51,7 +52,8 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
   }
 
   async acquire (request: AcquireRequest): Promise<AcquireResult> {
-    const { store, breaker } = this.#parts
+    const { store, shards } = this.#parts
+    const { breaker } = shards.of(request.username)
     await breaker.decided()
     if (breaker.open) return await acquireLocally(this.#parts, request, false, redisAway())
     let result: AcquireResult
@@ -69,7 +71,9 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
   async #acquireAgain (request: AcquireRequest, cause: unknown): Promise<AcquireResult> {
     const { store, retry } = this.#parts
     try {
-      return await retry.again(cause, () => store.acquire({ ...request, again: true }))
+      return await retry.again(request.username, cause, () =>
+        store.acquire({ ...request, again: true })
+      )
     } catch (error) {
       if (!isUnavailable(error)) throw error
       return await acquireLocally(this.#parts, request, true, error)
@@ -81,7 +85,8 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
    * without it already, and then the mirror has to have room for it.
    */
   #taken (request: AcquireRequest, result: AcquireResult): AcquireResult | Promise<AcquireResult> {
-    const { breaker, mode } = this.#parts
+    const { shards, mode } = this.#parts
+    const { breaker } = shards.of(request.username)
     if (breaker.open && mode === 'local' && isFresh(result, request.ttlMs)) {
       return acquireLate(this.#parts, request, result)
     }
@@ -90,48 +95,59 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
   }
 
   async renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
-    const { store, mirror } = this.#parts
-    try {
-      const results = await this.#parts.retry.ask(() => store.renew(requests, ttlMs))
-      requests.forEach((request, i) => {
-        if (results[i] !== undefined) this.#noteRenewed(request, results[i], ttlMs)
-      })
-      return results
-    } catch (error) {
-      if (!isUnavailable(error)) throw error
-      const results = await mirror.renew(requests, ttlMs)
-      results.forEach((result, i) => {
-        result.degraded = true
-        if ('lease' in result) noteUp(this.#parts, requests[i]?.sessionId ?? '')
-      })
-      return results
-    }
+    const perUser = new UserByUser(this.#parts, requests.length > 1, ttlMs)
+    return await this.#parts.store.renew(requests, ttlMs, perUser)
   }
 
   async release (request: ReleaseRequest): Promise<ReleaseResult> {
     const { store, mirror, outbox, retry } = this.#parts
+    const { sessionId, username } = request
+    const { holder, isKnown } = await this.#holderOf(sessionId, username)
     try {
-      const result = await retry.ask(async () => await store.release(request))
+      const known = username === undefined ? holder : undefined
+      if (!isKnown) throw redisAway()
+      const question = async () => await store.release(request, known)
+      const result =
+        holder === null ? await question() : await retry.ask(holder ?? '', question)
       await mirror.noteReleased(request, result)
       return result
     } catch (error) {
       if (!isUnavailable(error)) throw error
       const result = await mirror.releaseLocally(request)
       if (result.outcome === 'released' || result.outcome === 'unknown') {
-        outbox.put(request.sessionId, { kind: 'ended', ...request, endedMs: mirror.now() })
+        const end = { ...request, username: holder || undefined, endedMs: mirror.now() }
+        outbox.put(sessionId, { kind: 'ended', ...end })
       }
       return { ...result, degraded: true }
     }
   }
 
+  /**
+   * Whose session an id is, to know which part to ask; null if it is nobody's.
+   * @returns `isKnown`: false where nobody can tell, because the part is out that the id lies in
+   */
+  async #holderOf (
+    sessionId: string,
+    username: string | undefined
+  ): Promise<{ holder: string | null | undefined; isKnown: boolean }> {
+    const { store, mirror } = this.#parts
+    const holder = username ?? (await store.holderOf(sessionId))
+    if (holder !== undefined) return { holder, isKnown: true }
+    const { username: known } = (await mirror.getSession(sessionId)) ?? {}
+    return { holder: known, isKnown: known !== undefined }
+  }
+
   async reconcileNode (report: NodeReconciliation): Promise<ReconcileResult> {
-    const { store, mirror, retry } = this.#parts
+    const { store, mirror, shards } = this.#parts
+    const perUser = new UserByUser(this.#parts, true, report.ttlMs)
     try {
-      const result = await retry.ask(async () => await store.reconcileNode(report))
+      const result = await perUser.askNode(
+        async () => await store.reconcileNode(report, perUser, shards)
+      )
       if (result.outcome === 'reconciled') await mirror.noteReport(report, result)
       return result
     } catch (error) {
-      if (!isUnavailable(error)) throw error
+      if (!isUnavailable(error) || !shards.allOpen) throw error
       const result = await mirror.reconcileNode(report)
       if (result.outcome !== 'reconciled') return result
       for (const { sessionId } of report.sessions) noteUp(this.#parts, sessionId)
@@ -141,13 +157,16 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
   }
 
   async forgetNode (node: string): Promise<ForgetNodeResult> {
-    const { store, mirror, retry } = this.#parts
+    const { store, mirror, shards } = this.#parts
+    const perUser = new UserByUser(this.#parts, true)
     try {
-      const result = await retry.ask(async () => await store.forgetNode(node))
+      const result = await perUser.askNode(
+        async () => await store.forgetNode(node, perUser, shards)
+      )
       for (const { sessionId } of result.missing) mirror.lapse(sessionId)
       return result
     } catch (error) {
-      if (!isUnavailable(error)) throw error
+      if (!isUnavailable(error) || !shards.allOpen) throw error
       const result = await mirror.forgetNode(node)
       this.#putLapsed(node, result.missing)
       return { ...result, degraded: true }
@@ -167,14 +186,15 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
   ): Promise<TerminateResult> {
     const { store, mirror, outbox } = this.#parts
     try {
-      const { atMs, leases, spared } = await this.#parts.retry.ask(
+      const { atMs, leases, spared } = await this.#parts.retry.askMuch(
+        username,
         async () => await store.endUser(username, reason, includeEmergency)
       )
       for (const { sessionId, ...end } of leases) mirror.forget(sessionId, { username, ...end })
       mirror.userEnds.note(username, atMs, includeEmergency, mirror.now())
       return { terminated: leases.map(({ sessionId }) => sessionId), spared }
     } catch (error) {
-      if (!isUnavailable(error)) throw error
+      if (!this.#isOut(username, error)) throw error
       const result = await mirror.terminateUser(username, reason, includeEmergency)
       // Other replicas may know of more: they are told by way of Redis.
       const atMs = mirror.now()
@@ -186,9 +206,12 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
 
   /** @throws ServiceError `store_unavailable` when Redis is away and this user is not known here */
   async getCount (username: string): Promise<Count> {
-    const { store, mirror, known, breaker } = this.#parts
+    const { store, mirror, known, shards } = this.#parts
     try {
-      const count = await this.#parts.retry.ask(async () => await store.getCount(username))
+      const count = await this.#parts.retry.ask(
+        username,
+        async () => await store.getCount(username)
+      )
       mirror.seeExternal(username, count.external)
       return count
     } catch (error) {
@@ -197,26 +220,27 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
       return {
         ...(await mirror.getCount(username)),
         degraded: true,
-        stale_ms: Math.max(ageMs, breaker.openForMs)
+        stale_ms: Math.max(ageMs, shards.of(username).breaker.openForMs)
       }
     }
   }
 
   async getSession (sessionId: string) {
+    const { store, mirror, retry } = this.#parts
     try {
-      return await this.#parts.retry.ask(async () => await this.#parts.store.getSession(sessionId))
+      const { holder, isKnown } = await this.#holderOf(sessionId, undefined)
+      if (!isKnown) throw redisAway()
+      const question = async () => await store.getSession(sessionId, holder)
+      return holder === null ? await question() : await retry.askMuch(holder ?? '', question)
     } catch (error) {
-      const known = isUnavailable(error) ? await this.#parts.mirror.getSession(sessionId) : null
+      const known = isUnavailable(error) ? await mirror.getSession(sessionId) : null
       if (known === null) throw error
       return { ...known, degraded: true }
     }
   }
 
-  #noteRenewed (request: RenewRequest, result: RenewResult, ttlMs: number): void {
-    const { mirror } = this.#parts
-    const { sessionId, username, attempt } = request
-    if (result.outcome === 'ended') mirror.forget(sessionId, { username, attempt })
-    if (result.outcome !== 'renewed' && result.outcome !== 'reregistered') return
-    if (!mirror.prolong(sessionId, username, ttlMs, attempt)) mirror.take(result.lease(), ttlMs)
+  /** Whether a failure means that a user's part is out, so that the mirror decides. */
+  #isOut (username: string, error: unknown): boolean {
+    return isUnavailable(error) && this.#parts.shards.of(username).breaker.open
   }
 }

@@ -18,24 +18,40 @@ export interface Marking {
   memoryMs: number
 }
 
+/** What is known of the mark at one key. */
+interface Mark {
+  seen: string
+  sent: string
+  losses: number
+}
+
 /** Keeps the marks of this replica: one for each key that is probed. */
 export class Watermark {
   /** Tells the marks of this process from those of others: nobody else can use them. */
   readonly replica = randomUUID()
-  /** How often Redis was found to have lost something. */
-  losses = 0
   #clock: Clock
-  #marks = new Map<string, { seen: string; sent: string }>()
+  #marks = new Map<string, Mark>()
 
   /** @param clock - the one by which everything that can be told is noted */
   constructor (clock: Clock) {
     this.#clock = clock
   }
 
-  /** Since when everything has to be told, by the clock; -Infinity where that is not known. */
-  get sinceMs (): number {
-    const since = [...this.#marks.values()].map(({ seen }) => (seen === '' ? -Infinity : +seen))
+  /**
+   * Since when everything has to be told where these keys lie, by the clock; -Infinity where nobody
+   * knows that.
+   */
+  sinceMs (keys: string[]): number {
+    const since = keys.map((key) => {
+      const { seen = '' } = this.#marks.get(key) ?? {}
+      return seen === '' ? -Infinity : Number(seen)
+    })
     return since.length === 0 ? -Infinity : Math.min(...since)
+  }
+
+  /** How often the server of a key was found to have lost something. */
+  losses (key: string): number {
+    return this.#marks.get(key)?.losses ?? 0
   }
 
   /**
@@ -44,7 +60,7 @@ export class Watermark {
    * this probe
    */
   next (key: string, isAsked: boolean): Marking {
-    const known = this.#marks.get(key) ?? { seen: '', sent: '' }
+    const known = this.#marks.get(key) ?? { seen: '', sent: '', losses: 0 }
     const before: [string, string] = [known.seen, known.sent]
     const mark = isAsked ? String(this.#clock()) : ''
     if (isAsked) this.#marks.set(key, { ...known, sent: mark })
@@ -58,9 +74,12 @@ export class Watermark {
    */
   note (key: string, { mark }: Marking, found: string, isAsLeft: boolean): void {
     const seen = isAsLeft && mark !== '' ? mark : found
-    if (!isAsLeft) this.losses++
     // The answer may come when the next probe has been sent.
-    const { sent = '' } = this.#marks.get(key) ?? {}
-    this.#marks.set(key, { seen, sent: isAsLeft && Number(sent) > Number(seen) ? sent : seen })
+    const { sent = '', losses = 0 } = this.#marks.get(key) ?? {}
+    this.#marks.set(key, {
+      seen,
+      sent: isAsLeft && Number(sent) > Number(seen) ? sent : seen,
+      losses: isAsLeft ? losses : losses + 1
+    })
   }
 }

@@ -104,9 +104,13 @@ export class RedisExecutor {
     }
   }
 
-  /** The time by the clock of Redis, in milliseconds since the epoch. */
-  async nowMs (): Promise<number> {
-    const [seconds = 0, microseconds = 0] = (await this.run(this.client.time())).map(Number)
+  /**
+   * The time by the clock of Redis, in milliseconds since the epoch.
+   * @param key - in a Cluster, the master on which this key lies is asked
+   */
+  async nowMs (key: string): Promise<number> {
+    const reply = this.client.sendCommand(new EncodedCommand('time', key, []))
+    const [seconds = 0, microseconds = 0] = (await this.run(reply as Promise<string[]>)).map(Number)
     return seconds * 1000 + Math.floor(microseconds / 1000)
   }
 }

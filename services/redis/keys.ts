@@ -45,10 +45,10 @@ export class RedisKeys {
     this.policy = `${prefix}session-policy`
     this.generation = `${prefix}session-generation`
     this.generations = cluster
-      ? TAGS_ALL_OVER.map((tag) => `${this.generation}:{${tag}}`)
+      ? TAGS_ALL_OVER.map((tag) => this.generationIn(String(tag)))
       : [this.generation]
     const probe = `${prefix}session-probe`
-    this.probes = cluster ? TAGS_ALL_OVER.map((tag) => `${probe}:{${tag}}`) : [probe]
+    this.probes = cluster ? TAGS_ALL_OVER.map((tag) => this.probeIn(String(tag))) : [probe]
     this.sweepLock = `${prefix}session-sweep-lock`
     this.apiKeys = `${prefix}api-keys`
     this.apiKeyUses = `${prefix}api-key-uses`
@@ -58,6 +58,16 @@ export class RedisKeys {
   watermark (generation: string, replica: string): string {
     const rest = generation.slice(this.generation.length)
     return `${this.prefix}session-watermark${rest}:${replica}`
+  }
+
+  /** The key of a Cluster that tells of the data in the slot of a hash tag. */
+  generationIn (tag: string): string {
+    return `${this.generation}:{${tag}}`
+  }
+
+  /** What the keys of a probe begin with in the slot of a hash tag. */
+  probeIn (tag: string): string {
+    return `${this.prefix}session-probe:{${tag}}`
   }
 
   /** A key of one user: `voice-ferry-c4:user-limit:alice`. */

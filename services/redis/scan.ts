@@ -5,6 +5,7 @@
 import { Cluster, type Redis } from 'ioredis'
 import type { Page, PageRequest } from '../../schemas/paging.ts'
 import { decodeCursor, encodeCursor } from '../util/cursor.ts'
+import { storeUnavailable } from '../errors.ts'
 import type { RedisExecutor } from './executor.ts'
 import type { IsGone, WalkTurns } from './walk-turns.ts'
 
@@ -194,7 +195,12 @@ function mastersOf (client: Redis | Cluster): Redis[] {
   })
   const firstSlotOf = ({ options: { host, port } }: Redis) =>
     firstSlots.get(`${host}:${port}`) ?? Infinity
-  return client.nodes('master').sort((a, b) => firstSlotOf(a) - firstSlotOf(b))
+  const masters = client.nodes('master')
+  // Without one of them a list would lack what lies there, and nobody could tell.
+  if (masters.length < firstSlots.size) {
+    throw storeUnavailable(new Error('a master of the Cluster is not connected'))
+  }
+  return masters.sort((a, b) => firstSlotOf(a) - firstSlotOf(b))
 }
 
 /** Whether so many names fit into a cursor. */

@@ -110,7 +110,7 @@ export async function executorOn (
 
 /** The time by Redis' clock, and how to wait until some of it has gone by. */
 function clockOf (executor: RedisExecutor): Pick<Twin, 'now' | 'pass'> {
-  const now = async () => await executor.nowMs()
+  const now = async () => await executor.nowMs('')
   return {
     now,
     async pass (ms) {

@@ -35,7 +35,7 @@ export async function redisSubject (
     ...IDS.map((id) => keys.lease('', id)),
     ...NODES.map((node) => keys.nodeLeases(node))
   ]
-  const base = await executor.nowMs()
+  const base = await executor.nowMs('')
   let passed = 0
   return {
     ...wholeStores(redisStores({ executor, keys, policy, malformed })),

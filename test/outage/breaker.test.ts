@@ -8,8 +8,9 @@ import { Prober } from '../../services/outage/prober.ts'
 import { RetryOnce } from '../../services/outage/retry-once.ts'
 import { RedisExecutor } from '../../services/redis/executor.ts'
 import { ManualClock, settled } from '../helpers/manual-clock.ts'
+import { oneShard } from './one-shard.ts'
 
-const seen: Seen = { generation: 'g1', servers: 's1' }
+const seen: Seen = { generations: { key: 'g1' }, servers: ['s1'] }
 const away = storeUnavailable(new Error('gone'))
 
 /** A breaker on a clock of its own, and all that it told. */
@@ -23,7 +24,7 @@ function breakerOn (options: Partial<BreakerOptions> = {}) {
     settle: async () => {
       told.push('settle')
     },
-    onGeneration: (generation) => told.push(`generation ${generation}`),
+    onKnown: ({ generations }) => told.push(`generation ${generations['key']}`),
     onChange: (open, cause) => told.push(open ? `open: ${(cause as Error).message}` : 'closed'),
     now: clock.now,
     random: () => 0,
@@ -70,7 +71,8 @@ t.test('the breaker', async (t) => {
     await serve(1)
     t.notOk(breaker.open)
     t.equal(breaker.openForMs, 0)
-    t.same(told, ['open: refused', 'recover', 'settle', 'generation g1', 'closed'])
+    const recovered = 'recover what was lost'
+    t.same(told, ['open: refused', recovered, 'settle', 'generation g1', 'closed'])
   })
 
   t.test('spreads the return over 200 ms', async (t) => {
@@ -96,7 +98,7 @@ t.test('the breaker', async (t) => {
   t.test('opens for a Redis that has lost its data, and has it told everything', async (t) => {
     const { breaker, told, serve } = breakerOn()
     await breaker.served(seen)
-    await serve(400, { ...seen, generation: 'g2' })
+    await serve(400, { ...seen, generations: { key: 'g2' } })
     t.notOk(breaker.open)
     t.same(told, [
       'generation g1',
@@ -111,10 +113,10 @@ t.test('the breaker', async (t) => {
   t.test('opens for a Redis that is another process than before', async (t) => {
     const { breaker, told, serve } = breakerOn()
     await breaker.served(seen)
-    await serve(400, { ...seen, servers: 's2' })
+    await serve(400, { ...seen, servers: ['s2'] })
     t.same(told.slice(1, 3), ['open: Redis was restarted, or another one took over', 'recover'])
     told.length = 0
-    await serve(400, { ...seen, servers: 's2' })
+    await serve(400, { ...seen, servers: ['s2'] })
     t.same(told, [], 'which it knows from then on')
   })
 
@@ -159,7 +161,7 @@ t.test('the breaker', async (t) => {
     await serve(399)
     const returning = serve(1)
     await settled()
-    await serve(1000, { generation: 'other', servers: 'other' })
+    await serve(1000, { generations: { key: 'other' }, servers: ['other'] })
     t.ok(breaker.open)
     done()
     await returning
@@ -266,10 +268,10 @@ t.test('a question', async (t) => {
   const asked = (connected = true) => {
     const { breaker, told } = breakerOn()
     const tries: boolean[] = []
-    const retry = new RetryOnce(breaker, async () => connected)
+    const retry = new RetryOnce(oneShard(breaker), async () => connected)
     /** Asks; each try fails with what is given for it, or is answered. */
     const ask = async (...failures: Error[]) =>
-      await retry.ask(async (again) => {
+      await retry.ask('alice', async (again) => {
         tries.push(again)
         const failure = failures.shift()
         if (failure !== undefined) throw failure
@@ -331,8 +333,8 @@ t.test('a question', async (t) => {
     const returning = serve(1)
     await settled()
     let answered = false
-    const retry = new RetryOnce(breaker, async () => true)
-    const asking = retry.ask(async () => {
+    const retry = new RetryOnce(oneShard(breaker), async () => true)
+    const asking = retry.ask('alice', async () => {
       answered = true
     })
     await settled()
@@ -347,7 +349,7 @@ t.test('the guard of lists and sweeps sends nothing while the breaker is open', 
   const { breaker } = breakerOn()
   const client = new Redis({ lazyConnect: true })
   t.teardown(() => client.disconnect())
-  const guarded = new GuardedExecutor(new RedisExecutor(client, 100), breaker)
+  const guarded = new GuardedExecutor(new RedisExecutor(client, 100), oneShard(breaker))
   t.equal(guarded.client, client)
   t.ok(guarded.scripts)
   await t.rejects(guarded.run(Promise.reject(away)), { code: 'store_unavailable' })

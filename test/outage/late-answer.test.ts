@@ -14,6 +14,7 @@ import type { RedisSessionStore } from '../../services/sessions/redis/redis-sess
 import type { AcquireRequest, AcquireResult } from '../../services/sessions/session-store.ts'
 import { ask, TTL } from '../conformance/words.ts'
 import { ManualClock, settled } from '../helpers/manual-clock.ts'
+import { oneShard } from './one-shard.ts'
 
 const policy: Policy = {
   enabled: true,
@@ -27,7 +28,6 @@ function start () {
   const breaker = new Breaker({
     recover: async () => {},
     settle: async () => {},
-    onGeneration: () => {},
     now: clock.now
   })
   const answers: Array<(result: AcquireResult) => void> = []
@@ -38,8 +38,9 @@ function start () {
   const known = new LimitCache(() => 2, clock.now)
   const mirror = new LeaseMirror(known, cache, new LeaseTable(clock.now, TTL))
   const outbox = new Outbox()
-  const retry = new RetryOnce(breaker, async () => true)
-  const parts = { store, breaker, retry, mirror, known, outbox, mode: 'local' as const }
+  const shards = oneShard(breaker)
+  const retry = new RetryOnce(shards, async () => true)
+  const parts = { store, shards, retry, mirror, known, outbox, mode: 'local' as const }
   const admitted = (request: AcquireRequest, terminated: string[]): AcquireResult => {
     const { username, sessionId, attempt, ttlMs, details } = request
     const startedMs = clock.now()

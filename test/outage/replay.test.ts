@@ -5,6 +5,7 @@ import { MemoryLimitsStore } from '../../services/limits/memory-limits-store.ts'
 import { LeaseMirror } from '../../services/outage/lease-mirror.ts'
 import { Outbox } from '../../services/outage/outbox.ts'
 import { Replay } from '../../services/outage/replay.ts'
+import type { Part } from '../../services/outage/shard.ts'
 import { memoryPolicySource } from '../../services/policy/memory-policy-source.ts'
 import { PolicyCache } from '../../services/policy/policy.ts'
 import type { RedisExecutor } from '../../services/redis/executor.ts'
@@ -18,6 +19,9 @@ import { hangUp } from '../conformance/words.ts'
 import { ManualClock } from '../helpers/manual-clock.ts'
 
 const [MINUTE, HOUR] = [60_000, 3_600_000]
+
+/** Redis as one part, which is back. */
+const ALL: Part = { holds: () => true, isOut: () => false, failed: () => {}, serves: true }
 
 const request = (sessionId: string): ReleaseRequest => hangUp(sessionId)
 
@@ -127,6 +131,7 @@ function startReplay ({
       return { atMs, leases: [], spared: [] }
     },
     claimForRestore: async () => [],
+    holderOf: async () => '',
     noteRestored: async () => {}
   } as unknown as RedisSessionStore
   const executor = {
@@ -167,7 +172,7 @@ t.test('the replay', async (t) => {
     up('a')
     outbox.put('gone', ended)
     outbox.put('refused', { kind: 'undo', username: 'bob', ttlMs: MINUTE })
-    t.same(await replay.run(0), { ended: 2, restored: 1 })
+    t.same(await replay.run(ALL, 0), { ended: 2, restored: 1 })
     t.same(told, ['end gone', 'undo refused', 'restore a'])
     t.same(observed, ['released gone', 'restored a'])
     t.equal(outbox.size, 0)
@@ -188,7 +193,7 @@ t.test('the replay', async (t) => {
     mirror.forget('lately')
     mirror.prolong('renewed', 'bob', HOUR, undefined)
     mirror.userEnds.note('carol', clock.now(), true, clock.now())
-    await replay.run(sinceMs)
+    await replay.run(ALL, sinceMs)
     t.same(told, [
       'end ordinary of carol until 125000',
       'end all of carol until 125000',
@@ -197,9 +202,9 @@ t.test('the replay', async (t) => {
       'restore untold'
     ])
     told.length = 0
-    await replay.run(sinceMs + 1)
+    await replay.run(ALL, sinceMs + 1)
     t.same(told, [], 'what was told, and not touched since, is not told again')
-    await replay.run(-Infinity)
+    await replay.run(ALL, -Infinity)
     t.same(told, [
       'restore known',
       'restore renewed',
@@ -221,7 +226,7 @@ t.test('the replay', async (t) => {
     await mirror.releaseLocally(request('alone'))
     const endsNow = async () => {
       told.length = 0
-      await replay.run(-Infinity)
+      await replay.run(ALL, -Infinity)
       return told.map((text) => text.slice('end '.length)).sort()
     }
     t.same(await endsNow(), ['alone', 'brief', 'ended', 'hour', 'unknown'])
@@ -239,12 +244,12 @@ t.test('the replay', async (t) => {
   t.test('tells 200 leases at a time, in a Cluster those of one user', async (t) => {
     const single = startReplay()
     for (let i = 0; i < 450; i++) single.up(`s${i}`, `user${i % 3}`)
-    await single.replay.run(0)
+    await single.replay.run(ALL, 0)
     t.same(single.batches.map(({ length }) => length), [200, 200, 50])
     t.equal(new Set(single.batches.flat()).size, 450)
     const cluster = startReplay({ cluster: true })
     for (let i = 0; i < 450; i++) cluster.up(`user${i % 3} ${i}`, `user${i % 3}`)
-    await cluster.replay.run(0)
+    await cluster.replay.run(ALL, 0)
     t.same(cluster.batches.map(({ length }) => length), [150, 150, 150])
     for (const batch of cluster.batches) {
       t.equal(new Set(batch.map((id) => id.split(' ')[0])).size, 1)
@@ -255,7 +260,7 @@ t.test('the replay', async (t) => {
     const answers: Record<string, ScriptOutcome> = { a: 'ended', b: 'conflict', c: 'restored' }
     const { observed, mirror, replay, up } = startReplay({ answer: (id) => answers[id] ?? 'ended' })
     for (const id of Object.keys(answers)) up(id)
-    await replay.run(0)
+    await replay.run(ALL, 0)
     t.same(observed, ['ended a', 'conflict b', 'restored c'])
     t.same([...mirror.untoldSince(-Infinity)].map(({ lease }) => lease.sessionId), ['c'])
   })
@@ -268,11 +273,11 @@ t.test('the replay', async (t) => {
       up('meanwhile')
       outbox.put('ended meanwhile', ended)
     }
-    t.same(await replay.run(0), { ended: 1, restored: 2 })
+    t.same(await replay.run(ALL, 0), { ended: 1, restored: 2 })
     t.same(told, ['restore a', 'end ended meanwhile', 'restore meanwhile'])
     told.length = 0
     up('at last')
-    const settling = replay.settle()
+    const settling = replay.settle(ALL)
     // An answer that is on its way when the last part begins.
     for (let i = 0; i < 20; i++) await null
     up('on its way')
@@ -287,10 +292,10 @@ t.test('the replay', async (t) => {
     up('a')
     outbox.put('gone', ended)
     state.away = true
-    await t.rejects(replay.run(0), { code: 'store_unavailable' })
+    await t.rejects(replay.run(ALL, 0), { code: 'store_unavailable' })
     t.equal(outbox.size, 1)
     state.away = false
-    t.same(await replay.run(0), { ended: 1, restored: 1 })
+    t.same(await replay.run(ALL, 0), { ended: 1, restored: 1 })
     t.same(told, ['end gone', 'restore a'])
   })
 })

@@ -31,7 +31,7 @@ export async function release (
   return await as(app, ADMIN)('DELETE', `/api/sessions/${id}?username=${username}`)
 }
 
-/** Waits until admissions are decided by Redis (`false`), or without it (`true`). */
+/** Waits until all admissions are decided by Redis (`false`), or this one without it (`true`). */
 export async function untilDegraded (app: FastifyInstance, wanted: boolean): Promise<void> {
   const what = wanted ? 'the outage to be noticed' : 'admissions to be decided by Redis'
   await waitFor(
@@ -41,7 +41,10 @@ export async function untilDegraded (app: FastifyInstance, wanted: boolean): Pro
         session_id: 'probe',
         dry_run: true
       })
-      return status === 503 ? wanted : body.degraded === wanted
+      if (status === 503 || wanted) return status === 503 ? wanted : body.degraded
+      // In a Cluster others may be out yet.
+      const { components } = (await as(app, null)('GET', '/healthz/ready')).body
+      return body.degraded === false && components.redis.status === 'up'
     },
     { what, deadlineMs: 60_000 }
   )

@@ -1,38 +1,54 @@
 /**
  * What a Redis Cluster cannot do within one script: find a session's user by its id, and a node's
  * sessions, for those keys lie in other slots than the user's. Kept beside the scripts: an id is
- * claimed before its slot is taken.
+ * claimed before its slot is taken. Where the slot of an id or of a node is out, the user's script
+ * decides alone.
  */
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
-import type { Lease } from '../lease.ts'
+import { EVERYWHERE, type Reach } from '../../redis/reach.ts'
+import type { HeldLease, Lease } from '../lease.ts'
 import { ENDED_MEMORY_MS, LONGEST_TTL_MS, RECORD_GRACE_MS } from '../timing.ts'
 import { decodeRecord, endedAttempt, endedOnNode } from './lease-record.ts'
 
 /**
- * What came of a claim: the id is the user's now (`fresh`: it was nobody's before), or why it is
- * not.
+ * What came of a claim: the id is the user's now (`fresh`: it was nobody's before, as far as is
+ * known), or why it is not.
  */
 export type Claim = { outcome: 'claimed'; fresh: boolean } | { outcome: 'conflict' | 'ended' }
 
 /** How often a claim is tried when others claim the same id at the same time. */
 const TRIES = 3
+/** How many sessions one command notes on a node. */
+const ARRIVALS_AT_ONCE = 250
 
 /** The index of sessions by id and by node. */
 export class ClusterIndex {
   #executor: RedisExecutor
   #keys: RedisKeys
+  #reach: Reach
 
-  constructor (executor: RedisExecutor, keys: RedisKeys) {
+  constructor (executor: RedisExecutor, keys: RedisKeys, reach = EVERYWHERE) {
     this.#executor = executor
     this.#keys = keys
+    this.#reach = reach
   }
 
-  /** Whose session an id is, as far as the index knows. */
-  async holderOf (sessionId: string): Promise<string | undefined> {
-    const { client } = this.#executor
-    const holder = await this.#executor.run(client.get(this.#keys.holder(sessionId)))
-    return holder === null || endedAttempt(holder) !== undefined ? undefined : holder
+  /** Whose session an id is; null if it is nobody's, undefined where the index is out. */
+  async holderOf (sessionId: string): Promise<string | null | undefined> {
+    const holder = await this.#holder(sessionId)
+    return endedAttempt(holder ?? '') === undefined ? holder : null
+  }
+
+  /** What the index says of an id: whose it is, or that it has ended; undefined if it is out. */
+  async #holder (sessionId: string): Promise<string | null | undefined> {
+    const key = this.#keys.holder(sessionId)
+    return await this.#ask(key, () => this.#executor.client.get(key))
+  }
+
+  /** Asks about a key, which may be out. */
+  async #ask<T>(key: string, question: () => Promise<T>): Promise<T | undefined> {
+    return await this.#reach.ask(key, async () => await this.#executor.run(question()))
   }
 
   /** Claims an id for a user, unless another one holds it or this attempt has ended. */
@@ -45,12 +61,11 @@ export class ClusterIndex {
   ): Promise<Claim> {
     let replaceable = ''
     for (let i = 0; i < TRIES; i++) {
-      const [holder, fresh] = (await this.#executor.run(
-        this.#executor.scripts.claim(
-          [this.#keys.holder(sessionId)],
-          [username, ttlMs + RECORD_GRACE_MS, replaceable]
-        )
-      )) as [string, number]
+      const key = this.#keys.holder(sessionId)
+      const args = [username, ttlMs + RECORD_GRACE_MS, replaceable]
+      const claimed = await this.#ask(key, () => this.#executor.scripts.claim([key], args))
+      if (claimed === undefined) return { outcome: 'claimed', fresh: false }
+      const [holder, fresh] = claimed as [string, number]
       if (holder === username) return { outcome: 'claimed', fresh: fresh === 1 }
       const state = await this.stateOf(sessionId, holder, attempt, node)
       if (state === 'ended') await this.remindEnded(sessionId, holder)
@@ -77,76 +92,126 @@ export class ClusterIndex {
       const isEnded = attempt <= endedUnheld && (onlyNode === '' || onlyNode === node)
       return isEnded ? 'ended' : 'free'
     }
-    const { client } = this.#executor
-    const [nowMs, record, end] = await this.#executor.run(
-      Promise.all([
-        this.#executor.nowMs(),
-        this.#executor.or(null, client.get(this.#keys.lease(holder, sessionId))),
-        this.#executor.or(null, client.zscore(this.#keys.user('user-leases', holder), sessionId))
-      ])
+    const found = await this.#reach.ask(
+      this.#keys.user('user-leases', holder),
+      async () => await this.#lookAt(sessionId, holder)
     )
+    // Nobody can tell now whether the holder's lease is live.
+    if (found === undefined) return 'held'
+    const [nowMs, record, end] = found
     const ended = endedAttempt(record ?? '')
     if (ended !== undefined) return attempt > ended ? 'free' : 'ended'
     if (end !== null && Number(end) > nowMs) return 'held'
     return decodeRecord(record ?? '') === undefined ? 'held' : 'free'
   }
 
+  /** The time, the record of an id, and the end of its lease, at its holder. */
+  async #lookAt (sessionId: string, holder: string) {
+    const { client } = this.#executor
+    const leases = this.#keys.user('user-leases', holder)
+    return await this.#executor.run(
+      Promise.all([
+        this.#executor.nowMs(leases),
+        this.#executor.or(null, client.get(this.#keys.lease(holder, sessionId))),
+        this.#executor.or(null, client.zscore(leases, sessionId))
+      ])
+    )
+  }
+
   /**
    * Remembers that an id has ended which nobody holds.
    * @param boundTo - the node whose sessions alone it holds for; the empty text for all
-   * @returns false when a user has claimed it meanwhile
+   * @returns false when a user has claimed it meanwhile, undefined where the index is out
    */
-  async end (sessionId: string, attempt: number, boundTo = ''): Promise<boolean> {
-    const { client, scripts } = this.#executor
+  async end (
+    sessionId: string,
+    attempt: number,
+    boundTo = ''
+  ): Promise<boolean | undefined> {
     const key = this.#keys.holder(sessionId)
-    const stored = (await this.#executor.run(client.get(key))) ?? ''
-    const known = endedAttempt(stored) ?? -1
-    if (known >= 0 && boundTo !== '' && endedOnNode(stored) !== boundTo) return true
+    const stored = await this.#holder(sessionId)
+    if (stored === undefined) return undefined
+    const known = endedAttempt(stored ?? '') ?? -1
+    if (known >= 0 && boundTo !== '' && endedOnNode(stored ?? '') !== boundTo) return true
     const only = boundTo === '' ? '' : `@${boundTo}`
     const end = `-|${Math.max(attempt, known)}${only} released`
-    return (await this.#executor.run(scripts.endClaim([key], [end, LONGEST_TTL_MS]))) === 1
+    const args = [end, LONGEST_TTL_MS]
+    const noted = await this.#ask(key, () => this.#executor.scripts.endClaim([key], args))
+    return noted === undefined ? undefined : noted === 1
   }
 
   /** Gives up a claim that led to no lease. */
   async unclaim (sessionId: string): Promise<void> {
-    await this.#executor.run(this.#executor.client.del(this.#keys.holder(sessionId)))
+    const key = this.#keys.holder(sessionId)
+    await this.#ask(key, () => this.#executor.client.del(key))
   }
 
   /** Remembers whose an id was that has ended, for as long as its end is remembered. */
   async remember (sessionId: string): Promise<void> {
-    await this.#executor.run(
-      this.#executor.client.pexpire(this.#keys.holder(sessionId), ENDED_MEMORY_MS, 'GT')
-    )
+    await this.#keepEnded(this.#keys.holder(sessionId))
   }
 
   /** A late try with an id that has ended starts the time anew for which that is remembered. */
   async remindEnded (sessionId: string, holder: string): Promise<void> {
     await Promise.all([
       this.remember(sessionId),
-      this.#executor.run(
-        this.#executor.client.pexpire(this.#keys.lease(holder, sessionId), ENDED_MEMORY_MS, 'GT')
-      )
+      this.#keepEnded(this.#keys.lease(holder, sessionId))
     ])
   }
 
-  /** Notes on which node a session is, until its lease would end. */
-  async arrive ({ sessionId, username, node, expiresMs }: Lease): Promise<void> {
-    if (node === '') return
-    await this.#executor.run(
-      this.#executor.client.zadd(
-        this.#keys.nodeLeases(node),
-        expiresMs,
-        `${username} ${sessionId}`
+  async #keepEnded (key: string): Promise<void> {
+    await this.#ask(key, () => this.#executor.client.pexpire(key, ENDED_MEMORY_MS, 'GT'))
+  }
+
+  /** Notes on which nodes sessions are, until their leases would end. */
+  async arrive (...leases: Lease[]): Promise<void> {
+    for (const [node, onNode] of byNode(leases, (lease) => lease.node)) {
+      await this.#arrive(node, onNode.map((lease) => [lease.expiresMs, lease]))
+    }
+  }
+
+  /** The same for leases of which it is known how long they last yet. */
+  async arriveAgain (leases: HeldLease[]): Promise<void> {
+    for (const [node, onNode] of byNode(leases, ({ lease }) => lease.node)) {
+      const key = this.#keys.nodeLeases(node)
+      const nowMs = await this.#reach.ask(key, async () => await this.#executor.nowMs(key))
+      if (nowMs === undefined) continue
+      await this.#arrive(
+        node,
+        onNode.map(({ lease, remainingMs }) => [nowMs + remainingMs, lease])
       )
-    )
+    }
+  }
+
+  async #arrive (
+    node: string,
+    ends: Array<[endMs: number, lease: Omit<Lease, 'expiresMs'>]>
+  ): Promise<void> {
+    const key = this.#keys.nodeLeases(node)
+    for (let i = 0; i < ends.length; i += ARRIVALS_AT_ONCE) {
+      const words = ends
+        .slice(i, i + ARRIVALS_AT_ONCE)
+        .flatMap(([endMs, { username, sessionId }]) => [endMs, `${username} ${sessionId}`])
+      await this.#ask(key, () => this.#executor.client.zadd(key, ...words))
+    }
   }
 
   /** A session is no longer on its node. */
   async leave (sessionId: string, username: string, node: string): Promise<void> {
-    if (node !== '') {
-      await this.#executor.run(
-        this.#executor.client.zrem(this.#keys.nodeLeases(node), `${username} ${sessionId}`)
-      )
-    }
+    if (node === '') return
+    const key = this.#keys.nodeLeases(node)
+    await this.#ask(key, () => this.#executor.client.zrem(key, `${username} ${sessionId}`))
   }
+}
+
+/** What is on each node; what is on none is left out. */
+function byNode<T> (items: T[], nodeOf: (item: T) => string): Map<string, T[]> {
+  const found = new Map<string, T[]>()
+  for (const item of items) {
+    const node = nodeOf(item)
+    const others = found.get(node)
+    if (others !== undefined) others.push(item)
+    else if (node !== '') found.set(node, [item])
+  }
+  return found
 }

@@ -3,9 +3,12 @@
  * what spans users, that an id is unique and which sessions a node has, is kept in an index beside
  * it.
  */
+import { storeUnavailable } from '../../errors.ts'
 import type { PolicyCache } from '../../policy/policy.ts'
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
+import type { Reach } from '../../redis/reach.ts'
+import { forEachLimit } from '../../util/for-each-limit.ts'
 import type { HeldLease } from '../lease.ts'
 import type {
   AcquireRequest,
@@ -17,10 +20,16 @@ import type {
 } from '../session-store.ts'
 import { ClusterIndex } from './cluster-index.ts'
 import { decodeRecord } from './lease-record.ts'
+import { PLAINLY } from './per-user.ts'
 import type { NodeRenewals } from './redis-renewals.ts'
 import type { RedisSessionReads } from './redis-session-reads.ts'
 import { RedisSessionStore } from './redis-session-store.ts'
 import type { ReleaseOptions } from './release-script.ts'
+
+/** How many ids are claimed at once, so that admissions do not wait for a long list. */
+const CLAIMS_AT_ONCE = 64
+/** How many users' sessions are renewed at once. */
+const USERS_AT_ONCE = 32
 
 /** Keeps leases in a Redis Cluster. */
 export class RedisClusterSessionStore extends RedisSessionStore {
@@ -30,10 +39,11 @@ export class RedisClusterSessionStore extends RedisSessionStore {
     executor: RedisExecutor,
     keys: RedisKeys,
     policy: PolicyCache,
-    reads: RedisSessionReads
+    reads: RedisSessionReads,
+    reach?: Reach
   ) {
-    super(executor, keys, policy, reads)
-    this.#index = new ClusterIndex(executor, keys)
+    super(executor, keys, policy, reads, reach)
+    this.#index = new ClusterIndex(executor, keys, reach)
   }
 
   override async acquire (request: AcquireRequest): Promise<AcquireResult> {
@@ -59,65 +69,74 @@ export class RedisClusterSessionStore extends RedisSessionStore {
     return result
   }
 
-  override async renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
-    const claims = await Promise.all(
-      requests.map(
-        async ({ sessionId, username, attempt = 0, node }) =>
-          await this.#index.claim(sessionId, username, ttlMs, attempt, node)
-      )
-    )
-    const results: RenewResult[] = claims.map(({ outcome }) => ({
-      outcome: outcome === 'ended' ? outcome : 'conflict'
-    }))
+  override async renew (
+    requests: RenewRequest[],
+    ttlMs: number,
+    perUser = PLAINLY
+  ): Promise<RenewResult[]> {
+    const results: RenewResult[] = []
     const byUser = new Map<string, number[]>()
-    requests.forEach(({ username }, i) => {
-      if (claims[i]?.outcome === 'claimed') {
-        byUser.set(username, [...(byUser.get(username) ?? []), i])
-      }
+    await forEachLimit(requests.entries(), CLAIMS_AT_ONCE, async ([i, request]) => {
+      const { sessionId, username, attempt = 0, node } = request
+      const { outcome } = await this.#index.claim(sessionId, username, ttlMs, attempt, node)
+      if (outcome !== 'claimed') results[i] = { outcome }
+      else if (byUser.get(username)?.push(i) === undefined) byUser.set(username, [i])
     })
-    await Promise.all(
-      [...byUser].map(async ([username, places]) => {
-        const renewed = await super.renew(
-          places.flatMap((i) => requests[i] ?? []),
-          ttlMs
-        )
-        await Promise.all(
-          renewed.map(async (result, at) => {
-            const [i = 0, sessionId = ''] = [places[at], requests[places[at] ?? 0]?.sessionId]
-            results[i] = result
-            if ('lease' in result) await this.#index.arrive(result.lease())
-            else if (result.outcome === 'ended') await this.#index.remember(sessionId)
-          })
-        )
+    await forEachLimit(byUser.values(), USERS_AT_ONCE, async (places) => {
+      const itsOwn = places.sort((a, b) => a - b).flatMap((i) => requests[i] ?? [])
+      const renewed = await super.renew(itsOwn, ttlMs, perUser)
+      places.forEach((i, at) => {
+        if (renewed[at] !== undefined) results[i] = renewed[at]
       })
-    )
+    })
+    await this.#noteRenewed(requests, results)
     return results
+  }
+
+  /** Notes in the index what became of renewals. */
+  async #noteRenewed (requests: RenewRequest[], results: RenewResult[]): Promise<void> {
+    const up = results.flatMap((result) =>
+      'lease' in result && result.degraded !== true ? result.lease() : []
+    )
+    await this.#index.arrive(...up)
+    await forEachLimit(requests.entries(), CLAIMS_AT_ONCE, async ([i, { sessionId }]) => {
+      if (results[i]?.outcome === 'ended') await this.#index.remember(sessionId)
+    })
   }
 
   override async renewOnNode (
     node: string,
     sessions: RenewRequest[],
-    ttlMs: number
+    ttlMs: number,
+    perUser = PLAINLY
   ): Promise<NodeRenewals> {
     const results = await this.renew(
       sessions.map((session) => ({ ...session, node })),
-      ttlMs
+      ttlMs,
+      perUser
     )
-    const ends = results.flatMap((result) => ('expiresMs' in result ? result.expiresMs : []))
-    return {
-      outcomes: results.map(({ outcome }) => outcome),
-      earliestEndMs: ends.reduce((least, end) => Math.min(least, end), Infinity),
-      latestEndMs: ends.reduce((most, end) => Math.max(most, end), -Infinity)
+    let [earliestEndMs, latestEndMs] = [Infinity, -Infinity]
+    for (const result of results) {
+      if (!('expiresMs' in result) || result.degraded) continue
+      earliestEndMs = Math.min(earliestEndMs, result.expiresMs)
+      latestEndMs = Math.max(latestEndMs, result.expiresMs)
     }
+    return { outcomes: results.map(({ outcome }) => outcome), earliestEndMs, latestEndMs }
   }
 
-  override async release (request: ReleaseRequest): Promise<ReleaseResult> {
+  override async holderOf (sessionId: string): Promise<string | null | undefined> {
+    return await this.#index.holderOf(sessionId)
+  }
+
+  override async release (request: ReleaseRequest, known?: string | null): Promise<ReleaseResult> {
     const { sessionId, username, attempt = 0, boundTo } = request
-    let holder = await this.#index.holderOf(sessionId)
+    let holder = (known === undefined ? await this.#index.holderOf(sessionId) : known) ?? undefined
     if (username === undefined && holder === undefined) {
       // Nobody knows whose it is: the end is remembered where every user's claim passes.
-      if (await this.#index.end(sessionId, attempt, boundTo)) return { outcome: 'unknown' }
-      holder = await this.#index.holderOf(sessionId)
+      const isNoted = await this.#index.end(sessionId, attempt, boundTo)
+      if (isNoted === undefined) throw storeUnavailable(new Error('the index of this id is out'))
+      if (isNoted) return { outcome: 'unknown' }
+      holder = (await this.#index.holderOf(sessionId)) ?? undefined
       if (holder === undefined) return { outcome: 'unknown', unmet: true }
     }
     const result = await super.release({ ...request, username: username ?? holder })
@@ -144,27 +163,24 @@ export class RedisClusterSessionStore extends RedisSessionStore {
     return result
   }
 
-  override async getSession (sessionId: string) {
-    return await super.getSession(sessionId, await this.#index.holderOf(sessionId))
+  override async getSession (sessionId: string, known?: string | null) {
+    const holder = known === undefined ? await this.#index.holderOf(sessionId) : known
+    return await this.findSession(sessionId, holder ?? undefined)
   }
 
   override async claimForRestore (leases: HeldLease[]) {
-    return await Promise.all(
-      leases.map(async ({ lease: { sessionId, username, attempt, node }, remainingMs }) => {
-        const about = [sessionId, username, remainingMs, attempt, node] as const
-        const { outcome } = await this.#index.claim(...about)
-        return outcome === 'claimed' ? undefined : outcome
-      })
-    )
+    const refused: Array<'ended' | 'conflict' | undefined> = []
+    await forEachLimit(leases.entries(), CLAIMS_AT_ONCE, async ([i, { lease, remainingMs }]) => {
+      const { sessionId, username, attempt, node } = lease
+      const about = [sessionId, username, remainingMs, attempt, node] as const
+      const { outcome } = await this.#index.claim(...about)
+      refused[i] = outcome === 'claimed' ? undefined : outcome
+    })
+    return refused
   }
 
   override async noteRestored (leases: HeldLease[]): Promise<void> {
-    const nowMs = await this.executor.nowMs()
-    await Promise.all(
-      leases.map(async ({ lease, remainingMs }) => {
-        await this.#index.arrive({ ...lease, expiresMs: nowMs + remainingMs })
-      })
-    )
+    await this.#index.arriveAgain(leases)
   }
 
   /** What an id is to everybody but its holder; undefined where it is this user's or nobody's. */
@@ -173,8 +189,8 @@ export class RedisClusterSessionStore extends RedisSessionStore {
     username: string,
     attempt: number
   ): Promise<{ outcome: 'conflict' | 'ended' } | undefined> {
-    const holder = await this.#index.holderOf(sessionId)
-    if (holder === undefined || holder === username) return undefined
+    const holder = (await this.#index.holderOf(sessionId)) ?? username
+    if (holder === username) return undefined
     const state = await this.#index.stateOf(sessionId, holder, attempt)
     if (state === 'free') return undefined
     return { outcome: state === 'ended' ? 'ended' : 'conflict' }

@@ -1,6 +1,7 @@
 /** Ghosts: sessions that the switch's set of a user still names, and whose record is gone. */
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
+import { EVERYWHERE, type Reach } from '../../redis/reach.ts'
 import { BoundedMap } from '../../util/bounded-map.ts'
 
 /** The most sessions that one script call looks at. */
@@ -27,9 +28,12 @@ export class RedisGhosts {
   /** Where the next refusal goes on; nothing where it begins at the start. */
   #places = new BoundedMap<string, Place>(PLACES)
 
-  constructor (executor: RedisExecutor, keys: RedisKeys) {
+  #reach: Reach
+
+  constructor (executor: RedisExecutor, keys: RedisKeys, reach = EVERYWHERE) {
     this.#executor = executor
     this.#keys = keys
+    this.#reach = reach
   }
 
   /** Removes all ghosts of a user; returns how many there were. A key of another type has none. */
@@ -100,13 +104,16 @@ export class RedisGhosts {
     return await this.#executor.run(this.#executor.client.srem(key, ...twice))
   }
 
+  /** The members whose sessions are gone; of one that cannot be asked, nobody knows. */
   async #gone (members: string[]): Promise<string[]> {
-    const exist = await this.#executor.run(
-      Promise.all(
-        members.map(
-          async (member) => await this.#executor.client.exists(this.#keys.session(member))
+    const exist = await Promise.all(
+      members.map(async (member) => {
+        const key = this.#keys.session(member)
+        return await this.#reach.ask(
+          key,
+          async () => await this.#executor.run(this.#executor.client.exists(key))
         )
-      )
+      })
     )
     return members.filter((_member, i) => exist[i] === 0)
   }

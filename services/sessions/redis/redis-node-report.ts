@@ -1,11 +1,14 @@
 /** A switch node's report on Redis: its list is the truth about its calls. */
+import { storeUnavailable } from '../../errors.ts'
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
+import type { Reach } from '../../redis/reach.ts'
 import { outcomeOf } from '../../redis/script-outcomes.ts'
 import { forEachLimit } from '../../util/for-each-limit.ts'
 import { tallyReport } from '../node-report.ts'
 import type { NodeReconciliation, ReconcileResult, RenewRequest } from '../session-store.ts'
 import { NODE_MEMORY_MS } from '../timing.ts'
+import type { PerUser } from './per-user.ts'
 import { missingInParts, noteListed, notePart } from './redis-report-parts.ts'
 import type { NodeRenewals } from './redis-renewals.ts'
 import type { ReleasedFrom, ReleaseOptions } from './release-script.ts'
@@ -14,10 +17,25 @@ import type { ReleasedFrom, ReleaseOptions } from './release-script.ts'
 const LAPSES_AT_ONCE = 50
 const MISSING = 'missing on its node'
 
+/** What a report is made of. */
+export interface ReportParts {
+  executor: RedisExecutor
+  keys: RedisKeys
+  verbs: NodeVerbs
+  perUser: PerUser
+  /** For the keys of the node, which in a Cluster may be out while users' are not. */
+  reach: Reach
+}
+
 /** The verbs that a report is made of. */
 interface NodeVerbs {
   /** Renews or registers sessions as those of a node. */
-  renewOnNode(node: string, sessions: RenewRequest[], ttlMs: number): Promise<NodeRenewals>
+  renewOnNode(
+    node: string,
+    sessions: RenewRequest[],
+    ttlMs: number,
+    perUser: PerUser
+  ): Promise<NodeRenewals>
   /** Lets a session lapse if it is of this node and started at or before `startedByMs`. */
   releaseFrom(
     username: string,
@@ -27,67 +45,104 @@ interface NodeVerbs {
   ): Promise<ReleasedFrom>
 }
 
-/** Renews what is known, registers what is missing, then frees the slots of what is not listed. */
+/**
+ * Renews what is known, registers what is missing, then frees the slots of what is not listed.
+ * Where the keys of the node are out, nobody knows what that would be: nothing is freed.
+ */
 export async function reconcileNode (
-  executor: RedisExecutor,
-  keys: RedisKeys,
-  verbs: NodeVerbs,
+  parts: ReportParts,
   report: NodeReconciliation
 ): Promise<ReconcileResult> {
-  const { node, epoch, sessions, ttlMs, asOfMs, ageMs, youngMs, part } = report
-  const [code, value] = (await executor.run(
-    executor.scripts.reportNode([keys.nodeEpoch(node)], [epoch, ttlMs, NODE_MEMORY_MS])
-  )) as [number, number]
-  const outcome = outcomeOf(code)
-  if (outcome === 'stale_epoch') return { outcome, epoch: Number(value) }
-  const progress = part && (await notePart(executor, keys, report, part))
-  if (progress === 'incomplete') return { outcome: progress }
-
-  const renewals = await verbs.renewOnNode(node, sessions, ttlMs)
+  const { executor, keys, verbs, perUser, reach } = parts
+  const { node, sessions, ttlMs, asOfMs, ageMs, youngMs, part } = report
+  const begun = await begin(parts, report)
+  if ('outcome' in begun) return begun
+  const { nowMs, progress } = begun
+  const renewals = await verbs.renewOnNode(node, sessions, ttlMs, perUser)
   if (renewals.outcomes.includes('forbidden')) return { outcome: 'forbidden' }
   const tally = tallyReport(sessions, renewals.outcomes)
+  if (nowMs === undefined) return { ...tally, degraded: true }
   if (part !== undefined) {
-    await noteListed(executor, keys, node, sessions)
+    const listed = await reach.ask(keys.nodeListed(node), async () => {
+      await noteListed(executor, keys, node, sessions)
+      return true
+    })
+    if (listed === undefined) return { ...tally, degraded: true }
     if (part.number < part.of) return tally
   }
-  const takenMs = Math.min(asOfMs, progress?.firstMs ?? value - ageMs)
+  const takenMs = Math.min(asOfMs, progress?.firstMs ?? nowMs - ageMs)
   const options = { node, startedByMs: Math.floor(takenMs - youngMs), lapses: true }
   const kept = tally.renewed + tally.registered
-  const missing =
+  const missing = await reach.ask(keys.nodeLeases(node), async () =>
     part === undefined
-      ? await missingMembers(executor, keys, { report, renewals, kept, nowMs: value })
+      ? await missingMembers(executor, keys, { report, renewals, kept, nowMs })
       : await missingInParts(executor, keys, node)
-  tally.missing = await lapse(verbs, missing, options)
+  )
+  if (missing === undefined) return { ...tally, degraded: true }
+  tally.missing = await lapse(parts, missing, options)
   tally.released = tally.missing.length
   return tally
 }
 
-/** Forgets a node: its epoch, its report under way, and the slots of its sessions. */
-export async function forgetNode (
-  executor: RedisExecutor,
-  keys: RedisKeys,
-  verbs: Pick<NodeVerbs, 'releaseFrom'>,
-  node: string
-) {
+/** Notes that a report has come: when, unless the node's keys are out, or why it is refused. */
+async function begin (
+  { executor, keys, reach }: ReportParts,
+  report: NodeReconciliation
+): Promise<
+  | { nowMs: number | undefined; progress?: { firstMs: number } }
+  | { outcome: 'stale_epoch'; epoch: number }
+  | { outcome: 'incomplete' }
+> {
+  const { node, epoch, ttlMs, part } = report
+  const key = keys.nodeEpoch(node)
+  const args = [epoch, ttlMs, NODE_MEMORY_MS]
+  const reply = await reach.ask(
+    key,
+    async () => await executor.run(executor.scripts.reportNode([key], args))
+  )
+  if (reply === undefined) return { nowMs: undefined }
+  const [code, value] = reply as [number, number]
+  const outcome = outcomeOf(code)
+  if (outcome === 'stale_epoch') return { outcome, epoch: Number(value) }
+  if (part === undefined) return { nowMs: value }
+  const progress = await reach.ask(
+    keys.nodeReport(node),
+    async () => await notePart(executor, keys, report, part)
+  )
+  if (progress === 'incomplete') return { outcome: progress }
+  return progress === undefined ? { nowMs: undefined } : { nowMs: value, progress }
+}
+
+/**
+ * Forgets a node: its epoch, its report under way, and the slots of its sessions.
+ * @throws ServiceError `store_unavailable` where its keys are out
+ */
+export async function forgetNode (parts: ReportParts, node: string) {
+  const { executor, keys, reach } = parts
   const { client } = executor
-  const names = [keys.nodeEpoch(node), keys.nodeReport(node), keys.nodeListed(node)]
-  await executor.run(Promise.all(names.map(async (key) => await client.del(key))))
   const index = keys.nodeLeases(node)
-  const members = await executor.run(executor.or<string[]>([], client.zrange(index, '0', '-1')))
-  return { missing: await lapse(verbs, members, { node, lapses: true }) }
+  const members = await reach.ask(
+    index,
+    async () => await executor.run(executor.or<string[]>([], client.zrange(index, '0', '-1')))
+  )
+  if (members === undefined) throw storeUnavailable(new Error('the index of this node is out'))
+  for (const key of [keys.nodeEpoch(node), keys.nodeReport(node), keys.nodeListed(node)]) {
+    await reach.ask(key, async () => await executor.run(client.del(key)))
+  }
+  return { missing: await lapse(parts, members, { node, lapses: true }) }
 }
 
 /** Lets members of a node's index lapse; returns those that were live. */
-async function lapse (
-  verbs: Pick<NodeVerbs, 'releaseFrom'>,
-  members: string[],
-  options: ReleaseOptions
-) {
+async function lapse ({ verbs, perUser }: ReportParts, members: string[], options: ReleaseOptions) {
   const lapsed: Array<{ sessionId: string; username: string }> = []
   await forEachLimit(members, LAPSES_AT_ONCE, async (member) => {
     const [username = '', sessionId = ''] = member.split(' ')
-    const { outcome } = await verbs.releaseFrom(username, sessionId, MISSING, options)
-    if (outcome === 'released') lapsed.push({ sessionId, username })
+    const session = { sessionId, username }
+    const isLapsed = await perUser.lapse(session, async () => {
+      const { outcome } = await verbs.releaseFrom(username, sessionId, MISSING, options)
+      return outcome === 'released'
+    })
+    if (isLapsed) lapsed.push(session)
   })
   return lapsed
 }

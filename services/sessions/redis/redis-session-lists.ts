@@ -148,7 +148,7 @@ export class RedisSessionLists implements SessionLists {
 
   async #nodeStates (nodes: string[]): Promise<NodeState[]> {
     const executor = this.#executor
-    const live = `(${await executor.nowMs()}`
+    const live = `(${await executor.nowMs(this.#keys.nodeEpoch(nodes[0] ?? ''))}`
     const [values, counts] = await executor.run(
       Promise.all([
         executor.getMany(nodes.map((node) => this.#keys.nodeEpoch(node))),

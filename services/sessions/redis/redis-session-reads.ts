@@ -56,10 +56,13 @@ export class RedisSessionReads implements SessionReader {
 
   /** @param username - whose session it is, where that is known and needed to find it */
   async getSession (sessionId: string, username?: string): Promise<KnownSession | null> {
-    const [lease] = await this.load([
-      { id: sessionId, source: 'lease', ...(username !== undefined && { username }) }
-    ])
-    if (lease !== undefined) return lease
+    // In a Cluster a lease is found by its user only.
+    if (username !== undefined || !this.#keys.cluster) {
+      const [lease] = await this.load([
+        { id: sessionId, source: 'lease', ...(username !== undefined && { username }) }
+      ])
+      if (lease !== undefined) return lease
+    }
     const [external] = await this.load([{ id: sessionId, source: 'external' }])
     return external ?? null
   }
@@ -97,13 +100,12 @@ export class RedisSessionReads implements SessionReader {
 
   /** What is found, as sessions; what is no longer up, or not what its key says, is left out. */
   async load (found: Found[]): Promise<KnownSession[]> {
+    const keys = found.map(({ id, source, username = '' }) =>
+      source === 'lease' ? this.#keys.lease(username, id) : this.#keys.session(id)
+    )
     const [nowMs, records] = await Promise.all([
-      this.#executor.nowMs(),
-      this.#executor.getMany(
-        found.map(({ id, source, username = '' }) =>
-          source === 'lease' ? this.#keys.lease(username, id) : this.#keys.session(id)
-        )
-      )
+      this.#executor.nowMs(keys[0] ?? ''),
+      this.#executor.getMany(keys)
     ])
     const sessions = await this.#executor.run(
       Promise.all(

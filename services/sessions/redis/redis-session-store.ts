@@ -2,9 +2,9 @@
 import type { PolicyCache } from '../../policy/policy.ts'
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
+import { EVERYWHERE } from '../../redis/reach.ts'
 import { isRefusal } from '../../redis/replies.ts'
 import { outcomeOf } from '../../redis/script-outcomes.ts'
-import { forEachLimit } from '../../util/for-each-limit.ts'
 import type { HeldLease, KnownSession } from '../lease.ts'
 import type {
   AcquireRequest,
@@ -19,7 +19,6 @@ import type {
   SessionReader,
   SessionVerbs
 } from '../session-store.ts'
-import { LONGEST_TTL_MS } from '../timing.ts'
 import {
   acquireArgs,
   acquireKeys,
@@ -28,7 +27,9 @@ import {
   type Progress,
   type RoomMade
 } from './acquire-script.ts'
+import { endUser } from './end-user.ts'
 import { RedisGhosts } from './redis-ghosts.ts'
+import { PLAINLY } from './per-user.ts'
 import { forgetNode, reconcileNode } from './redis-node-report.ts'
 import { RedisRenewals, type NodeRenewals } from './redis-renewals.ts'
 import type { RedisSessionReads } from './redis-session-reads.ts'
@@ -36,7 +37,6 @@ import {
   releaseArgs,
   releaseKeys,
   releaseResult,
-  type EndedLease,
   type EndedUser,
   type ReleasedFrom,
   type ReleaseOptions
@@ -45,8 +45,6 @@ import {
 /** How often it is looked up whose session an id is, when that changes meanwhile. */
 const TRIES = 3
 const AT_FIRST: Progress = { terminated: [], exhausted: false }
-/** How many sessions of a user are terminated at once: others' commands go between them. */
-const ENDS_AT_ONCE = 50
 
 /** Keeps leases in Redis, and knows the sessions that the switch recorded there itself. */
 export class RedisSessionStore implements SessionVerbs, SessionReader {
@@ -67,14 +65,15 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
     executor: RedisExecutor,
     keys: RedisKeys,
     policy: PolicyCache,
-    reads: RedisSessionReads
+    reads: RedisSessionReads,
+    reach = EVERYWHERE
   ) {
     this.executor = executor
     this.#keys = keys
     this.#policy = policy
     this.#reads = reads
     this.#renewals = new RedisRenewals(executor, keys)
-    this.#ghosts = new RedisGhosts(executor, keys)
+    this.#ghosts = new RedisGhosts(executor, keys, reach)
   }
 
   async acquire (request: AcquireRequest): Promise<AcquireResult> {
@@ -120,16 +119,35 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
     return decodeAcquired(request, answer)
   }
 
-  async renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
-    return await this.#renewals.renew(requests, ttlMs)
+  async renew (
+    requests: RenewRequest[],
+    ttlMs: number,
+    perUser = PLAINLY
+  ): Promise<RenewResult[]> {
+    if (requests.length === 0) return []
+    return await perUser.renew(requests, async () => await this.#renewals.renew(requests, ttlMs))
   }
 
   /** Renews sessions as those of a node, where nobody asks for the leases themselves. */
-  async renewOnNode (node: string, sessions: RenewRequest[], ttlMs: number): Promise<NodeRenewals> {
+  async renewOnNode (
+    node: string,
+    sessions: RenewRequest[],
+    ttlMs: number,
+    _perUser = PLAINLY
+  ): Promise<NodeRenewals> {
     return await this.#renewals.renewOnNode(node, sessions, ttlMs)
   }
 
-  async release (request: ReleaseRequest): Promise<ReleaseResult> {
+  /**
+   * Whose session an id is, where that decides what is asked: null if it is nobody's, undefined
+   * where nobody can tell. On one server it decides nothing, and is ''.
+   */
+  async holderOf (_sessionId: string): Promise<string | null | undefined> {
+    return ''
+  }
+
+  /** @param _holder - whose session it is, or null, where somebody has looked already */
+  async release (request: ReleaseRequest, _holder?: string | null): Promise<ReleaseResult> {
     const { sessionId, username, reason, attempt, node, boundTo, endedMs: startedByMs } = request
     for (let tries = 1; ; tries++) {
       const holder = username ?? (await this.getSession(sessionId))?.username
@@ -177,12 +195,22 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
   /** Notes leases that were put back, where an index is kept of them. */
   async noteRestored (_leases: HeldLease[]): Promise<void> {}
 
-  async reconcileNode (report: NodeReconciliation): Promise<ReconcileResult> {
-    return await reconcileNode(this.executor, this.#keys, this, report)
+  async reconcileNode (
+    report: NodeReconciliation,
+    perUser = PLAINLY,
+    reach = EVERYWHERE
+  ): Promise<ReconcileResult> {
+    const { executor } = this
+    return await reconcileNode({ executor, keys: this.#keys, verbs: this, perUser, reach }, report)
   }
 
-  async forgetNode (node: string): Promise<ForgetNodeResult> {
-    return await forgetNode(this.executor, this.#keys, this, node)
+  async forgetNode (
+    node: string,
+    perUser = PLAINLY,
+    reach = EVERYWHERE
+  ): Promise<ForgetNodeResult> {
+    const { executor } = this
+    return await forgetNode({ executor, keys: this.#keys, verbs: this, perUser, reach }, node)
   }
 
   async terminateUser (username: string, reason: string, includeEmergency: boolean) {
@@ -201,30 +229,18 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
     includeEmergency: boolean,
     atMs?: number
   ): Promise<EndedUser> {
-    const startedByMs = (await this.executor.run(
-      this.executor.scripts.endUser(
-        [this.#keys.user('user-ended', username)],
-        [atMs ?? '', includeEmergency ? '1' : '', LONGEST_TTL_MS]
-      )
-    )) as number
-    const options = { sparesEmergency: !includeEmergency, onlyLive: true, startedByMs }
-    const leases: EndedLease[] = []
-    const spared: string[] = []
-    for await (const batch of this.#reads.sessionIds(username, atMs !== undefined)) {
-      await forEachLimit(batch, ENDS_AT_ONCE, async (sessionId) => {
-        const released = await this.releaseFrom(username, sessionId, reason, options)
-        const ended = releaseResult(username, released)
-        if (ended.outcome === 'released') {
-          const { attempt, leaseMs } = ended
-          leases.push({ sessionId, attempt, leaseMs })
-        } else if (released.outcome === 'spared') spared.push(sessionId)
-      })
-    }
-    return { atMs: startedByMs, leases, spared }
+    const { executor } = this
+    const parts = { executor, keys: this.#keys, reads: this.#reads, verbs: this }
+    return await endUser(parts, { username, reason, includeEmergency, atMs })
   }
 
-  /** @param username - whose session it is, where that is known and needed to find it */
-  async getSession (sessionId: string, username?: string): Promise<KnownSession | null> {
+  /** @param _holder - as for `release` */
+  async getSession (sessionId: string, _holder?: string | null): Promise<KnownSession | null> {
+    return await this.findSession(sessionId, undefined)
+  }
+
+  /** @param username - whose session it is, where that is needed to find it */
+  protected async findSession (sessionId: string, username: string | undefined) {
     return await this.#reads.getSession(sessionId, username)
   }
 

@@ -101,8 +101,9 @@ export class RedisSweep implements Sweeper {
   async #purgeNodes (nodes: string[]): Promise<void> {
     if (nodes.length === 0) return
     const { client } = this.#executor
-    const now = await this.#executor.nowMs()
-    for (const index of nodes.map((node) => this.#keys.nodeLeases(node))) {
+    const indexes = nodes.map((node) => this.#keys.nodeLeases(node))
+    const now = await this.#executor.nowMs(indexes[0] ?? '')
+    for (const index of indexes) {
       let expired: string[]
       do {
         const range = client.zrangebyscore(index, '-inf', now, 'LIMIT', 0, BATCH)

@@ -1,0 +1,69 @@
+/** Tells Redis what has ended, and observers what that came to. */
+import type { Outcome, Outcomes } from '../sessions/outcomes.ts'
+import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
+import type { Message } from './outbox.ts'
+
+/** Why a slot is given back that may have been taken for a caller who was refused. */
+const UNANSWERED = 'acquire without an answer'
+/** Why a session lost its slot. */
+const MISSING = 'missing on its node'
+
+/** What can become of a session that Redis is told of. */
+export type Replayed = Extract<
+  Outcome['what'],
+  'restored' | 'conflict' | 'ended' | 'released' | 'terminated'
+>
+
+interface Parts {
+  store: RedisSessionStore
+  outcomes: Outcomes
+}
+
+/** @throws ServiceError `store_unavailable` */
+export async function tellEnd (
+  parts: Parts,
+  sessionId: string,
+  message: Message
+): Promise<void> {
+  const { store } = parts
+  if (message.kind === 'ended') {
+    const { kind: _kind, ...end } = message
+    const request = { sessionId, attempt: undefined, node: undefined, ...end }
+    const { reason } = end
+    const result = await store.release(request)
+    if (result.outcome === 'released') {
+      observe(parts, 'released', sessionId, result.username, reason)
+    }
+    return
+  }
+  if (message.kind === 'user_ended') {
+    const { username, reason, includeEmergency, atMs } = message
+    const { leases } = await store.endUser(username, reason, includeEmergency, atMs)
+    for (const one of leases) observe(parts, 'terminated', one.sessionId, username, reason)
+    return
+  }
+  if (message.kind === 'lapsed') {
+    const { username, node } = message
+    await store.releaseFrom(username, sessionId, MISSING, { node, lapses: true })
+    return
+  }
+  const { username, ttlMs } = message
+  const { outcome } = await store.releaseFrom(username, sessionId, UNANSWERED, {
+    untouchedTtlMs: ttlMs,
+    lapses: true
+  })
+  if (outcome === 'released') observe(parts, 'released', sessionId, username, UNANSWERED)
+}
+
+/** Tells observers what became of a session. */
+export function observe (
+  { outcomes }: Pick<Parts, 'outcomes'>,
+  what: Replayed,
+  sessionId: string,
+  username = '',
+  reason = ''
+): void {
+  if (!outcomes.observed) return
+  const about = { sessionId, username, node: undefined, by: 'replay' as const, reason }
+  outcomes.tell({ what, ...about, degraded: false })
+}

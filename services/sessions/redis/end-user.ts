@@ -1,0 +1,66 @@
+/** The end of all sessions of a user on Redis. */
+import type { RedisExecutor } from '../../redis/executor.ts'
+import type { RedisKeys } from '../../redis/keys.ts'
+import { forEachLimit } from '../../util/for-each-limit.ts'
+import { LONGEST_TTL_MS } from '../timing.ts'
+import type { RedisSessionReads } from './redis-session-reads.ts'
+import {
+  releaseResult,
+  type EndedLease,
+  type EndedUser,
+  type ReleasedFrom,
+  type ReleaseOptions
+} from './release-script.ts'
+
+/** How many sessions of a user are terminated at once: others' commands go between them. */
+const ENDS_AT_ONCE = 50
+
+interface Parts {
+  executor: RedisExecutor
+  keys: RedisKeys
+  reads: RedisSessionReads
+  verbs: {
+    releaseFrom(
+      username: string,
+      sessionId: string,
+      reason: string,
+      options: ReleaseOptions
+    ): Promise<ReleasedFrom>
+  }
+}
+
+/**
+ * Notes that a user's sessions have ended, and ends them.
+ * @param request - `atMs`: when that was, if not now; only leases are ended then
+ */
+export async function endUser (
+  { executor, keys, reads, verbs }: Parts,
+  request: {
+    username: string
+    reason: string
+    includeEmergency: boolean
+    atMs: number | undefined
+  }
+): Promise<EndedUser> {
+  const { username, reason, includeEmergency, atMs } = request
+  const startedByMs = (await executor.run(
+    executor.scripts.endUser(
+      [keys.user('user-ended', username)],
+      [atMs ?? '', includeEmergency ? '1' : '', LONGEST_TTL_MS]
+    )
+  )) as number
+  const options = { sparesEmergency: !includeEmergency, onlyLive: true, startedByMs }
+  const leases: EndedLease[] = []
+  const spared: string[] = []
+  for await (const batch of reads.sessionIds(username, atMs !== undefined)) {
+    await forEachLimit(batch, ENDS_AT_ONCE, async (sessionId) => {
+      const released = await verbs.releaseFrom(username, sessionId, reason, options)
+      const ended = releaseResult(username, released)
+      if (ended.outcome === 'released') {
+        const { attempt, leaseMs } = ended
+        leases.push({ sessionId, attempt, leaseMs })
+      } else if (released.outcome === 'spared') spared.push(sessionId)
+    })
+  }
+  return { atMs: startedByMs, leases, spared }
+}

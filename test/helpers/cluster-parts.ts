@@ -1,0 +1,52 @@
+import type { RedisCluster } from './redis-cluster.ts'
+import { startCluster } from './redis-cluster.ts'
+import type { Teardown } from './process.ts'
+
+const SLOTS = 16_384
+
+/** A Cluster of three masters without replicas that serves what it can. */
+export async function startPartial (t: Teardown): Promise<RedisCluster> {
+  const cluster = await startCluster(t, 3, 0)
+  for (const master of cluster.masters) {
+    await master.cli('CONFIG', 'SET', 'cluster-require-full-coverage', 'no')
+  }
+  return cluster
+}
+
+/** The slot of a user, as the Cluster says. */
+export async function slotOfUser (cluster: RedisCluster, username: string): Promise<number> {
+  return Number(await cluster.masters[0]?.cli('CLUSTER', 'KEYSLOT', `{${username}}`))
+}
+
+/** As many users on each of the masters, master by master. */
+export async function usersByMaster (cluster: RedisCluster, each: number): Promise<string[][]> {
+  const found: string[][] = cluster.masters.map(() => [])
+  for (let i = 0; found.some((users) => users.length < each); i++) {
+    found[placeOf(cluster, await slotOfUser(cluster, `u${i}`))]?.push(`u${i}`)
+  }
+  return found.map((users) => users.slice(0, each))
+}
+
+/**
+ * Takes a slot from its master, as an operator may by mistake.
+ * @returns what gives it back
+ */
+export async function unserve (
+  cluster: RedisCluster,
+  slot: number
+): Promise<() => Promise<void>> {
+  const { masters } = cluster
+  const owner = masters[placeOf(cluster, slot)]
+  const id = (await owner?.cli('CLUSTER', 'MYID')) ?? ''
+  for (const master of masters) await master.cli('CLUSTER', 'DELSLOTS', String(slot))
+  return async () => {
+    await owner?.cli('CLUSTER', 'ADDSLOTS', String(slot))
+    for (const master of masters) {
+      if (master !== owner) await master.cli('CLUSTER', 'SETSLOT', String(slot), 'NODE', id)
+    }
+  }
+}
+
+function placeOf ({ masters }: RedisCluster, slot: number): number {
+  return Math.floor((slot * masters.length) / SLOTS)
+}
