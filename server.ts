@@ -11,6 +11,7 @@ import {
   printsToken
 } from './config.ts'
 import { errorForLog } from './plugins/http/error-for-log.ts'
+import { LogSink } from './services/util/log-sink.ts'
 import { printWelcome } from './welcome.ts'
 
 /** How long a close may take, in milliseconds. */
@@ -19,7 +20,16 @@ const CLOSE_DEADLINE_MS = 10_000
 try {
   const settings = loadConfig()
   const secret = settings.JWT_SECRET ?? randomBytes(32).toString('base64')
-  const app = await buildApp(settings, secret)
+  const sink = new LogSink(1)
+  process.once('exit', () => {
+    // A write that hangs holds a thread, and the process with it.
+    if (!sink.flushSync()) process.kill(process.pid, 'SIGKILL')
+  })
+  const app = await buildApp(settings, secret, { logger: { stream: sink } })
+  sink.onChange = (losing) =>
+    losing
+      ? app.warnings.raise('log', 'Log lines are lost: free the disk, or read the output.')
+      : app.warnings.clear('log')
   closeWithGrace({ delay: CLOSE_DEADLINE_MS, logger: app.log }, async ({ err, signal }) => {
     if (err) app.log.fatal({ err }, 'stopping after an error')
     else app.log.info({ signal }, 'stopping')
