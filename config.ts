@@ -11,6 +11,7 @@ import { checkSettings } from './services/settings/check-settings.ts'
 import { ConfigError, formOf, whatItMayBe, wrong } from './services/settings/config-error.ts'
 import { settingsOf } from './services/settings/environment.ts'
 import { unknownSettings, type UnknownSetting } from './services/settings/unknown-settings.ts'
+import { WatchedFile } from './services/util/watched-file.ts'
 
 export { ConfigError }
 
@@ -24,9 +25,9 @@ interface SchemaError {
 
 /** The PEM texts for one TLS connection. */
 export interface TlsFiles {
-  ca?: string
-  cert?: string
-  key?: string
+  readonly ca: string | undefined
+  readonly cert: string | undefined
+  readonly key: string | undefined
 }
 
 /**
@@ -95,39 +96,69 @@ function readDotenv (): NodeJS.ProcessEnv {
 }
 
 /**
- * Reads the PEM files that settings name.
+ * The PEM files that settings name. They are read again when they have changed, by whoever looks at
+ * the texts: that is, for each connection.
  * @throws ConfigError that names the variable whose file cannot be read
  */
 export function readTlsFiles (settings: Settings, service: 'REDIS' | 'ETCD'): TlsFiles {
-  const read = (part: 'CA' | 'CERT' | 'KEY') => readPem(settings, `${service}_TLS_${part}`)
-  const files = { ca: read('CA'), cert: read('CERT'), key: read('KEY') }
-  return Object.fromEntries(Object.entries(files).filter(([, pem]) => pem !== undefined))
+  const watched = (part: 'CA' | 'CERT' | 'KEY') => watchPem(settings, `${service}_TLS_${part}`)
+  const [ca, cert, key] = [watched('CA'), watched('CERT'), watched('KEY')]
+  return {
+    get ca () {
+      return ca?.text
+    },
+    get cert () {
+      return cert?.text
+    },
+    get key () {
+      return key?.text
+    }
+  }
 }
 
 /**
- * Reads the public keys of the identity provider. Returns none if no file is set.
+ * The public keys of the identity provider, none if no file is set. They are read again when the
+ * file has changed, and stay as they were while it has none that can be used.
+ * @param onChange - told whether the file could be used when it had changed
  * @throws ConfigError when the file cannot be read or has a key that cannot verify tokens
  */
-export function readPublicKeys (settings: Settings): VerificationKey[] {
-  const pem = readPem(settings, 'JWT_PUBLIC_KEYS')
+export function readPublicKeys (
+  settings: Settings,
+  onChange: (problem: string | undefined) => void = () => {}
+): () => VerificationKey[] {
+  const file = watchPem(settings, 'JWT_PUBLIC_KEYS')
+  if (file === undefined) return () => []
+  let pem = file.text
+  let keys: VerificationKey[]
   try {
-    return pem === undefined ? [] : publicKeysOf(pem)
+    keys = publicKeysOf(pem)
   } catch (error) {
     throw wrong(
       'JWT_PUBLIC_KEYS',
       `must name a PEM file with public keys; this file ${(error as Error).message}`
     )
   }
+  return () => {
+    if (file.text === pem) return keys
+    pem = file.text
+    try {
+      keys = publicKeysOf(pem)
+      onChange(undefined)
+    } catch (error) {
+      onChange((error as Error).message)
+    }
+    return keys
+  }
 }
 
-function readPem (
+function watchPem (
   settings: Settings,
   name: `${'REDIS' | 'ETCD'}_TLS_${'CA' | 'CERT' | 'KEY'}` | 'JWT_PUBLIC_KEYS'
-): string | undefined {
+): WatchedFile | undefined {
   const path = settings[name]
   if (path === undefined) return undefined
   try {
-    return readFileSync(path, 'utf8')
+    return new WatchedFile(path)
   } catch (error) {
     const { code = 'failed' } = error as NodeJS.ErrnoException
     throw new ConfigError(`${name}: must name a PEM file that can be read (${code})`)

@@ -68,7 +68,8 @@ export async function buildShell ({
   await app.register(schemas)
   await app.register(jsonBody)
   const routes = collectRoutes(app)
-  await app.register(auth, { secret: jwtSecret, publicKeys: readPublicKeys(settings) })
+  const publicKeys = readPublicKeys(settings, (problem) => tellOfKeys(app, problem))
+  await app.register(auth, { secret: jwtSecret, publicKeys })
   await app.register(requestLimits)
   await app.register(audit)
   await app.register(openapi, { version: VERSION })
@@ -87,6 +88,18 @@ export async function buildShell ({
   await app.register(apiKeyRoutes)
   await app.register(methodNotAllowed, { routes })
   return app
+}
+
+/** Says that the file of public keys was replaced by one that cannot be used. */
+function tellOfKeys ({ log, warnings }: FastifyInstance, problem: string | undefined): void {
+  if (problem === undefined) {
+    log.info('the public keys were read again')
+    warnings.clear('jwt_keys')
+  } else {
+    warnings.raise('jwt_keys', 'The file JWT_PUBLIC_KEYS cannot be used any more: correct it.', {
+      problem
+    })
+  }
 }
 
 function createServer (settings: Settings, logger?: FastifyLoggerOptions): FastifyInstance {

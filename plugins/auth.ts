@@ -47,11 +47,11 @@ export interface AuthOptions {
   /** The secret that the web console, the switch and our own login sign tokens with. */
   secret: string
   /** The keys of the identity provider that are read from a file. */
-  publicKeys?: VerificationKey[]
+  publicKeys?: () => VerificationKey[]
 }
 
 export default fp<AuthOptions>(
-  async (app, { secret, publicKeys = [] }) => {
+  async (app, { secret, publicKeys = () => [] }) => {
     const { JWT_ISSUER, JWT_AUDIENCE } = app.config
     await app.register(fastifyJwt, {
       secret,
@@ -96,7 +96,7 @@ export default fp<AuthOptions>(
 function verifierOf (
   app: FastifyInstance,
   secret: string,
-  publicKeys: VerificationKey[]
+  publicKeys: () => VerificationKey[]
 ): TokenVerifier {
   const { JWT_CLOCK_TOLERANCE_SECONDS, BIND_NODES, JWT_ROLE_CLAIMS } = app.config
   return new TokenVerifier({
@@ -113,12 +113,16 @@ function verifierOf (
 }
 
 /** The issuers whose tokens are accepted: the holders of the secret, and the identity provider. */
-function issuersOf (app: FastifyInstance, secret: string, publicKeys: VerificationKey[]): Issuer[] {
+function issuersOf (
+  app: FastifyInstance,
+  secret: string,
+  publicKeys: () => VerificationKey[]
+): Issuer[] {
   const { config, log } = app
   const secrets = [secret, config.JWT_SECRET_PREVIOUS]
     .filter((one) => one !== undefined)
     .map(secretKey)
-  const keys: KeySource[] = [() => publicKeys]
+  const keys: KeySource[] = [publicKeys]
   if (config.JWT_JWKS_URL !== undefined) {
     const jwks = new Jwks(config.JWT_JWKS_URL, (outcome) => {
       if ('usable' in outcome) {

@@ -22,7 +22,7 @@ export default fp<{ tls: TlsFiles }>(
       'etcd',
       endpoints === undefined
         ? null
-        : new EtcdClient({ endpoints: commaList(endpoints), username, password, ...tls })
+        : new EtcdClient({ endpoints: commaList(endpoints), username, password, tls })
     )
   },
   { name: 'etcd', dependencies: ['config'] }

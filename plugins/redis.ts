@@ -1,8 +1,11 @@
 /** The Redis client, as `app.redis`, where a Redis is configured. A start does not need it. */
 import type { FastifyRedis } from '@fastify/redis'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Redis } from 'ioredis'
 import type { TlsFiles } from '../config.ts'
 import { connectRedis } from '../services/redis/client.ts'
+import { connectionTrouble } from '../services/redis/connection-trouble.ts'
 import type { Settings } from '../schemas/settings.ts'
 
 /** How long a close waits for Redis to say goodbye, in milliseconds. */
@@ -28,7 +31,7 @@ export default fp<{ tls: TlsFiles }>(
   async (app, { tls }) => {
     if (!usesRedis(app.config)) return
     const client = connectRedis(app.config, tls)
-    client.on('error', (error: Error) => app.log.debug({ err: error }, 'redis connection'))
+    tellOfTrouble(app, client)
 
     // As @fastify/redis declares it, but not by its plugin: that makes the start wait for a
     // connection, and ends the client when the first answer is an error, such as that of a Redis
@@ -56,8 +59,27 @@ export default fp<{ tls: TlsFiles }>(
       client.disconnect()
     })
   },
-  { name: 'redis', dependencies: ['config'] }
+  { name: 'redis', dependencies: ['config', 'warnings'] }
 )
+
+/** Says why there is no connection: each cause once, until there is one again. */
+function tellOfTrouble ({ log, warnings }: FastifyInstance, client: Redis): void {
+  let told = ''
+  const tell = (error: Error) => {
+    log.debug({ err: error }, 'redis connection')
+    const { text, isSetting } = connectionTrouble(error)
+    if (text === told) return
+    told = text
+    if (isSetting) warnings.raise('redis_connection', text)
+    else log.warn(text)
+  }
+  client.on('error', tell)
+  client.on('node error', tell)
+  client.on('ready', () => {
+    told = ''
+    warnings.clear('redis_connection')
+  })
+}
 
 /** Waits until a promise has settled, but not longer than so many milliseconds. */
 async function atMost (ms: number, promise: Promise<unknown>): Promise<void> {

@@ -48,9 +48,13 @@ export interface StoresOptions {
   backend?: (options: BackendOptions) => Backend
 }
 
+const INVALID_POLICY =
+  'The policy in etcd cannot be used: correct it. The last usable one is in force, as far as it ' +
+  'is known, or else that of the settings.'
+
 export default fp<StoresOptions>(
   async (app, { clock = systemClock, backend: given }) => {
-    const { config, log } = app
+    const { config, log, warnings } = app
     const malformed = new MalformedValues((kind, key, count) =>
       log.warn({ kind, key, count }, 'ignored a malformed stored value')
     )
@@ -63,9 +67,8 @@ export default fp<StoresOptions>(
     }
     const policyFrom = (own: PolicySource) => {
       const source = etcdSource(app, defaults, malformed) ?? own
-      return new PolicyCache(source, defaults, (policy) => log.info({ policy }, 'policy in force'))
+      return policyCache(app, source, defaults)
     }
-    const { warnings } = app
     const options = { clock, defaults, policyFrom, malformed, outcomes, log, warnings }
     const backend = given?.(options) ?? configured(app, options)
 
@@ -87,6 +90,22 @@ export default fp<StoresOptions>(
   },
   { name: 'stores', dependencies: ['config', 'warnings', 'redis', 'etcd'] }
 )
+
+/** The policy in force; a stored one that cannot be used is said in health. */
+function policyCache (
+  { log, warnings }: FastifyInstance,
+  source: PolicySource,
+  defaults: Policy
+): PolicyCache {
+  const cache = new PolicyCache(source, defaults, (policy) =>
+    log.info({ policy }, 'policy in force')
+  )
+  cache.onStatus = (status) => {
+    if (status === 'invalid') warnings.raise('policy', INVALID_POLICY)
+    else if (status === 'current') warnings.clear('policy')
+  }
+  return cache
+}
 
 /** The policy in etcd; undefined if the settings name no key for it. */
 function etcdSource (

@@ -39,10 +39,23 @@ export class ServiceError extends Error {
   }
 }
 
-/** The store did not answer or cannot serve now. Nothing is known to have been written. */
+/** The store did not answer or cannot serve now. A write that it fails was not kept. */
 export function storeUnavailable (cause: unknown): ServiceError {
   return new ServiceError('store_unavailable', 'The store is unavailable; try again shortly.', {
     cause,
     retryAfterSeconds: 1
   })
+}
+
+/** The same failure of a write that may have been kept all the same, or not: nobody can know. */
+export function outcomeUnknown (failure: unknown): ServiceError {
+  return new ServiceError(
+    'store_unavailable',
+    'The store did not answer in time. The change was made, or it will not be made: read it again.',
+    {
+      cause: failure instanceof ServiceError ? failure.cause : failure,
+      retryAfterSeconds: 1,
+      members: { outcome: 'unknown' }
+    }
+  )
 }

@@ -17,11 +17,10 @@ export interface EtcdOptions {
   username?: string | undefined
   password?: string | undefined
   /**
-   * PEM texts: the authority that signed etcd's certificate, and the client's certificate and key.
+   * PEM texts, looked at for each request: the authority that signed etcd's certificate, and the
+   * client's certificate and key.
    */
-  ca?: string | undefined
-  cert?: string | undefined
-  key?: string | undefined
+  tls?: { ca?: string | undefined; cert?: string | undefined; key?: string | undefined }
 }
 
 interface KeyValue {
@@ -67,15 +66,24 @@ export class EtcdClient {
     })
   }
 
-  /** The value of a key, and the revision of its last change; 0 where there is no value. */
+  /**
+   * The value of a key, and the revision of its last change; 0 where there is no value.
+   * @param at - the revision of etcd at which it is read; undefined for now
+   */
   async get (
     key: string,
-    signal: AbortSignal
+    signal: AbortSignal,
+    at?: number
   ): Promise<{ value: string | undefined; revision: number }> {
     const { kvs } = (await this.#anyEndpoint(
       signal,
       async (endpoint, endpointSignal) =>
-        await this.#authorized(endpoint, '/v3/kv/range', { key: base64(key) }, endpointSignal)
+        await this.#authorized(
+          endpoint,
+          '/v3/kv/range',
+          { key: base64(key), ...(at !== undefined && { revision: String(at) }) },
+          endpointSignal
+        )
     )) as { kvs?: KeyValue[] }
     const found = kvs?.[0]
     return found === undefined
@@ -185,7 +193,6 @@ export class EtcdClient {
   }
 
   async #ask (endpoint: string, asked: EtcdRequest, signal: AbortSignal): Promise<unknown> {
-    const { ca, cert, key } = this.#options
     const url = new URL(asked.path, endpoint)
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest
     return await new Promise((resolve, reject) => {
@@ -196,7 +203,7 @@ export class EtcdClient {
           signal,
           agent: false,
           headers: asked.token === undefined ? {} : { authorization: asked.token },
-          ...(url.protocol === 'https:' ? { ca, cert, key } : {})
+          ...(url.protocol === 'https:' ? this.#options.tls : {})
         },
         (response) => {
           readBounded(response, LARGEST_ANSWER)

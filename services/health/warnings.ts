@@ -27,13 +27,14 @@ export class Warnings {
    * @param code - what it is about; one of a small, fixed set
    * @param text - names the remedy. Anybody can read it: no hosts, versions or memory figures, and
    * nothing that changes each time
+   * @param particulars - for the log only
    */
-  raise (code: string, text: string): void {
+  raise (code: string, text: string, particulars: object = {}): void {
     const known = this.#texts.get(code)
     if (known === text) return
     if (known === undefined) this.#texts.put(code, text)
     else this.#texts.set(code, text)
-    this.#log.warn({ warning: code }, text)
+    this.#log.warn({ warning: code, ...particulars }, text)
   }
 
   /** Ends a warning, if it stands. */

@@ -3,7 +3,7 @@
  * of the API.
  */
 import { POLICY_FIELDS, type Policy } from '../../schemas/policy.ts'
-import { storeUnavailable } from '../errors.ts'
+import { outcomeUnknown, storeUnavailable } from '../errors.ts'
 import type { EtcdClient } from '../etcd/etcd-client.ts'
 import type { MalformedValues } from '../util/malformed-values.ts'
 import { InvalidPolicyError, type PolicySource } from './policy.ts'
@@ -15,6 +15,8 @@ import { InvalidPolicyError, type PolicySource } from './policy.ts'
 const DEADLINE_MS = 400
 /** How often a change is tried when others change the policy at the same time. */
 const TRIES = 5
+/** How many versions back the last usable value is looked for. */
+const VERSIONS_BACK = 20
 
 /**
  * Keeps the policy in etcd. What is missing falls back to the settings; a value that cannot be used
@@ -27,39 +29,102 @@ export function etcdPolicySource (
   defaults: Policy,
   malformed: MalformedValues
 ): PolicySource {
-  const get = async () => await etcd.get(key, AbortSignal.timeout(DEADLINE_MS))
   const put = async (value: string, revision: number) =>
     await etcd.putIfUnchanged(key, value, revision, AbortSignal.timeout(DEADLINE_MS))
-  let lastGood: StoredPolicy = {}
-  let notedRevision: number | undefined
+  const stored = new LastUsable(etcd, key, malformed)
+  const whole = (policy: StoredPolicy): Policy => ({ ...defaults, ...policyIn(policy) })
   return {
     async read () {
-      const { value, revision } = await get()
       try {
-        lastGood = parse(value)
+        return whole((await stored.read()).policy)
       } catch (error) {
-        if (revision !== notedRevision) malformed.note('etcd_policy_without_meaning', key)
-        notedRevision = revision
+        const { before } = stored
+        if (error instanceof InvalidPolicyError) error.before = before && whole(before)
         throw error
       }
-      return { ...defaults, ...policyIn(lastGood) }
     },
     async update (change) {
+      let isSent = false
       try {
         for (let i = 0; i < TRIES; i++) {
-          const { value, revision } = await get()
-          const stored = { ...parsedOr(lastGood, value), ...change }
-          if (await put(JSON.stringify(stored), revision)) {
-            lastGood = stored
-            return { ...defaults, ...policyIn(stored) }
+          const { policy, revision } = await stored.readOrLast()
+          const changed = { ...policy, ...change }
+          isSent = true
+          if (await put(JSON.stringify(changed), revision)) {
+            stored.before = changed
+            return whole(changed)
           }
+          isSent = false
         }
       } catch (error) {
-        throw storeUnavailable(error)
+        throw isSent ? outcomeUnknown(error) : storeUnavailable(error)
       }
       throw storeUnavailable(new Error(`${key} was changed by others ${TRIES} times meanwhile`))
     }
   }
+}
+
+/** Reads the stored policy, and knows the last one that could be used. */
+class LastUsable {
+  /** The last one that could be used, where one is known. */
+  before: StoredPolicy | undefined
+  #etcd: EtcdClient
+  #key: string
+  #malformed: MalformedValues
+  #notedRevision: number | undefined
+
+  constructor (etcd: EtcdClient, key: string, malformed: MalformedValues) {
+    this.#etcd = etcd
+    this.#key = key
+    this.#malformed = malformed
+  }
+
+  /** @throws InvalidPolicyError when it cannot be used */
+  async read (): Promise<{ policy: StoredPolicy; revision: number }> {
+    const { value, revision } = await this.#get()
+    try {
+      this.before = parse(value)
+      return { policy: this.before, revision }
+    } catch (error) {
+      if (revision !== this.#notedRevision) {
+        this.#malformed.note('etcd_policy_without_meaning', this.#key)
+        this.#notedRevision = revision
+        // A process that began after the slip of the pen goes by what the others go by.
+        this.before ??= await lastUsable(this.#etcd, this.#key, revision)
+      }
+      throw error
+    }
+  }
+
+  /** What is stored, for a change on top of it, or the last usable where it cannot be used. */
+  async readOrLast (): Promise<{ policy: StoredPolicy; revision: number }> {
+    const { value, revision } = await this.#get()
+    return { policy: parsedOr(this.before ?? {}, value), revision }
+  }
+
+  async #get () {
+    return await this.#etcd.get(this.#key, AbortSignal.timeout(DEADLINE_MS))
+  }
+}
+
+/** The last usable value before a revision, as far as etcd still knows. */
+async function lastUsable (
+  etcd: EtcdClient,
+  key: string,
+  revision: number
+): Promise<StoredPolicy | undefined> {
+  let at = revision - 1
+  for (let i = 0; i < VERSIONS_BACK && at > 0; i++) {
+    const signal = AbortSignal.timeout(DEADLINE_MS)
+    const found = await etcd.get(key, signal, at).catch(() => undefined)
+    if (found === undefined) return undefined
+    try {
+      return parse(found.value)
+    } catch {
+      at = found.revision - 1
+    }
+  }
+  return undefined
 }
 
 /** A policy as it is stored: members that are none of ours are others', and kept. */

@@ -14,7 +14,10 @@ export interface PolicySource {
 }
 
 /** A stored policy that cannot be used. The one before it stays in force. */
-export class InvalidPolicyError extends Error {}
+export class InvalidPolicyError extends Error {
+  /** The one before it, where it is known from elsewhere than from an earlier reading. */
+  before: Policy | undefined
+}
 
 /**
  * How sure the policy in force is: as stored, as last read from a source that is away, or as it was
@@ -27,6 +30,8 @@ export const POLICY_REFRESH_MS = 500
 
 /** Holds the last known policy, so that no request has to wait for it. */
 export class PolicyCache {
+  /** Told of each change of the status. */
+  onStatus: (status: PolicyStatus) => void = () => {}
   #source: PolicySource
   #current: Policy
   #writes = 0
@@ -74,10 +79,12 @@ export class PolicyCache {
   async refresh (): Promise<void> {
     const writes = this.#writes
     const policy = await this.#source.read().catch((error: unknown) => {
-      this.#status = error instanceof InvalidPolicyError ? 'invalid' : 'stale'
+      const isInvalid = error instanceof InvalidPolicyError
+      this.#setStatus(isInvalid ? 'invalid' : 'stale')
+      if (isInvalid && error.before !== undefined) this.#take(error.before)
       throw error
     })
-    this.#status = 'current'
+    this.#setStatus('current')
     if (writes === this.#writes) this.#take(policy)
   }
 
@@ -94,6 +101,12 @@ export class PolicyCache {
   /** Ends the reading. */
   stop (): void {
     this.#refreshing?.stop()
+  }
+
+  #setStatus (status: PolicyStatus): void {
+    if (status === this.#status) return
+    this.#status = status
+    this.onStatus(status)
   }
 
   #take (policy: Policy): void {

@@ -2,14 +2,15 @@
  * Makes the Redis client, for one server, for Sentinels or for a Cluster. It refuses commands while
  * it is not connected, instead of queueing them, and it never stops reconnecting.
  */
+import { checkServerIdentity, type ConnectionOptions } from 'node:tls'
 import { Cluster, Redis, type ClusterOptions, type Command, type RedisOptions } from 'ioredis'
 import type { Settings } from '../../schemas/settings.ts'
 
-/** PEM texts for TLS. */
+/** PEM texts for TLS; they are looked at for each connection, and may change. */
 export interface TlsOptions {
-  ca?: string
-  cert?: string
-  key?: string
+  readonly ca?: string | undefined
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
 }
 
 /** Replies of a server that is not the master any more, or not yet: the client reconnects. */
@@ -42,7 +43,9 @@ export function connectRedis (settings: Settings, tls: TlsOptions): Redis {
   const { REDIS_SENTINELS: sentinels, REDIS_CLUSTER_NODES: nodes } = settings
   const options = connectionOptions(settings, tls)
   if (nodes !== undefined) {
-    const cluster = new PromptCluster(hostList(nodes), clusterOptions(options))
+    const hosts = hostList(nodes)
+    if ('tls' in options) nameHosts(options.tls, hosts)
+    const cluster = new PromptCluster(hosts, clusterOptions(options))
     return cluster.on('+node', inOnePiece) as unknown as Redis
   }
   if (sentinels !== undefined) {
@@ -102,7 +105,7 @@ function connectionOptions (settings: Settings, tls: TlsOptions) {
     reconnectOnError: (error) => NOT_THE_MASTER.test(error.message),
     ...(settings.REDIS_USERNAME === undefined ? {} : { username: settings.REDIS_USERNAME }),
     ...(settings.REDIS_PASSWORD === undefined ? {} : { password: settings.REDIS_PASSWORD }),
-    ...(secured ? { tls } : {})
+    ...(secured ? { tls: tls as ConnectionOptions } : {})
   } satisfies RedisOptions
 }
 
@@ -124,7 +127,7 @@ function sentinelOptions (settings: Settings, tls: TlsOptions, sentinels: string
     sentinelReconnectStrategy: retryStrategy,
     sentinelCommandTimeout: 1000,
     enableTLSForSentinelMode: settings.REDIS_TLS,
-    ...(settings.REDIS_TLS ? { sentinelTLS: tls } : {}),
+    ...(settings.REDIS_TLS ? { sentinelTLS: tls as ConnectionOptions } : {}),
     ...(user === undefined ? {} : { sentinelUsername: user }),
     ...(password === undefined ? {} : { sentinelPassword: password })
   } satisfies RedisOptions
@@ -138,6 +141,8 @@ function clusterOptions ({
   return {
     lazyConnect,
     redisOptions,
+    // A certificate names the host, not its address.
+    ...('tls' in redisOptions && { dnsLookup: asItIs }),
     clusterRetryStrategy: retryStrategy,
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
@@ -146,6 +151,20 @@ function clusterOptions ({
     slotsRefreshTimeout: 300,
     slotsRefreshInterval: 1000
   } satisfies ClusterOptions
+}
+
+const asItIs: NonNullable<ClusterOptions['dnsLookup']> = (host, callback) => callback(null, host)
+
+/**
+ * The nodes of a Cluster name each other as they like, mostly by address. A certificate of our
+ * authority that names one of the configured hosts is that of a node all the same.
+ */
+function nameHosts (tls: ConnectionOptions, hosts: Array<{ host: string }>): void {
+  tls.checkServerIdentity = (host, certificate) => {
+    const names = [host, ...hosts.map((one) => one.host)]
+    const problems = names.map((name) => checkServerIdentity(name, certificate))
+    return problems.includes(undefined) ? undefined : problems[0]
+  }
 }
 
 function hostList (text: string): Array<{ host: string; port: number }> {

@@ -257,7 +257,7 @@ t.test('unusable keys stop the start', async (t) => {
     writeFileSync(join(folder, name), text)
     return join(folder, name)
   }
-  const keys = (env: Record<string, string>) => readPublicKeys(loadConfig(env))
+  const keys = (env: Record<string, string>) => readPublicKeys(loadConfig(env))()
   for (const [name, text, problem] of [
     ['empty.pem', '', /has no key/],
     ['text.pem', 'hello', /has no key/],
