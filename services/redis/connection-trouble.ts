@@ -29,7 +29,7 @@ const TROUBLES: Array<[RegExp, text: string, isSetting: boolean]> = [
     true
   ],
   [
-    /ERR_SSL|EPROTO|wrong version number|packet length too long/,
+    /ERR_SSL|EPROTO|wrong version number|packet length too long|before secure TLS connection/,
     'Redis does not speak TLS there, or refuses ours: check REDIS_TLS, or `rediss:` in ' +
       'REDIS_URL, and the port.',
     true
