@@ -2,6 +2,7 @@
  * The leases of another store as far as this process has seen them: a store in memory, kept up to
  * date with what the other one decides, so that it can decide in its place.
  */
+import { setImmediate } from 'node:timers/promises'
 import type { HeldLease, Lease } from '../sessions/lease.ts'
 import type { Ended } from '../sessions/memory/ended-ids.ts'
 import type { End, Live } from '../sessions/memory/lease-table.ts'
@@ -18,6 +19,9 @@ import { UserEnds } from './user-ends.ts'
 
 /** The most users of whom it is remembered how many external sessions they had. */
 const MOST_EXTERNAL = 100_000
+
+/** How many sessions of a report are noted before others have their turn. */
+const NOTED_AT_ONCE = 500
 
 /** Mirrors leases. Its clock is another one: what counts is how long a lease lasts yet. */
 export class LeaseMirror extends MemorySessionStore {
@@ -133,18 +137,22 @@ export class LeaseMirror extends MemorySessionStore {
 
   /**
    * Takes over what came of a node's report: of the sessions that it names, and of no other. What
-   * was admitted while the report was under way is not touched.
+   * was admitted while the report was under way is not touched. Others have their turn on the way.
    */
   async noteReport (
     { node, sessions, ttlMs }: NodeReconciliation,
     { outcomes, missing }: Reconciled
   ): Promise<void> {
     const isUp = (i: number) => outcomes[i] === 'renewed' || outcomes[i] === 'reregistered'
-    const up = sessions.filter((_session, i) => isUp(i))
-    await this.renew(up.map((session) => ({ ...session, node })), ttlMs)
-    sessions.forEach(({ sessionId, username, attempt }, i) => {
-      if (outcomes[i] === 'ended') this.forget(sessionId, { username, attempt })
-    })
+    for (let from = 0; from < sessions.length; from += NOTED_AT_ONCE) {
+      if (from > 0) await setImmediate()
+      const some = sessions.slice(from, from + NOTED_AT_ONCE)
+      const up = some.filter((_session, i) => isUp(from + i))
+      await this.renew(up.map((session) => ({ ...session, node })), ttlMs)
+      some.forEach(({ sessionId, username, attempt }, i) => {
+        if (outcomes[from + i] === 'ended') this.forget(sessionId, { username, attempt })
+      })
+    }
     for (const { sessionId } of missing) this.lapse(sessionId)
   }
 

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { openSync, readSync } from 'node:fs'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { RedisServer } from '../helpers/redis-server.ts'
+import type { FastifyInstance } from 'fastify'
 
 /** A request as bytes, and what its answer is to be. */
 export interface Request {
@@ -67,14 +67,14 @@ function processorNs (): number {
 
 /** Sends a request over a connection of its own, and measures until it is answered. */
 export async function measure (
-  redis: RedisServer,
+  { redis }: FastifyInstance,
   port: number,
   token: string | null,
   { what, who, method, path, body = '', status }: Request
 ): Promise<Cost> {
-  await redis.cli('CONFIG', 'SET', 'slowlog-log-slower-than', '500')
-  await redis.cli('CONFIG', 'SET', 'slowlog-max-len', '20000')
-  await redis.cli('SLOWLOG', 'RESET')
+  await redis.config('SET', 'slowlog-log-slower-than', '500')
+  await redis.config('SET', 'slowlog-max-len', '20000')
+  await redis.slowlog('RESET')
   const bytes = Buffer.from(
     `${method} ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n` +
       (token === null ? '' : `Authorization: Bearer ${token}\r\n`) +
@@ -102,8 +102,8 @@ export async function measure (
   await sleep(50)
   const tookMs = performance.now() - startedMs - 50
   clearInterval(sampling)
-  const slow = await redis.cli('--no-raw', 'SLOWLOG', 'GET', '-1')
-  const times = [...slow.matchAll(/^\s*(?:\d+\) )?3\) \(integer\) (\d+)/gm)].map(([, us]) => Number(us))
+  const slow = (await redis.slowlog('GET', 1000)) as Array<[number, number, number]>
+  const times = slow.map(([, , us]) => us)
   return {
     what,
     who,
