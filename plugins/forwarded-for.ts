@@ -20,7 +20,7 @@ export default fp(
 )
 
 /** The addresses at the end of a list, up to the first entry from the right that is none. */
-export function addressesOf (list: string): string {
+function addressesOf (list: string): string {
   const addresses: string[] = []
   for (const entry of list.split(',').reverse()) {
     const address = withoutPort(entry.trim())
