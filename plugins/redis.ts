@@ -63,11 +63,12 @@ export default fp<{ tls: TlsFiles }>(
 )
 
 /** Says why there is no connection: each cause once, until there is one again. */
-function tellOfTrouble ({ log, warnings }: FastifyInstance, client: Redis): void {
+function tellOfTrouble ({ config, log, warnings }: FastifyInstance, client: Redis): void {
+  const secured = config.REDIS_TLS || config.REDIS_URL?.startsWith('rediss:') === true
   let told = ''
   const tell = (error: Error) => {
     log.debug({ err: error }, 'redis connection')
-    const { text, isSetting } = connectionTrouble(error)
+    const { text, isSetting } = connectionTrouble(error, secured)
     if (text === told) return
     told = text
     if (isSetting) warnings.raise('redis_connection', text)

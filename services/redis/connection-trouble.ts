@@ -29,7 +29,7 @@ const TROUBLES: Array<[RegExp, text: string, isSetting: boolean]> = [
     true
   ],
   [
-    /ERR_SSL|EPROTO|wrong version number|packet length too long|before secure TLS connection/,
+    /ERR_SSL|EPROTO|wrong version number|packet length too long|before secure TLS|ETIMEDOUT.* over TLS/,
     'Redis does not speak TLS there, or refuses ours: check REDIS_TLS, or `rediss:` in ' +
       'REDIS_URL, and the port.',
     true
@@ -44,9 +44,13 @@ const TROUBLES: Array<[RegExp, text: string, isSetting: boolean]> = [
   [/ETIMEDOUT|timed? ?out/i, 'Redis does not answer when it is connected to.', false]
 ]
 
-/** What an error of the connection means; its own words where that is not known. */
-export function connectionTrouble (error: unknown): Trouble {
-  const said = words(error)
+/**
+ * What an error of the connection means; its own words where that is not known.
+ * @param secured - whether TLS was asked for: a Redis without it waits for the rest of a greeting
+ * that it takes for a command
+ */
+export function connectionTrouble (error: unknown, secured = false): Trouble {
+  const said = words(error) + (secured ? ' over TLS' : '')
   for (const [pattern, text, isSetting] of TROUBLES) {
     if (pattern.test(said)) return { text: `No connection to Redis: ${text}`, isSetting }
   }
