@@ -123,8 +123,15 @@ export class Shards implements Reach {
     }
   }
 
-  async ask<T>(key: string, question: () => Promise<T>): Promise<T | undefined> {
-    return this.#at(key).breaker.open ? undefined : await this.#ask(key, question)
+  async ask<T>(
+    key: string,
+    question: () => Promise<T>,
+    writes = false
+  ): Promise<T | undefined> {
+    const { open, returning } = this.#at(key).breaker
+    // A part that is coming back does not know everything yet. What is written there from now on
+    // need not be told afterwards.
+    return open && !(writes && returning) ? undefined : await this.#ask(key, question)
   }
 
   /** Reaches a part that is being told what it missed, too. */

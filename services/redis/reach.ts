@@ -4,9 +4,10 @@
 export interface Reach {
   /**
    * Asks about a key.
+   * @param writes - whether it is only written, which a part that is coming back needs, too
    * @returns undefined where its slot is out; what is to be written there is told later
    */
-  ask<T>(key: string, question: () => Promise<T>): Promise<T | undefined>
+  ask<T>(key: string, question: () => Promise<T>, writes?: boolean): Promise<T | undefined>
 }
 
 /** Asks all keys alike; a failure is the caller's. */

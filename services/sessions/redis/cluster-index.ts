@@ -43,12 +43,13 @@ export class ClusterIndex {
   /** What the index says of an id: whose it is, or that it has ended; undefined if it is out. */
   async #holder (sessionId: string): Promise<string | null | undefined> {
     const key = this.#keys.holder(sessionId)
-    return await this.#ask(key, () => this.#executor.client.get(key))
+    return await this.#reach.ask(key, async () =>
+      await this.#executor.run(this.#executor.client.get(key)))
   }
 
-  /** Asks about a key, which may be out. */
+  /** Writes a key, which may be out. */
   async #ask<T>(key: string, question: () => Promise<T>): Promise<T | undefined> {
-    return await this.#reach.ask(key, async () => await this.#executor.run(question()))
+    return await this.#reach.ask(key, async () => await this.#executor.run(question()), true)
   }
 
   /** Claims an id for a user, unless another one holds it or this attempt has ended. */
@@ -174,7 +175,7 @@ export class ClusterIndex {
   async arriveAgain (leases: HeldLease[]): Promise<void> {
     for (const [node, onNode] of byNode(leases, ({ lease }) => lease.node)) {
       const key = this.#keys.nodeLeases(node)
-      const nowMs = await this.#reach.ask(key, async () => await this.#executor.nowMs(key))
+      const nowMs = await this.#reach.ask(key, () => this.#executor.nowMs(key), true)
       if (nowMs === undefined) continue
       await this.#arrive(
         node,
