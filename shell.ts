@@ -27,6 +27,7 @@ import warnings from './plugins/warnings.ts'
 import admissionRoutes from './routes/admission.ts'
 import apiKeyRoutes from './routes/api-keys.ts'
 import authRoutes from './routes/auth.ts'
+import barRoutes from './routes/bars.ts'
 import countRoutes from './routes/counts.ts'
 import healthRoutes from './routes/health.ts'
 import limitRoutes from './routes/limits.ts'
@@ -78,6 +79,7 @@ export async function buildShell ({
 
   await app.register(limitRoutes)
   await app.register(temporaryLimitRoutes)
+  await app.register(barRoutes)
   await app.register(policyRoutes)
   await app.register(countRoutes)
   await app.register(admissionRoutes)

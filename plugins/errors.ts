@@ -23,6 +23,7 @@ const STATUS: Record<FailureCode, number> = {
   too_many_requests: 429,
   store_unavailable: 503,
   session_limit_reached: 409,
+  user_barred: 409,
   session_id_conflict: 409,
   stale_epoch: 409,
   api_key_limit_reached: 409,

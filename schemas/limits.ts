@@ -21,6 +21,11 @@ export const MAX_TEMPORARY_LIMIT_SECONDS = 30 * 24 * 3600
 /** The most users that one bulk change may list. */
 export const MAX_BULK_LIMITS = 10_000
 
+const barMembers = {
+  reason: Type.Optional(freeText({ examples: ['unpaid bill'] })),
+  expires_at: Type.Optional(TimestampSchema)
+}
+
 export const LimitSchema = Type.Object(
   {
     username: Type.String({ examples: ['alice'] }),
@@ -37,6 +42,13 @@ export const LimitSchema = Type.Object(
     unlimited: Type.Boolean({ examples: [false] }),
     expires_at: Type.Optional(TimestampSchema),
     reason: Type.Optional(Type.String({ description: 'Why the temporary limit was set.' })),
+    barred: Type.Boolean({
+      description: 'Whether the user may have no new calls at all, whatever the limit.',
+      examples: [false]
+    }),
+    bar: Type.Optional(
+      Type.Object({ ...barMembers }, { description: 'Present while the user is barred.' })
+    ),
     degraded: Type.Optional(DegradedSchema),
     stale_ms: Type.Optional(StaleSchema)
   },
@@ -150,6 +162,44 @@ export const TemporaryLimitRemovedSchema = Type.Object(
     removed: Type.Boolean({ examples: [true] })
   },
   { $id: 'TemporaryLimitRemoved' }
+)
+
+export const BarChangeSchema = Type.Object(
+  {
+    reason: barMembers.reason,
+    expires_at: Type.Optional(
+      Type.String({
+        maxLength: 64,
+        description:
+          'When the bar ends by itself: an RFC 3339 instant in the future. Without it, the bar ' +
+          'stays until it is removed.',
+        examples: ['2027-01-01T00:00:00Z']
+      })
+    )
+  },
+  { $id: 'BarChange', additionalProperties: false }
+)
+
+export const BarSetSchema = Type.Object(
+  {
+    success: Type.Boolean({ examples: [true] }),
+    username: Type.String({ examples: ['alice'] }),
+    barred: Type.Boolean({ examples: [true] }),
+    ...barMembers
+  },
+  { $id: 'BarSet' }
+)
+
+export const BarRemovedSchema = Type.Object(
+  {
+    success: Type.Boolean({ examples: [true] }),
+    username: Type.String({ examples: ['alice'] }),
+    removed: Type.Boolean({
+      description: 'False when the user was not barred.',
+      examples: [true]
+    })
+  },
+  { $id: 'BarRemoved' }
 )
 
 export type Limit = Static<typeof LimitSchema>

@@ -14,6 +14,7 @@ export type FailureCode =
   | 'too_many_requests'
   | 'store_unavailable'
   | 'session_limit_reached'
+  | 'user_barred'
   | 'session_id_conflict'
   | 'session_ended'
   | 'stale_epoch' | 'incomplete_report'

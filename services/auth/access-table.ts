@@ -51,6 +51,8 @@ export const ACCESS: Record<string, Access> = {
   'POST /api/sessions/limits/bulk': limitsWrite,
   'POST /api/sessions/users/:username/temporary-limit': limitsWrite,
   'DELETE /api/sessions/users/:username/temporary-limit': limitsWrite,
+  'PUT /api/sessions/users/:username/bar': limitsWrite,
+  'DELETE /api/sessions/users/:username/bar': limitsWrite,
 
   'GET /api/sessions/counts': sessionsRead,
   'GET /api/sessions/counts/:username': { permission: 'sessions:read', ownData: 'params' },

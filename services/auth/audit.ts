@@ -19,6 +19,8 @@ export const AUDITED: Record<string, string> = {
   'POST /api/sessions/limits/bulk': 'limit.set_many',
   'POST /api/sessions/users/:username/temporary-limit': 'temporary_limit.set',
   'DELETE /api/sessions/users/:username/temporary-limit': 'temporary_limit.remove',
+  'PUT /api/sessions/users/:username/bar': 'user.bar',
+  'DELETE /api/sessions/users/:username/bar': 'user.unbar',
   'DELETE /api/sessions/users/:username/sessions': 'user.terminate',
   'DELETE /api/sessions/:session_id': 'session.terminate',
   'POST /api/sessions/:session_id/release': 'session.terminate',

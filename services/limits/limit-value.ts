@@ -1,5 +1,7 @@
 /** What a stored limit means, and which of a user's limits is in force. */
 
+import type { Bar } from './bar.ts'
+
 /** The limit that holds for a user now, and where it comes from. */
 export interface LimitInForce {
   username: string
@@ -10,6 +12,8 @@ export interface LimitInForce {
   expiresAtMs?: number
   /** Why there is a temporary limit. */
   reason?: string
+  /** Present while the user is barred. */
+  bar?: Bar
   /** Whether it was found without the store, because that is away. */
   degraded?: boolean
   /** How old the knowledge is then, in milliseconds. */

@@ -1,16 +1,18 @@
 /** Where limits are kept: what every store promises, whatever it is made of. */
 import type { TemporaryLimitChange } from '../../schemas/limits.ts'
 import type { Page, PageRequest } from '../../schemas/paging.ts'
+import type { Bar } from './bar.ts'
 import type { LimitInForce, TemporaryLimit } from './limit-value.ts'
 
 /** A username and its own limit. */
 export type LimitEntry = [username: string, limit: number]
 
-/** One limit as it is stored: a user's own one, or a temporary one. */
+/** One thing as it is stored: a user's own limit, a temporary one, or a bar. */
 export interface StoredLimit {
   username: string
   limit?: number
   temporary?: TemporaryLimit
+  bar?: Bar
 }
 
 /** The limit of whoever has none of its own: the policy's, which may change at any time. */
@@ -37,6 +39,10 @@ export interface LimitsStore {
   setTemporaryLimit(username: string, change: TemporaryLimitChange): Promise<number>
   /** Ends a temporary limit before its time; false when there was none. */
   removeTemporaryLimit(username: string): Promise<boolean>
+  /** Bars a user; false when the end of the bar is over already, and nothing has changed. */
+  setBar(username: string, bar: Bar): Promise<boolean>
+  /** Ends a bar; false when there was none. */
+  removeBar(username: string): Promise<boolean>
 }
 
 /** Lists of own limits; @throws ServiceError `store_unavailable` while the store is away. */
@@ -48,8 +54,10 @@ export interface LimitLists {
   listLimits(prefix: string, page: PageRequest): Promise<Page<LimitEntry>>
   /** All own limits, in batches, in bounded memory. */
   allLimits(prefix: string, isGone?: () => boolean): AsyncIterable<LimitEntry[]>
-  /** All limits that are stored, temporary ones, too, in batches, in bounded memory. */
+  /** All that is stored: own and temporary limits, and bars; in batches, in bounded memory. */
   allStored(): AsyncIterable<StoredLimit[]>
   /** The temporary limits of some users, in their order; undefined where there is none. */
   temporaryLimits(usernames: string[]): Promise<Array<TemporaryLimit | undefined>>
+  /** The bars of some users, in their order; undefined where there is none. */
+  bars(usernames: string[]): Promise<Array<Bar | undefined>>
 }

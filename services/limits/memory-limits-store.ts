@@ -5,6 +5,7 @@
 import type { Clock } from '../clock.ts'
 import { ExpiryQueue } from '../util/expiry-queue.ts'
 import { sortedPage } from '../util/sorted-page.ts'
+import type { Bar } from './bar.ts'
 import { limitInForce, type TemporaryLimit } from './limit-value.ts'
 import type { DefaultLimit, LimitLists, LimitsStore } from './limits-store.ts'
 
@@ -20,6 +21,7 @@ export class MemoryLimitsStore implements LimitsStore, LimitLists {
   /** When to look at whose temporary limit; each user is in it once. */
   #ends = new ExpiryQueue<string>()
   #awaited = new Set<string>()
+  #bars = new Map<string, Bar>()
 
   constructor (defaultLimit: DefaultLimit, clock: Clock) {
     this.#defaultLimit = defaultLimit
@@ -32,12 +34,14 @@ export class MemoryLimitsStore implements LimitsStore, LimitLists {
 
   /** The limit in force, at once. */
   limitNow (username: string) {
-    return limitInForce(
+    const limit = limitInForce(
       username,
       this.#own.get(username),
       this.#liveTemporary(username),
       this.#defaultLimit()
     )
+    const bar = this.#liveBar(username)
+    return bar === undefined ? limit : { ...limit, bar }
   }
 
   /** How many temporary limits are remembered. */
@@ -108,6 +112,16 @@ export class MemoryLimitsStore implements LimitsStore, LimitLists {
     return this.#liveTemporary(username) !== undefined && this.#temporary.delete(username)
   }
 
+  async setBar (username: string, bar: Bar) {
+    if (bar.expiresMs !== undefined && bar.expiresMs <= this.#clock()) return false
+    this.#bars.set(username, bar)
+    return true
+  }
+
+  async removeBar (username: string) {
+    return this.#liveBar(username) !== undefined && this.#bars.delete(username)
+  }
+
   async listLimits (prefix: string, { cursor, count }: { cursor: string; count: number }) {
     return sortedPage(this.#withPrefix(prefix), cursor, count)
   }
@@ -119,14 +133,26 @@ export class MemoryLimitsStore implements LimitsStore, LimitLists {
   async * allStored () {
     yield [...this.#own].map(([username, limit]) => ({ username, limit }))
     yield [...this.#temporary].map(([username, temporary]) => ({ username, temporary }))
+    yield [...this.#bars].map(([username, bar]) => ({ username, bar }))
   }
 
   async temporaryLimits (usernames: string[]) {
     return usernames.map((username) => this.#liveTemporary(username))
   }
 
+  async bars (usernames: string[]) {
+    return usernames.map((username) => this.#liveBar(username))
+  }
+
   * #withPrefix (prefix: string) {
     for (const entry of this.#own) if (entry[0].startsWith(prefix)) yield entry
+  }
+
+  #liveBar (username: string): Bar | undefined {
+    const bar = this.#bars.get(username)
+    if (bar === undefined || (bar.expiresMs ?? Infinity) > this.#clock()) return bar
+    this.#bars.delete(username)
+    return undefined
   }
 
   #liveTemporary (username: string): TemporaryLimit | undefined {

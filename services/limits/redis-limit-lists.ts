@@ -4,6 +4,7 @@ import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
 import { keyspaces, scanAll, scanPage, type ScanList } from '../redis/scan.ts'
 import type { IsGone, WalkTurns } from '../redis/walk-turns.ts'
+import { parseBar } from './bar.ts'
 import { parseTemporaryLimit } from './limit-value.ts'
 import type { LimitEntry, LimitLists, StoredLimit } from './limits-store.ts'
 import type { StoredLimits } from './stored-limits.ts'
@@ -46,19 +47,32 @@ export class RedisLimitLists implements LimitLists {
     return values.map((text) => parseTemporaryLimit(text ?? ''))
   }
 
-  /** Both kinds of limits, in one walk over the keyspace; a name is a key here. */
+  async bars (usernames: string[]) {
+    const values = await this.#executor.getMany(
+      usernames.map((name) => this.#keys.user('user-bar', name))
+    )
+    return values.map((text) => (typeof text === 'string' ? parseBar(text) : undefined))
+  }
+
+  /** Both kinds of limits and the bars, in one walk over the keyspace; a name is a key here. */
   #allKeys (): ScanList<StoredLimit> {
     const own = (key: string) => this.#keys.usernameOf('user-limit', key)
     const temporary = (key: string) => this.#keys.usernameOf('user-temporary-limit', key)
+    const barred = (key: string) => this.#keys.usernameOf('user-bar', key)
+    const isOurs = (key: string) => (own(key) ?? temporary(key) ?? barred(key)) !== undefined
     return {
       turns: this.#turns,
       sources: keyspaces(this.#executor, this.#keys.limitsPattern, (key) =>
-        own(key) === undefined && temporary(key) === undefined ? undefined : key
+        isOurs(key) ? key : undefined
       ),
       load: async (keys) => {
         const values = await this.#executor.getMany(keys)
         return keys.flatMap((key, i): StoredLimit[] => {
           const [username, text] = [own(key), values[i]]
+          const barredUser = barred(key)
+          if (barredUser !== undefined) {
+            return text ? [{ username: barredUser, bar: parseBar(text) }] : []
+          }
           if (username === undefined) {
             const limit = parseTemporaryLimit(text ?? '')
             return limit ? [{ username: temporary(key) ?? '', temporary: limit }] : []

@@ -2,6 +2,8 @@
 import type { TemporaryLimitChange } from '../../schemas/limits.ts'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
+import { outcomeOf } from '../redis/script-outcomes.ts'
+import { encodeBar, parseBar, type Bar } from './bar.ts'
 import type { LimitsStore } from './limits-store.ts'
 import type { StoredLimits } from './stored-limits.ts'
 
@@ -18,15 +20,17 @@ export class RedisLimitsStore implements LimitsStore {
   }
 
   async getLimit (username: string) {
-    const [own, temporary] = await this.#executor.run(
+    const [own, temporary, bar] = await this.#executor.run(
       Promise.all([
         this.#text(this.#keys.user('user-limit', username), () => this.#stored.noteOwn(username)),
         this.#text(this.#keys.user('user-temporary-limit', username), () =>
           this.#stored.noteTemporary(username)
-        )
+        ),
+        this.#text(this.#keys.user('user-bar', username), () => this.#stored.noteBar(username))
       ])
     )
-    return this.#stored.inForce(username, own, temporary)
+    const limit = this.#stored.inForce(username, own, temporary)
+    return bar === null ? limit : { ...limit, bar: parseBar(bar) }
   }
 
   async setLimit (username: string, limit: number) {
@@ -88,6 +92,21 @@ export class RedisLimitsStore implements LimitsStore {
         this.#executor.client.del(this.#keys.user('user-temporary-limit', username))
       )) === 1
     )
+  }
+
+  async setBar (username: string, bar: Bar) {
+    const key = this.#keys.user('user-bar', username)
+    const code = (await this.#executor.run(
+      this.#executor.scripts.setBar([key], [encodeBar(bar), bar.expiresMs ?? 0])
+    )) as number
+    return outcomeOf(code) === 'noted'
+  }
+
+  async removeBar (username: string) {
+    const removed = await this.#executor.run(
+      this.#executor.client.del(this.#keys.user('user-bar', username))
+    )
+    return removed === 1
   }
 
   /** The text at a key. A key of another type, which somebody else wrote, is read as none. */

@@ -44,6 +44,11 @@ export class StoredLimits {
     this.#malformed.note('temporary_limit_without_meaning', key)
   }
 
+  /** Notes that what stands for a user's bar has no meaning. */
+  noteBar (username: string): void {
+    this.#malformed.note('bar_without_meaning', this.#keys.user('user-bar', username))
+  }
+
   #temporary (username: string, text: string) {
     const temporary = parseTemporaryLimit(text)
     if (temporary === undefined) this.noteTemporary(username)

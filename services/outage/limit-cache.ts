@@ -1,6 +1,7 @@
 /** The limits that were last seen, for the time when Redis cannot be asked. */
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
+import type { Bar } from '../limits/bar.ts'
 import { limitInForce, type LimitInForce, type TemporaryLimit } from '../limits/limit-value.ts'
 import type { DefaultLimit, LimitLists } from '../limits/limits-store.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
@@ -10,7 +11,7 @@ import { CompactLimits } from './compact-limits.ts'
 
 /** The most users of whom it is remembered what an answer said of their limits. */
 const MOST_SEEN = 200_000
-/** The most temporary limits that are remembered. */
+/** The most temporary limits that are remembered, and the most bars. */
 const MOST_TEMPORARY = 100_000
 /** The most own limits that are read in advance; they take up to 50 MB. */
 const MOST_OWN = 2_000_000
@@ -18,7 +19,7 @@ const MOST_OWN = 2_000_000
 const FRESH_MS = 5_000
 /** How often all limits are read anew, in milliseconds. */
 const REREAD_INTERVAL_MS = 300_000
-/** How often the known temporary limits are read anew, in milliseconds. */
+/** How often the known temporary limits and bars are read anew, in milliseconds. */
 const TEMPORARY_INTERVAL_MS = 2_000
 /** The same after a reading that failed. */
 const RETRY_INTERVAL_MS = 2_000
@@ -36,10 +37,11 @@ interface Seen {
 }
 
 type SeenTemporary = TemporaryLimit & { atMs: number }
+type SeenBar = Bar & { atMs: number }
 
 /** How the cache reads in advance. */
 export interface Reading {
-  lists: Pick<LimitLists, 'allStored' | 'temporaryLimits'>
+  lists: Pick<LimitLists, 'allStored' | 'temporaryLimits' | 'bars'>
   onError: (error: unknown) => void
   /** Told after each reading whether there were more own limits than are remembered. */
   onFull?: (isFull: boolean) => void
@@ -53,6 +55,7 @@ export class LimitCache {
   #mostOwn: number
   #seen = new BoundedMap<string, Seen>(MOST_SEEN)
   #temporary = new BoundedMap<string, SeenTemporary>(MOST_TEMPORARY)
+  #bars = new BoundedMap<string, SeenBar>(MOST_TEMPORARY)
   #own = new CompactLimits()
   #isFull = false
   #allSeenMs: number | undefined
@@ -74,7 +77,10 @@ export class LimitCache {
     const seen = this.#seen.get(username)?.own
     const own = seen === undefined ? this.#own.get(username) : (seen ?? undefined)
     const inForce = isOver ? undefined : temporary
-    return limitInForce(username, own, inForce, this.#defaultLimit())
+    const limit = limitInForce(username, own, inForce, this.#defaultLimit())
+    const bar = this.#bars.get(username)
+    if (bar === undefined || (bar.expiresMs ?? Infinity) <= this.#clock()) return limit
+    return { ...limit, bar: { reason: bar.reason, expiresMs: bar.expiresMs } }
   }
 
   /**
@@ -86,8 +92,19 @@ export class LimitCache {
     return seenMs === undefined ? undefined : Math.max(0, this.#clock() - seenMs)
   }
 
-  /** Notes a limit in force, as it was read. */
-  see ({ username, limit, source, expiresAtMs, reason = '' }: LimitInForce): void {
+  /** Notes a limit in force and a bar, as they were read. */
+  see (limit: LimitInForce): void {
+    this.seeBar(limit.username, limit.bar)
+    this.#note(limit)
+  }
+
+  /** Notes a user's bar, as it was written or found; undefined where there is none. */
+  seeBar (username: string, bar: Bar | undefined): void {
+    if (bar === undefined) this.#bars.delete(username)
+    else this.#bars.put(username, { ...bar, atMs: this.#clock() })
+  }
+
+  #note ({ username, limit, source, expiresAtMs, reason = '' }: LimitInForce): void {
     const atMs = this.#clock()
     if (source === 'temporary' && expiresAtMs !== undefined) {
       this.#temporary.put(username, { limit, expiresAtMs, reason, atMs })
@@ -117,12 +134,12 @@ export class LimitCache {
       known.expiresAtMs === limit.expiresAtMs
     const seenMs = this.#seen.get(limit.username)?.atMs ?? -Infinity
     if (isKnown && this.#clock() - seenMs < FRESH_MS) return
-    this.see(limit)
+    this.#note(limit)
   }
 
   /**
    * Reads all limits now and from time to time, so that a user who has not called yet is known,
-   * too; and the known temporary ones more often, for others may remove them.
+   * too; and the known temporary ones and bars more often, for others may remove them.
    */
   start ({ lists, onError, onFull = () => {}, timer = systemTimer }: Reading): void {
     const loop = { timer, retryMs: RETRY_INTERVAL_MS }
@@ -137,7 +154,7 @@ export class LimitCache {
         ...loop
       }),
       repeatLater({
-        work: async () => await this.#rereadTemporary(lists),
+        work: async () => await this.#rereadKnown(lists),
         onError: () => {},
         everyMs: TEMPORARY_INTERVAL_MS,
         ...loop
@@ -156,8 +173,9 @@ export class LimitCache {
     let isFull = false
     for await (const batch of throttled(lists.allStored(), REREAD_SHARE)) {
       if (this.#stopped) return
-      for (const { username, limit, temporary } of batch) {
-        if (temporary !== undefined) this.#noteTemporary(username, temporary, startedMs)
+      for (const { username, limit, temporary, bar } of batch) {
+        if (bar !== undefined) this.seeBar(username, bar)
+        else if (temporary !== undefined) this.#noteTemporary(username, temporary, startedMs)
         else if (limit === undefined) continue
         else if (own.size < this.#mostOwn) own.set(username, limit)
         else isFull = true
@@ -179,7 +197,7 @@ export class LimitCache {
   /** Forgets what is older than a reading of all limits: that has said what it says no more. */
   async #forgetBefore (readMs: number): Promise<void> {
     let looked = 0
-    for (const known of [this.#seen, this.#temporary]) {
+    for (const known of [this.#seen, this.#temporary, this.#bars]) {
       for (const [username, { atMs }] of known) {
         if (atMs < readMs) known.delete(username)
         // To look at all of them in one go would hold up everybody.
@@ -188,17 +206,25 @@ export class LimitCache {
     }
   }
 
-  async #rereadTemporary (lists: Pick<LimitLists, 'temporaryLimits'>): Promise<void> {
-    const known = [...this.#temporary.keys()]
-    for (let i = 0; i < known.length && !this.#stopped; i += LOOK) {
-      const names = known.slice(i, i + LOOK)
+  async #rereadKnown (lists: Pick<LimitLists, 'temporaryLimits' | 'bars'>): Promise<void> {
+    await this.#readAgain(this.#temporary, async (names) => await lists.temporaryLimits(names))
+    await this.#readAgain(this.#bars, async (names) => await lists.bars(names))
+  }
+
+  async #readAgain<V> (
+    known: BoundedMap<string, V & { atMs: number }>,
+    read: (usernames: string[]) => Promise<Array<V | undefined>>
+  ): Promise<void> {
+    const all = [...known.keys()]
+    for (let i = 0; i < all.length && !this.#stopped; i += LOOK) {
+      const names = all.slice(i, i + LOOK)
       const startedMs = this.#clock()
-      const found = await lists.temporaryLimits(names)
+      const found = await read(names)
       names.forEach((username, at) => {
-        const [temporary, before] = [found[at], this.#temporary.get(username)]
+        const [value, before] = [found[at], known.get(username)]
         if (before === undefined || before.atMs > startedMs) return
-        if (temporary === undefined) this.#temporary.delete(username)
-        else this.#temporary.set(username, { ...temporary, atMs: startedMs })
+        if (value === undefined) known.delete(username)
+        else known.set(username, { ...value, atMs: startedMs })
       })
     }
   }

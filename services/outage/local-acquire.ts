@@ -38,7 +38,7 @@ export async function acquireLocally (
     throw cause
   }
   const result = await mirror.acquire(request, mode === 'allow')
-  if (result.outcome === 'limit_reached') undo()
+  if (result.outcome === 'limit_reached' || result.outcome === 'barred') undo()
   if ('lease' in result && !dryRun) {
     noteUp({ mirror, outbox }, sessionId)
     const [endedMs, reason] = [mirror.now(), 'terminated']
@@ -96,6 +96,7 @@ export function noteAcquired (
   const { mirror } = parts
   if (result.outcome === 'ended') mirror.forget(sessionId, { username, attempt })
   if (result.outcome === 'limit_reached') noteSeen(parts, username, result)
+  if (result.outcome === 'barred') parts.known.seeBar(username, result.bar)
   if (result.outcome !== 'admitted' && result.outcome !== 'refreshed') return
   noteSeen(parts, username, result)
   for (const id of result.terminated) mirror.forget(id, { username, leaseMs: LONGEST_TTL_MS })

@@ -4,6 +4,7 @@
  */
 import type { TemporaryLimitChange } from '../../schemas/limits.ts'
 import { ServiceError } from '../errors.ts'
+import type { Bar } from '../limits/bar.ts'
 import type { LimitInForce } from '../limits/limit-value.ts'
 import type { LimitsStore } from '../limits/limits-store.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
@@ -102,7 +103,7 @@ export class ResilientLimitsStore implements LimitsStore {
     )
     const { limit, reason = '' } = change
     const unlimited = limit <= 0
-    this.#known.see({ username, limit, source: 'temporary', unlimited, expiresAtMs, reason })
+    this.#known.seeInForce({ username, limit, source: 'temporary', unlimited, expiresAtMs, reason })
     return expiresAtMs
   }
 
@@ -112,6 +113,24 @@ export class ResilientLimitsStore implements LimitsStore {
       async () => await this.#store.removeTemporaryLimit(username)
     )
     this.#known.seeNoTemporary(username)
+    return removed
+  }
+
+  async setBar (username: string, bar: Bar) {
+    const isSet = await this.#retry.ask(
+      username,
+      async () => await this.#store.setBar(username, bar)
+    )
+    if (isSet) this.#known.seeBar(username, bar)
+    return isSet
+  }
+
+  async removeBar (username: string) {
+    const removed = await this.#retry.ask(
+      username,
+      async () => await this.#store.removeBar(username)
+    )
+    this.#known.seeBar(username, undefined)
     return removed
   }
 }

@@ -4,6 +4,7 @@
 export type UserFamily =
   | 'user-limit'
   | 'user-temporary-limit'
+  | 'user-bar'
   | 'user-sessions'
   | 'user-leases'
   | 'user-ended'
@@ -162,7 +163,7 @@ export class RedisKeys {
 
   /** The SCAN pattern for both kinds of limits: own and temporary ones. */
   get limitsPattern (): string {
-    return this.pattern('user-*limit')
+    return this.pattern('user-*[tr]')
   }
 
   /** The SCAN pattern for all that is swept: both families, and the indexes of the switch nodes. */

@@ -22,7 +22,8 @@ const OUTCOMES = [
   'stale_epoch',
   'spared',
   'incomplete',
-  'room_made'
+  'room_made',
+  'barred'
 ] as const
 
 /** What came of a script call, or of one session in it. */

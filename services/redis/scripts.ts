@@ -14,6 +14,7 @@ export type Script = (keys: string[], args: Array<string | number>) => Promise<u
 
 const files = {
   setTemporaryLimit: '../limits/lua/set-temporary-limit.lua',
+  setBar: '../limits/lua/set-bar.lua',
   updatePolicy: '../policy/lua/update-policy.lua',
   acquire: '../sessions/lua/acquire.lua',
   renew: '../sessions/lua/renew.lua',

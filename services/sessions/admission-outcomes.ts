@@ -33,8 +33,9 @@ export function tellAcquired (
     return outcomes.tell({ what: outcome, ...about }, log)
   }
   const { count, limit } = result
-  if (outcome === 'limit_reached') {
-    return outcomes.tell({ what: 'rejected', ...about, count, limit }, log)
+  if (outcome === 'limit_reached' || outcome === 'barred') {
+    const barred = outcome === 'barred'
+    return outcomes.tell({ what: 'rejected', ...about, barred, count, limit }, log)
   }
   const { lease, terminated, observed } = result
   tellTerminated(outcomes, terminated, { username, reason: MADE_ROOM, degraded }, by, log)

@@ -55,8 +55,8 @@ export class AdmissionService {
 
   /**
    * Takes a slot, or refreshes one.
-   * @throws ServiceError `session_limit_reached`, `session_id_conflict`, `session_ended`,
-   * `forbidden`, `store_unavailable`
+   * @throws ServiceError `session_limit_reached`, `user_barred`, `session_id_conflict`,
+   * `session_ended`, `forbidden`, `store_unavailable`
    */
   async acquire (request: AcquireRequest, by: Actor, log: Log) {
     const result = allowed(await this.#store.acquire(request), request)
@@ -65,7 +65,8 @@ export class AdmissionService {
     if (result.outcome === 'conflict') throw idConflict(result)
     if (result.outcome === 'ended') throw ended(result)
     const { count, limit, degraded = false } = result
-    if (result.outcome === 'limit_reached') {
+    if (result.outcome === 'limit_reached' || result.outcome === 'barred') {
+      if (!dryRun && result.outcome === 'barred') throw barred(request.username, degraded)
       if (!dryRun) throw this.#limitReached(request.username, count, limit, degraded)
       return {
         created: false,
@@ -206,6 +207,15 @@ export class AdmissionService {
 function allowed<R extends Degradable> (result: R, asked: { boundTo?: BoundTo } = {}): Allowed<R> {
   if (!('outcome' in result) || result.outcome !== 'forbidden') return result as Allowed<R>
   throw boundTo(asked.boundTo ?? '', result.degraded)
+}
+
+/** What a switch answers to the INVITE of a barred user (RFC 3261, 21.4.4). */
+const BARRED: SipAnswer = { status: 403, reason: 'Forbidden' }
+
+function barred (username: string, degraded: boolean): ServiceError {
+  return new ServiceError('user_barred', `${username} is barred from making calls.`, {
+    members: { username, sip: BARRED, degraded }
+  })
 }
 
 function staleEpoch (node: string, epoch: number, known: number): ServiceError {

@@ -6,14 +6,14 @@ export const logOutcome: Observer = (outcome, log) => {
   if (outcome.what === 'rejected') {
     log.info(
       { violation: { ...particularsOf(outcome), observed: false } },
-      'session refused: limit reached'
+      outcome.barred ? 'session refused: the user is barred' : 'session refused: limit reached'
     )
   }
   if (outcome.what !== 'started' && outcome.what !== 'refreshed') return
   if (outcome.what === 'started' && outcome.observed) {
     log.warn(
       { violation: { ...particularsOf(outcome), observed: true } },
-      'session admitted over the limit: the policy only observes'
+      'session admitted that would be refused: the policy only observes'
     )
   }
   if (outcome.emergency) {

@@ -34,7 +34,7 @@ export type Outcome = About &
   (
     | ({ what: 'started'; emergency: boolean; observed: boolean } & Measured)
     | ({ what: 'refreshed'; emergency: boolean } & Measured)
-    | ({ what: 'rejected' } & Measured)
+    | ({ what: 'rejected'; barred: boolean } & Measured)
     | {
       /**
        * `reregistered`: a call that is up was not known, and is now. `restored`: put back into a

@@ -1,6 +1,7 @@
 /** What every store of sessions promises of its verbs, and of reads about one session or user. */
 import type { Count } from '../../schemas/counts.ts'
 import type { LimitInForce } from '../limits/limit-value.ts'
+import type { Bar } from '../limits/bar.ts'
 import type { Details, KnownSession, Lease } from './lease.ts'
 
 /** Asks for a slot. */
@@ -64,6 +65,7 @@ export type AcquireResult = Degradable &
   (
     | Admitted
     | { outcome: 'limit_reached'; count: number; limit: number; seen?: Seen }
+    | { outcome: 'barred'; count: number; limit: number; bar: Bar }
     | { outcome: 'conflict' }
     | { outcome: 'ended' }
     | Forbidden

@@ -16,6 +16,7 @@ const bodies: Record<string, string | undefined> = {
   'PUT /api/sessions/limits/:username': '{"limit":5}',
   'POST /api/sessions/limits/bulk': '{"limits":{"alice":5}}',
   'POST /api/sessions/users/:username/temporary-limit': '{"limit":5,"duration":60}',
+  'PUT /api/sessions/users/:username/bar': '{}',
   'POST /api/sessions': '{"username":"alice","session_id":"call-1"}',
   'POST /api/sessions/renew': '{"sessions":[]}',
   'POST /api/sessions/:session_id/renew': '{"username":"alice"}',

@@ -54,7 +54,7 @@ for (const [store, start] of Object.entries(starts)) {
         'GET',
         '/api/sessions/limits/alice',
         undefined,
-        '{"username":"alice","limit":25,"source":"user","unlimited":false}'
+        '{"username":"alice","limit":25,"source":"user","unlimited":false,"barred":false}'
       )
       await answers(
         'GET',
@@ -104,7 +104,7 @@ for (const [store, start] of Object.entries(starts)) {
         'GET',
         '/api/sessions/limits/alice',
         undefined,
-        '{"username":"alice","limit":5,"source":"default","unlimited":false}'
+        '{"username":"alice","limit":5,"source":"default","unlimited":false,"barred":false}'
       )
 
       await answers(
@@ -123,7 +123,7 @@ for (const [store, start] of Object.entries(starts)) {
         'GET',
         '/api/sessions/limits/bob',
         undefined,
-        '{"username":"bob","limit":0,"source":"user","unlimited":true}'
+        '{"username":"bob","limit":0,"source":"user","unlimited":true,"barred":false}'
       )
       await answers(
         'GET',
@@ -148,7 +148,7 @@ for (const [store, start] of Object.entries(starts)) {
         'GET',
         '/api/sessions/limits/alice',
         undefined,
-        '{"username":"alice","limit":7,"source":"default","unlimited":false}'
+        '{"username":"alice","limit":7,"source":"default","unlimited":false,"barred":false}'
       )
       await answers(
         'PUT',
@@ -183,6 +183,7 @@ for (const [store, start] of Object.entries(starts)) {
         limit: 2,
         source: 'temporary',
         unlimited: false,
+        barred: false,
         expires_at: expiresAt,
         reason: 'fraud'
       })

@@ -22,6 +22,8 @@ t.test('a caller without permissions reads its own limit and count only', async 
     ['POST', '/limits/bulk', { limits: {} }, 'limits:write'],
     ['POST', '/users/bob/temporary-limit', { limit: 1, duration: 1 }, 'limits:write'],
     ['DELETE', '/users/bob/temporary-limit', undefined, 'limits:write'],
+    ['PUT', '/users/bob/bar', {}, 'limits:write'],
+    ['DELETE', '/users/bob/bar', undefined, 'limits:write'],
     ['GET', '/counts', undefined, 'sessions:read'],
     ['GET', '/counts/bob', undefined, 'sessions:read'],
     ['POST', '/sweep', undefined, 'sessions:write']
@@ -96,6 +98,8 @@ t.test('a refused caller sends no Redis command', async (t) => {
     ['POST', '/limits/bulk', { limits: { bob: 1 } }],
     ['POST', '/users/bob/temporary-limit', { limit: 1, duration: 9 }],
     ['DELETE', '/users/bob/temporary-limit'],
+    ['PUT', '/users/bob/bar', { reason: 'fraud' }],
+    ['DELETE', '/users/bob/bar'],
     ['GET', '/counts'],
     ['GET', '/counts/bob'],
     ['POST', '/sweep']
@@ -255,6 +259,8 @@ t.test('without Redis every write is answered 503 with Retry-After', async (t) =
     ['POST', '/limits/bulk', { limits: { bob: 1 } }],
     ['POST', '/users/bob/temporary-limit', { limit: 1, duration: 9 }],
     ['DELETE', '/users/bob/temporary-limit'],
+    ['PUT', '/users/bob/bar', { reason: 'fraud' }],
+    ['DELETE', '/users/bob/bar'],
     ['POST', '/sweep']
   ] as Array<['GET' | 'PUT' | 'POST' | 'DELETE', string, object?]>) {
     const answer = await as(app, ADMIN)(method, `/api/sessions${url}`, body)

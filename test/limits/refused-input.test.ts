@@ -50,12 +50,14 @@ t.test('refused input is answered with what is wrong, and sends no Redis command
   type Named = ['GET' | 'PUT' | 'POST' | 'DELETE', (name: string) => string, object?]
   const changes: Named[] = [
     ['PUT', (name) => `/limits/${name}`, { limit: 1 }],
-    ['POST', (name) => `/users/${name}/temporary-limit`, { limit: 1, duration: 1 }]
+    ['POST', (name) => `/users/${name}/temporary-limit`, { limit: 1, duration: 1 }],
+    ['PUT', (name) => `/users/${name}/bar`, {}]
   ]
   const reads: Named[] = [
     ['GET', (name) => `/limits/${name}`],
     ['DELETE', (name) => `/limits/${name}`],
     ['DELETE', (name) => `/users/${name}/temporary-limit`],
+    ['DELETE', (name) => `/users/${name}/bar`],
     ['GET', (name) => `/counts/${name}`]
   ]
   for (const name of [...foreignNames, ...reservedNames]) {

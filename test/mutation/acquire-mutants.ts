@@ -6,6 +6,14 @@ export const acquire: Mutant[] = [
   ['expired leases count', "'ZCOUNT', leases_key, '(' .. now", "'ZCOUNT', leases_key, '-inf'"],
   ['one too many is admitted', 'after > limit', 'after > limit + 1'],
   ['one too few is admitted', 'after > limit', 'after >= limit'],
+  ['a bar bars nobody', "local is_barred = bar and at_the_limit ~= 'admit'", 'local is_barred'],
+  ['an emergency call is barred', "bar and at_the_limit ~= 'admit'", 'bar'],
+  [
+    'a bar refuses where the policy observes',
+    "is_barred and at_the_limit ~= 'observe'",
+    'is_barred'
+  ],
+  ['a bar is not observed', '(is_over or is_barred) and', 'is_over and'],
   ['0 is a limit like others', 'local is_over = limit > 0 and', 'local is_over ='],
   ['temporary limits do not count', 'tonumber(temporary_limit or own_limit', 'tonumber(own_limit'],
   ['own limits do not count', 'temporary_limit or own_limit or', 'temporary_limit or'],
@@ -148,7 +156,7 @@ export const acquire: Mutant[] = [
     "is_over and at_the_limit ~= 'observe'"
   ],
   ['nobody is terminated', 'local terminates = is_over and', 'local terminates = false and'],
-  ['observing is not reported', "is_over and at_the_limit == 'observe'", 'false'],
+  ['observing is not reported', "(is_over or is_barred) and at_the_limit == 'observe'", 'false'],
   ['one too few is terminated', 'math.min(after - limit,', 'math.min(after - limit - 1,'],
   ['one too many is terminated', 'math.min(after - limit,', 'math.min(after - limit + 1,'],
   ['the newest is terminated first', 'return a.start < b.start', 'return a.start > b.start'],

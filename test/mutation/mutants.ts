@@ -15,6 +15,13 @@ const count: Mutant[] = [
   ['own limits do not count', "limits[1] or ''", "''"]
 ]
 
+const setBar: Mutant[] = [
+  ['a bar that is over bars', 'if ends_ms <= now then', 'if false then'],
+  ['every bar is over', 'if ends_ms <= now then', 'if true then'],
+  ['a bar does not end', ", 'PXAT', ends_ms)", ')'],
+  ['a bar without an end is none', "redis.call('SET', bar_key, bar)\n", '']
+]
+
 const purge: Mutant[] = [
   ['nothing goes', "'-inf', now", "'-inf', '-inf'"],
   ['everything goes', "'-inf', now", "'-inf', '+inf'"]
@@ -97,5 +104,6 @@ export const mutants: Partial<Record<ScriptName, Mutant[]>> = {
   reportPart,
   sweepGhosts,
   setTemporaryLimit,
+  setBar,
   updatePolicy
 }

@@ -1,6 +1,7 @@
 /** Which limits are known while Redis is away, on a manual clock. */
 import t from 'tap'
 import { storeUnavailable } from '../../services/errors.ts'
+import type { Bar } from '../../services/limits/bar.ts'
 import type { LimitInForce, TemporaryLimit } from '../../services/limits/limit-value.ts'
 import type { StoredLimit } from '../../services/limits/limits-store.ts'
 import { CompactLimits } from '../../services/outage/compact-limits.ts'
@@ -20,6 +21,7 @@ function start (mostOwn?: number) {
   const state = {
     own: {} as Record<string, number>,
     temporary: {} as Record<string, TemporaryLimit>,
+    bars: {} as Record<string, Bar>,
     isFull: [] as boolean[],
     errors: [] as unknown[],
     onRead: () => {}
@@ -30,8 +32,10 @@ function start (mostOwn?: number) {
       yield Object.entries(state.own).map(([username, limit]) => ({ username, limit }))
       const temporary = Object.entries(state.temporary)
       yield temporary.map(([username, temporary]) => ({ username, temporary }))
+      yield Object.entries(state.bars).map(([username, bar]) => ({ username, bar }))
     },
-    temporaryLimits: async (names: string[]) => names.map((name) => state.temporary[name])
+    temporaryLimits: async (names: string[]) => names.map((name) => state.temporary[name]),
+    bars: async (names: string[]) => names.map((name) => state.bars[name])
   }
   const read = () => {
     cache.start({
@@ -70,6 +74,31 @@ t.test('knows what was seen, and how long ago', async (t) => {
   t.equal(limitOf('alice'), 'user 4')
   cache.see(inForce('alice', 5, 'default'))
   t.equal(limitOf('alice'), 'default 5', 'the own limit is gone')
+})
+
+t.test('knows every bar, and forgets what another replica has ended', async (t) => {
+  const { clock, cache, state, read, untilRead } = start()
+  const barOf = (username: string) => cache.limitNow(username).bar
+  const fraud = { reason: 'fraud', expiresMs: undefined }
+  state.bars = { alice: fraud, bob: { reason: '', expiresMs: clock.now() + 10 } }
+  read()
+  t.teardown(() => cache.stop())
+  await untilRead()
+  t.strictSame(barOf('alice'), fraud)
+  t.ok(barOf('bob'))
+  t.equal(barOf('carol'), undefined)
+  cache.seeInForce(inForce('alice', 3))
+  t.strictSame(barOf('alice'), fraud, 'an admission says nothing of a bar')
+  await clock.pass(10)
+  t.equal(barOf('bob'), undefined, 'a bar ends at its instant')
+  cache.seeBar('carol', fraud)
+  t.ok(barOf('carol'))
+  state.bars = { carol: fraud }
+  await clock.pass(2_000)
+  t.equal(barOf('alice'), undefined, 'another replica has ended it')
+  t.ok(barOf('carol'))
+  cache.see(inForce('carol', 3))
+  t.equal(barOf('carol'), undefined, 'a reading says that there is none')
 })
 
 t.test('lets a temporary limit end by itself', async (t) => {

@@ -82,7 +82,7 @@ t.test('the outbox', async (t) => {
   })
 })
 
-const CODES = new Map(Array.from({ length: 16 }, (_, code) => [outcomeOf(code), code]))
+const CODES = new Map(Array.from({ length: 18 }, (_, code) => [outcomeOf(code), code]))
 
 /** A replay into a Redis that answers as told, and all that it was told. */
 function startReplay ({

@@ -26,6 +26,7 @@ const WATCHED = [
   'user-sessions:alice',
   'user-limit:alice',
   'user-temporary-limit:alice',
+  'user-bar:alice',
   'session-lease:a',
   'session:a',
   'node-leases:n',

@@ -2,6 +2,7 @@
 import t from 'tap'
 import { admission } from '../conformance/admission.ts'
 import { attempts } from '../conformance/attempts.ts'
+import { bars } from '../conformance/bars.ts'
 import { boundNodes } from '../conformance/bound-nodes.ts'
 import { runContract } from '../conformance/contract.ts'
 import { lifetime } from '../conformance/lifetime.ts'
@@ -21,6 +22,7 @@ const clusterExecutor = await executorOn(t, {
 const contract = {
   ...admission,
   ...attempts,
+  ...bars,
   ...boundNodes,
   ...lifetime,
   ...manySessions,

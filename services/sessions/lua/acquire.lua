@@ -4,6 +4,7 @@
 --            the limit and only observed, ids of the sessions that were terminated ... }
 --          { REFRESHED, count, limit, expires in ms, record, external }
 --          { LIMIT_REACHED, count, limit, external }
+--          { BARRED, count, limit, bar }: the user may have no calls
 --          { CONFLICT }: another user holds the id
 --          { ENDED }: this attempt, or a later one, has ended, or a later one is live
 --          { FORBIDDEN }: the caller is bound to a node, and the session is of another one
@@ -18,7 +19,8 @@ local leases_key = KEYS[2]
 local external_key = KEYS[3]
 local limit_key = KEYS[4]
 local temporary_limit_key = KEYS[5]
-local generation_key = KEYS[6] -- none in a cluster, where it lies in another slot
+local bar_key = KEYS[6]
+local generation_key = KEYS[7] -- none in a cluster, where it lies in another slot
 local user = ARGV[1]
 local id = ARGV[2]
 local ttl_ms = ARGV[3]
@@ -56,8 +58,9 @@ local call, pcall = redis.call, redis.pcall
 local expires = string.format('%d', now + ttl_ms)
 
 local stored =
-  call('MGET', record_key, limit_key, temporary_limit_key, generation_key or record_key)
-local record, own_limit, temporary_limit, generation = stored[1], stored[2], stored[3], stored[4]
+  call('MGET', record_key, limit_key, temporary_limit_key, bar_key, generation_key or record_key)
+local record, own_limit, temporary_limit, bar, generation =
+  stored[1], stored[2], stored[3], stored[4], stored[5]
 if expected_generation ~= '' and generation ~= expected_generation then return { LOST_DATA } end
 own_limit = own_limit and string.match(own_limit, '^[+-]?%d%d?%d?%d?%d?%d?%d?%d?%d?%d?$')
 local temporary_text = temporary_limit and string.match(temporary_limit, '^%d+ %d+ ')
@@ -111,6 +114,10 @@ if record then
   end
 end
 
+-- Where nothing is refused, a bar refuses nothing either: limits are off, or it is an emergency.
+local is_barred = bar and at_the_limit ~= 'admit'
+if is_barred and at_the_limit ~= 'observe' then return { BARRED, count, shown_limit, bar } end
+
 -- An external session that asks for a lease has its slot already.
 local own_slot = external > 0 and call('SISMEMBER', external_key, id) or 0
 external = external - own_slot
@@ -121,9 +128,9 @@ local is_over = limit > 0 and after > limit
 if is_over and at_the_limit == 'reject' then
   return { LIMIT_REACHED, count, shown_limit, external }
 end
-local is_observed = is_over and at_the_limit == 'observe'
 local terminates = is_over and at_the_limit == 'terminate_oldest'
 local only_makes_room = terminates and not dry_run and after - limit > MOST_ENDED
+local is_observed = (is_over or is_barred) and at_the_limit == 'observe'
 
 -- The first write is the one that a full Redis refuses; it refuses none of those that follow.
 if not dry_run and not only_makes_room then

@@ -95,10 +95,12 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     now: number,
     admitAll: boolean
   ): AcquireResult {
-    const { limit, unlimited } = this.#limits.limitNow(username)
+    const { limit, unlimited, bar } = this.#limits.limitNow(username)
     const live = this.table.ofUser(username, now)
     const mode = admitAll ? 'admit' : limitMode(this.#policy.current, details.emergency ?? false)
     const count = live.length + this.external(username)
+    const refuses = mode !== 'admit' && mode !== 'observe'
+    if (bar !== undefined && refuses) return { outcome: 'barred', count, limit, bar }
     const excess = unlimited ? 0 : Math.max(0, count + 1 - limit)
     if (excess > 0 && mode === 'reject') return { outcome: 'limit_reached', count, limit }
     const oldest = mode === 'terminate_oldest' ? oldestFirst(live).slice(0, excess) : []
@@ -115,7 +117,7 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
       count: count + 1 - terminated.length,
       limit,
       terminated,
-      observed: excess > 0 && mode === 'observe'
+      observed: (excess > 0 || bar !== undefined) && mode === 'observe'
     }
   }
 

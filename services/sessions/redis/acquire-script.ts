@@ -1,6 +1,7 @@
 /** What acquire.lua is given, and what its answer means. */
 import type { Policy } from '../../../schemas/policy.ts'
 import { storeUnavailable } from '../../errors.ts'
+import { parseBar } from '../../limits/bar.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
 import { outcomeOf } from '../../redis/script-outcomes.ts'
 import { limitMode } from '../policy-mode.ts'
@@ -37,7 +38,8 @@ export function acquireKeys (keys: RedisKeys, request: AcquireRequest): string[]
     keys.user('user-leases', username),
     keys.user('user-sessions', username),
     keys.user('user-limit', username),
-    keys.user('user-temporary-limit', username)
+    keys.user('user-temporary-limit', username),
+    keys.user('user-bar', username)
   ]
   if (!keys.cluster) list.push(keys.generation)
   return list
@@ -101,6 +103,7 @@ export function decodeAcquired (request: AcquireRequest, answer: unknown): Acqui
     const [, ended, ...terminated] = rest as [number, number, ...string[]]
     return { outcome, ended, terminated }
   }
+  if (outcome === 'barred') return { outcome, count, limit, bar: parseBar(String(rest[0])) }
   const external = Number(rest[0])
   return { outcome: 'limit_reached', count, limit, external, seen: { ...source, external } }
 }

@@ -54,8 +54,8 @@ export class World {
       boundTo
     })
     if (!('count' in result)) return result.outcome
-    const terminated = result.outcome === 'limit_reached' ? [] : result.terminated
-    const observed = result.outcome !== 'limit_reached' && result.observed
+    const terminated = 'terminated' in result ? result.terminated : []
+    const observed = 'observed' in result && result.observed
     const ending = terminated.length > 0 ? ` ending ${terminated.join(' ')}` : ''
     const remark = observed ? ' observed' : ''
     return `${result.outcome} ${result.count}/${result.limit}${ending}${remark}`

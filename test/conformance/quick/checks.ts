@@ -1,5 +1,6 @@
 import { attemptChecks } from './attempt-checks.ts'
 import { boundChecks } from './bound-checks.ts'
+import { barChecks } from './bar-checks.ts'
 import type { Check } from './check-store.ts'
 import { leaseChecks } from './lease-checks.ts'
 import { limitChecks } from './limit-checks.ts'
@@ -12,6 +13,7 @@ export const checks: Record<string, Check> = {
   ...leaseChecks,
   ...attemptChecks,
   ...limitChecks,
+  ...barChecks,
   ...nodeChecks,
   ...partChecks,
   ...boundChecks,
