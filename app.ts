@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyLoggerOptions } from 'fastify'
 import { readTlsFiles } from './config.ts'
 import apiKeys from './plugins/api-keys.ts'
 import etcd from './plugins/etcd.ts'
+import expiryWarnings from './plugins/expiry-warnings.ts'
 import ghostSweep from './plugins/ghost-sweep.ts'
 import health from './plugins/health.ts'
 import nodeBinding from './plugins/node-binding.ts'
@@ -34,6 +35,7 @@ export async function buildApp (
       await app.register(etcd, { tls: readTlsFiles(settings, 'ETCD') })
       await app.register(stores, replaced)
       await app.register(apiKeys, replaced)
+      await app.register(expiryWarnings, replaced)
       await app.register(nodeBinding)
       await app.register(ghostSweep)
       await app.register(health)

@@ -15,6 +15,7 @@ import {
   type JwtLibrary,
   type KeySource
 } from '../services/auth/token-verifier.ts'
+import { TokensInUse } from '../services/auth/tokens-in-use.ts'
 import { secretKey, type VerificationKey } from '../services/auth/verification-key.ts'
 import { ServiceError } from '../services/errors.ts'
 import { commaList } from '../services/util/comma-list.ts'
@@ -24,6 +25,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** The API keys; null in a service that has none. */
     apiKeys: ApiKeyRing | null
+    /** The long-lived tokens that are in use here. */
+    tokensInUse: TokensInUse
   }
   interface FastifyContextConfig {
     access?: Access
@@ -62,6 +65,7 @@ export default fp<AuthOptions>(
       },
       verify: { algorithms: ['HS256'], requiredClaims: ['exp'] }
     })
+    app.decorate('tokensInUse', new TokensInUse())
     const verifier = verifierOf(app, secret, publicKeys)
     app.decorate<ApiKeyRing | null>('apiKeys', null)
     app.decorateRequest('caller', null)
@@ -108,7 +112,8 @@ function verifierOf (
       verify: (token, checks) => app.jwt.verify(token, checks)
     },
     toleranceMs: JWT_CLOCK_TOLERANCE_SECONDS * 1000,
-    claims: { bindNodes: BIND_NODES, roleClaims: commaList(JWT_ROLE_CLAIMS) }
+    claims: { bindNodes: BIND_NODES, roleClaims: commaList(JWT_ROLE_CLAIMS) },
+    onVerified: (claims, nowMs) => app.tokensInUse.note(claims, nowMs)
   })
 }
 

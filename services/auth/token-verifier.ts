@@ -67,6 +67,8 @@ export interface VerifierOptions {
   toleranceMs: number
   /** How the claims of a verified token are read. */
   claims: ClaimOptions
+  /** Told of each token that was verified. */
+  onVerified?: (claims: Record<string, unknown>, nowMs: number) => void
   clock?: Clock
 }
 
@@ -97,6 +99,7 @@ export class TokenVerifier {
     const claims = await this.#claims(token)
     if (![claims.exp, claims.nbf ?? 0].every(isInstant)) throw new Error('a time is none')
     const caller = callerOf(claims, this.#options.claims)
+    this.#options.onVerified?.(claims, this.#clock())
     // Under one spelling only, or the spellings of one token would displace all others.
     const endMs = Number(claims.exp) * 1000 + this.#options.toleranceMs
     this.#remember(`Bearer ${canonical(token)}`, caller, endMs)

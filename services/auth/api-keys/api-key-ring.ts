@@ -111,10 +111,10 @@ export class ApiKeyRing {
     })
   }
 
-  /** The ends of the keys that have been used here, in milliseconds since the epoch. */
-  endsInUse (): number[] {
+  /** The keys that have been used here, and their ends in milliseconds since the epoch. */
+  endsInUse (): Array<{ name: string; endMs: number }> {
     const used = [...this.#held.values()].filter(({ usedMs }) => usedMs !== undefined)
-    return used.map(({ key }) => key.expiresMs)
+    return used.map(({ key: { name, expiresMs: endMs } }) => ({ name, endMs }))
   }
 
   /** Reads the keys, if they have changed. */
