@@ -3,7 +3,6 @@
  * happened to which session.
  */
 import type { Session } from '../../schemas/sessions.ts'
-import { ServiceError } from '../errors.ts'
 import { boundTo } from '../auth/node-binding.ts'
 import type { Log } from '../log.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
@@ -16,6 +15,15 @@ import {
   tellTerminated
 } from './admission-outcomes.ts'
 import type { Actor, Outcomes } from './outcomes.ts'
+import {
+  barred,
+  ended,
+  idConflict,
+  incomplete,
+  limitReached,
+  staleEpoch,
+  type SipAnswer
+} from './refusals.ts'
 import type {
   AcquireRequest,
   Allowed,
@@ -32,12 +40,6 @@ import { leaseView } from './session-view.ts'
 
 /** How many sessions of a batch are released at once. */
 const RELEASES_AT_ONCE = 50
-
-/** What a switch answers to an INVITE that is refused (RFC 3261, 21.4.24). */
-export interface SipAnswer {
-  status: number
-  reason: string
-}
 
 /** Takes, renews and ends sessions for the API. */
 export class AdmissionService {
@@ -66,8 +68,8 @@ export class AdmissionService {
     if (result.outcome === 'ended') throw ended(result)
     const { count, limit, degraded = false } = result
     if (result.outcome === 'limit_reached' || result.outcome === 'barred') {
-      if (!dryRun && result.outcome === 'barred') throw barred(request.username, degraded)
-      if (!dryRun) throw this.#limitReached(request.username, count, limit, degraded)
+      if (!dryRun && result.outcome === 'barred') throw barred(request.username, result)
+      if (!dryRun) throw limitReached(request.username, result, this.#sip)
       return {
         created: false,
         answer: { allowed: false, session: null, count, limit, terminated: [], degraded }
@@ -193,59 +195,10 @@ export class AdmissionService {
     tellLapsed(this.outcomes, missing, about, by, log)
     return { success: true, node, released: missing.length, degraded }
   }
-
-  #limitReached (username: string, count: number, limit: number, degraded: boolean): ServiceError {
-    return new ServiceError(
-      'session_limit_reached',
-      `The limit is reached: ${username} has ${count} of ${limit} sessions.`,
-      { members: { username, count, limit, sip: this.#sip, degraded } }
-    )
-  }
 }
 
 /** @throws ServiceError `forbidden` where the session is of another node than the caller's */
 function allowed<R extends Degradable> (result: R, asked: { boundTo?: BoundTo } = {}): Allowed<R> {
   if (!('outcome' in result) || result.outcome !== 'forbidden') return result as Allowed<R>
   throw boundTo(asked.boundTo ?? '', result.degraded)
-}
-
-/** What a switch answers to the INVITE of a barred user (RFC 3261, 21.4.4). */
-const BARRED: SipAnswer = { status: 403, reason: 'Forbidden' }
-
-function barred (username: string, degraded: boolean): ServiceError {
-  return new ServiceError('user_barred', `${username} is barred from making calls.`, {
-    members: { username, sip: BARRED, degraded }
-  })
-}
-
-function staleEpoch (node: string, epoch: number, known: number): ServiceError {
-  return new ServiceError(
-    'stale_epoch',
-    `Node ${node} has reported epoch ${known}, which is later than ${epoch}.`,
-    { members: { node, epoch: known } }
-  )
-}
-
-function incomplete ({ node, total, part, given }: NodeReconciliation): ServiceError {
-  const detail =
-    part === undefined
-      ? `The report of ${node} says ${total} sessions and gives ${given}.`
-      : `A part of the report of ${node} is missing, or its total is another one.`
-  return new ServiceError('incomplete_report', detail, {
-    members: { node, total: total ?? null, given }
-  })
-}
-
-function idConflict ({ degraded = false }: Degradable): ServiceError {
-  return new ServiceError('session_id_conflict', 'This session id belongs to another user.', {
-    members: { degraded }
-  })
-}
-
-function ended ({ degraded = false }: Degradable = {}): ServiceError {
-  return new ServiceError(
-    'session_ended',
-    'This session was released or terminated; its id does not come back.',
-    { members: { degraded } }
-  )
 }
