@@ -5,13 +5,22 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { ADMIN, as, listen, startApp, startOwnApp, type Send } from '../helpers/app.ts'
+import {
+  ADMIN,
+  as,
+  listen,
+  startApp,
+  startOwnApp,
+  startOwnAppOnCluster,
+  type Send
+} from '../helpers/app.ts'
 import { temporaryFolder } from '../helpers/process.ts'
 import { isBackground, monitorRedis, quiet } from '../helpers/redis-monitor.ts'
-import { startRedis, waitFor } from '../helpers/servers.ts'
+import { startCluster, startRedis, waitFor } from '../helpers/servers.ts'
 import { Log } from './logged-service.ts'
 
 const redis = await startRedis(t)
+const cluster = await startCluster(t, 3, 0)
 const root = new URL('../../', import.meta.url)
 const program = fileURLToPath(new URL('dist/scripts/api-key.js', root))
 const KEYS = '/api/auth/api-keys'
@@ -45,6 +54,18 @@ const starts: Record<string, (t: Test) => Promise<Subject>> = {
     const app = await startOwnApp(t, redis)
     const { REDIS_KEY_PREFIX } = app.config
     return { app, env: { REDIS_URL: redis.url, REDIS_KEY_PREFIX, REDIS_TIMEOUT_MS: '10000' } }
+  },
+  'a Cluster': async (t) => {
+    const app = await startOwnAppOnCluster(t, cluster)
+    const { REDIS_KEY_PREFIX, REDIS_CLUSTER_NODES } = app.config
+    return {
+      app,
+      env: {
+        REDIS_CLUSTER_NODES: REDIS_CLUSTER_NODES ?? '',
+        REDIS_KEY_PREFIX,
+        REDIS_TIMEOUT_MS: '10000'
+      }
+    }
   }
 }
 

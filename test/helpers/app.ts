@@ -84,6 +84,21 @@ export async function startOwnApp (
   })
 }
 
+/** The same on a Cluster. */
+export async function startOwnAppOnCluster (
+  t: Teardown,
+  { masters }: { masters: Array<{ host: string; port: number }> }
+): Promise<FastifyInstance> {
+  const app = await startApp(t, {
+    REDIS_CLUSTER_NODES: masters.map(({ host, port }) => `${host}:${port}`).join(),
+    REDIS_KEY_PREFIX: `${randomUUID()}:`,
+    GHOST_SWEEP_INTERVAL_SECONDS: '0',
+    ...PATIENT
+  })
+  await connected(app)
+  return app
+}
+
 /**
  * Waits until apps have their connections to Redis and ask it again: building another one may stall
  * the process for so long that one is lost.

@@ -1,15 +1,24 @@
-/** The names that real switches send, on the memory store and on Redis. */
+/** The names that real switches send, on the memory store, on Redis and on a Cluster. */
 import { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { ADMIN, as, startApp, startOwnApp, type Send } from '../helpers/app.ts'
-import { startRedis } from '../helpers/servers.ts'
+import {
+  ADMIN,
+  as,
+  startApp,
+  startOwnApp,
+  startOwnAppOnCluster,
+  type Send
+} from '../helpers/app.ts'
+import { startCluster, startRedis } from '../helpers/servers.ts'
 
 const redis = await startRedis(t)
+const cluster = await startCluster(t, 3, 0)
 
 const starts = {
   memory: async (t: Test) => await startApp(t),
-  redis: async (t: Test) => await startOwnApp(t, redis)
+  redis: async (t: Test) => await startOwnApp(t, redis),
+  cluster: async (t: Test) => await startOwnAppOnCluster(t, cluster)
 }
 
 /** Every character that a username may have, and names that real systems use. */
