@@ -162,3 +162,6 @@ export class MemoryLimitsStore implements LimitsStore, LimitLists {
     return undefined
   }
 }
+
+/** What admission in memory asks of limits. */
+export type KnownLimits = Pick<MemoryLimitsStore, 'limitNow'>

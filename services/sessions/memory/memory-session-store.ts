@@ -2,12 +2,12 @@
  * Sessions that live as long as the process, on a given clock. No switch writes here: there are no
  * ghosts, and external sessions only where somebody else has counted them.
  */
-import type { MemoryLimitsStore } from '../../limits/memory-limits-store.ts'
+import type { KnownLimits } from '../../limits/memory-limits-store.ts'
 import type { PolicyCache } from '../../policy/policy.ts'
 import { toCount } from '../count.ts'
 import type { Details, Lease } from '../lease.ts'
 import { tallyReport } from '../node-report.ts'
-import { limitMode } from '../policy-mode.ts'
+import { limitMode, refuses } from '../policy-mode.ts'
 import type {
   AcquireRequest,
   AcquireResult,
@@ -29,7 +29,6 @@ import { leaseOf, oldestFirst, renewedIn } from './live-leases.ts'
 /** A session that is said to be up still, everything named. */
 type Renewal = RenewRequest & { node: string; details: Details }
 
-type KnownLimits = Pick<MemoryLimitsStore, 'limitNow'>
 const NO_DETAILS: Details = {}
 
 /** Decides by the leases in a table. */
@@ -99,17 +98,16 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     const live = this.table.ofUser(username, now)
     const mode = admitAll ? 'admit' : limitMode(this.#policy.current, details.emergency ?? false)
     const count = live.length + this.external(username)
-    const refuses = mode !== 'admit' && mode !== 'observe'
-    if (bar !== undefined && refuses) return { outcome: 'barred', count, limit, bar }
+    if (bar !== undefined && refuses(mode)) return { outcome: 'barred', count, limit, bar }
     const excess = unlimited ? 0 : Math.max(0, count + 1 - limit)
     if (excess > 0 && mode === 'reject') return { outcome: 'limit_reached', count, limit }
     const oldest = mode === 'terminate_oldest' ? oldestFirst(live).slice(0, excess) : []
     const terminated = oldest.map((one) => one.sessionId)
-    const expiresMs = now + ttlMs
-    const lease = { sessionId, username, attempt, node, startedMs: now, expiresMs, details }
+    const times = { startedMs: now, expiresMs: now + ttlMs }
+    const lease = { sessionId, username, attempt, node, ...times, details }
     if (!dryRun) {
       for (const id of terminated) this.table.end(id, now)
-      this.table.put(lease, now, expiresMs, terminated)
+      this.table.put(lease, now, lease.expiresMs, terminated)
     }
     return {
       outcome: 'admitted',
