@@ -79,7 +79,8 @@ const VALUES = [
   'name',
   'role',
   'node',
-  'days'
+  'days',
+  'expires_at'
 ]
 const RESULT = [
   'code',

@@ -74,6 +74,28 @@ const changes: Array<[route: string, path: string, body: object | undefined, tol
     }
   ],
   [
+    'PUT /api/sessions/users/:username/bar',
+    '/api/sessions/users/alice/bar',
+    { reason: 'fraud', expires_at: '2099-01-01T00:00:00Z' },
+    {
+      action: 'user.bar',
+      target: { username: 'alice' },
+      values: { reason: 'fraud', expires_at: '2099-01-01T00:00:00Z' },
+      result: {}
+    }
+  ],
+  [
+    'DELETE /api/sessions/users/:username/bar',
+    '/api/sessions/users/alice/bar',
+    undefined,
+    {
+      action: 'user.unbar',
+      target: { username: 'alice' },
+      values: {},
+      result: { removed: true }
+    }
+  ],
+  [
     'DELETE /api/sessions/:session_id',
     '/api/sessions/call-1',
     { reason: 'a complaint' },

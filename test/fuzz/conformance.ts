@@ -24,6 +24,7 @@ const REFUSED = [400, 403, 405, 413, 414, 415]
 /** Refusals of members that are each as described, and do not go together, or change nothing. */
 const TOGETHER = new RegExp(
   '"detail":"(?:Give as_of or age_seconds|Give part and parts|body/as_of must be|' +
+    'body/expires_at must be|' +
     'The body has no member of the policy)'
 )
 
