@@ -66,9 +66,10 @@ export default fp<{ tls: TlsFiles }>(
 function tellOfTrouble ({ config, log, warnings }: FastifyInstance, client: Redis): void {
   const secured = config.REDIS_TLS || config.REDIS_URL?.startsWith('rediss:') === true
   let told = ''
+  let wasReady = false
   const tell = (error: Error) => {
     log.debug({ err: error }, 'redis connection')
-    const { text, isSetting } = connectionTrouble(error, secured)
+    const { text, isSetting } = connectionTrouble(error, { secured, wasReady })
     if (text === told) return
     told = text
     if (isSetting) warnings.raise('redis_connection', text)
@@ -78,6 +79,7 @@ function tellOfTrouble ({ config, log, warnings }: FastifyInstance, client: Redi
   client.on('node error', tell)
   client.on('ready', () => {
     told = ''
+    wasReady = true
     warnings.clear('redis_connection')
   })
 }

@@ -174,7 +174,8 @@ class LargeJson {
   }
 
   #addToSkeleton (end: number): void {
-    this.#skeleton += this.#text.slice(this.#skeletonFrom, end)
+    // It is cut between tokens, so that blanks at its ends mean nothing.
+    this.#skeleton += this.#text.slice(this.#skeletonFrom, end).trim()
     this.#skeletonFrom = end
     if (this.#skeleton.length > LONGEST_ENTRY) {
       throw new LargeBodyError('has a text that is too long')

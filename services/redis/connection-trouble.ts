@@ -40,17 +40,33 @@ const TROUBLES: Array<[RegExp, text: string, isSetting: boolean]> = [
       'and REDIS_TLS or `rediss:` in REDIS_URL.',
     true
   ],
+  [
+    /(ECONNRESET|EPIPE).* for the first time/,
+    'each connection is cut off at once, as by a Redis that wants TLS: check the port, and ' +
+      'REDIS_TLS or `rediss:` in REDIS_URL.',
+    true
+  ],
+  [/ECONNRESET|EPIPE/, 'the connection is cut off.', false],
   [/ECONNREFUSED/, 'nothing listens at the host and port of Redis.', false],
   [/ETIMEDOUT|timed? ?out/i, 'Redis does not answer when it is connected to.', false]
 ]
 
-/**
- * What an error of the connection means; its own words where that is not known.
- * @param secured - whether TLS was asked for: a Redis without it waits for the rest of a greeting
- * that it takes for a command
- */
-export function connectionTrouble (error: unknown, secured = false): Trouble {
-  const said = words(error) + (secured ? ' over TLS' : '')
+/** What is known of the connection. */
+export interface Connection {
+  /**
+   * Whether TLS was asked for: a Redis without it waits for the rest of a greeting that it takes
+   * for a command.
+   */
+  secured: boolean
+  /** Whether there has been a connection before: then its loss says nothing of the settings. */
+  wasReady: boolean
+}
+
+/** What an error of the connection means; its own words where that is not known. */
+export function connectionTrouble (error: unknown, connection: Connection): Trouble {
+  const { secured, wasReady } = connection
+  const isFirst = !secured && !wasReady
+  const said = words(error) + (secured ? ' over TLS' : '') + (isFirst ? ' for the first time' : '')
   for (const [pattern, text, isSetting] of TROUBLES) {
     if (pattern.test(said)) return { text: `No connection to Redis: ${text}`, isSetting }
   }
