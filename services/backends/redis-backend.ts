@@ -103,7 +103,8 @@ function readingOf (lists: LimitLists, { log, warnings }: BackendOptions): Readi
 /** What decides while Redis is away, by the policy in force. */
 function localParts (policy: PolicyCache, mode: OutageMode): LocalParts {
   const known = new LimitCache(() => policy.current.max_sessions_per_user, steadyClock)
-  const table = new LeaseTable(steadyClock, MIRROR_ENDED_MEMORY_MS, () => {}, MIRROR_MOST_ENDED)
+  const memory = [MIRROR_ENDED_MEMORY_MS, () => {}, MIRROR_MOST_ENDED, true] as const
+  const table = new LeaseTable(steadyClock, ...memory)
   return {
     mirror: new LeaseMirror(known, policy, table),
     known,

@@ -7,6 +7,8 @@ import type { Command, Named } from './commands.ts'
  * long an id stays ended.
  */
 const [GRACE_MS, ENDED_MS] = [60_000, 3_600_000]
+/** How long an id stays ended that was not known to be up: as long as a lease of it may last. */
+const UNKNOWN_ENDED_MS = 86_400_000
 /** How long a node is remembered that is not heard of. */
 const DAY_MS = 86_400_000
 
@@ -250,7 +252,7 @@ export class Model {
     const before = this.#ended.get(id)
     const known = before !== undefined && before.until > this.now ? before : undefined
     this.#ended.set(id, {
-      until: Math.max(known?.until ?? 0, this.now + ENDED_MS),
+      until: known ? Math.max(known.until, this.now + ENDED_MS) : this.now + UNKNOWN_ENDED_MS,
       attempt: Math.max(known?.attempt ?? 0, attempt)
     })
   }
@@ -263,7 +265,10 @@ export class Model {
   #end (call: Call, attempt = 0): void {
     this.#calls = this.#calls.filter(({ id }) => id !== call.id)
     this.#ended.set(call.id, {
-      until: Math.max(this.now + ENDED_MS, call.until),
+      until:
+        call.until > this.now
+          ? Math.max(this.now + ENDED_MS, call.until)
+          : this.now + UNKNOWN_ENDED_MS,
       attempt: Math.max(attempt, call.attempt)
     })
   }

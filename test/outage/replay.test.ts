@@ -104,7 +104,7 @@ function startReplay ({
     { enabled: true, max_sessions_per_user: 0, session_limit_action: 'reject' }
   )
   const limits = new MemoryLimitsStore(() => 0, clock.now)
-  const table = new LeaseTable(clock.now, 2 * MINUTE, () => {}, 1000)
+  const table = new LeaseTable(clock.now, 2 * MINUTE, () => {}, 1000, true)
   const mirror = new LeaseMirror(limits, policy, table)
   const outbox = new Outbox()
   const outcomes = new Outcomes({ warn: () => {}, info: () => {} })

@@ -1,4 +1,5 @@
 /** What callers that are bound to a switch node may touch, in memory. */
+import { LONGEST_TTL_MS } from '../timing.ts'
 import type { BoundTo, Forbidden, ReleaseRequest, RenewRequest } from '../session-store.ts'
 import type { Ended } from './ended-ids.ts'
 import type { Entry, LeaseTable } from './lease-table.ts'
@@ -32,14 +33,17 @@ export function endUnknown (
   entry: Entry | undefined,
   { sessionId, username, attempt, node, boundTo }: ReleaseRequest,
   now: number
-): void {
+): { outcome: 'unknown' } {
+  const unknown = { outcome: 'unknown' } as const
   const end = { username, attempt, node, onlyNode: boundTo }
   if (entry?.ended !== true) {
-    if (entry !== undefined && boundTo !== undefined) return
-    table.end(sessionId, now, end)
-    return
+    if (entry !== undefined && boundTo !== undefined) return unknown
+    // A lease that nobody knows of here may last as long as any.
+    table.end(sessionId, now, { ...end, leaseMs: LONGEST_TTL_MS })
+    return unknown
   }
   const isLater = (attempt ?? 0) > (entry.attempt ?? 0) && entry.onlyNode === boundTo
   const isWider = entry.onlyNode !== undefined && boundTo === undefined
   if (isLater || isWider) table.end(sessionId, now, end)
+  return unknown
 }

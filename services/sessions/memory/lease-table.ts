@@ -75,6 +75,7 @@ export class LeaseTable {
   #onExpired: OnExpired
   #entries = new Map<string, Live>()
   #ended: EndedIds
+  #keepsEarlierEnds: boolean
   #users = new NameIndex()
   #nodes = new NameIndex()
   #expiry = new ExpiryQueue<string>()
@@ -83,17 +84,21 @@ export class LeaseTable {
    * @param endedMemoryMs - how long an id that has ended is remembered
    * @param onExpired - told of each lease that nobody renewed, when it is forgotten
    * @param mostEnded - how many ids that have ended are remembered
+   * @param keepsEarlierEnds - whether the end of an earlier attempt is remembered beside a later
+   * one, for others who may not know of it
    */
   constructor (
     clock: Clock,
     endedMemoryMs: number,
     onExpired: OnExpired = () => {},
-    mostEnded = MOST_ENDED
+    mostEnded = MOST_ENDED,
+    keepsEarlierEnds = false
   ) {
     this.#clock = clock
     this.#endedMemoryMs = endedMemoryMs
     this.#onExpired = onExpired
     this.#ended = new EndedIds(mostEnded)
+    this.#keepsEarlierEnds = keepsEarlierEnds
   }
 
   /** How many ended ids were forgotten before their time. */
@@ -141,7 +146,8 @@ export class LeaseTable {
     const before = this.#entries.get(id)
     if (before !== undefined) this.#unlist(before)
     const ended = this.#ended.get(id, now)
-    if (ended !== undefined && (ended.attempt ?? 0) >= attempt) this.#ended.delete(id)
+    const isEarlier = ended !== undefined && (ended.attempt ?? 0) < attempt
+    if (ended !== undefined && !(isEarlier && this.#keepsEarlierEnds)) this.#ended.delete(id)
     // Each by its name: to spread a lease takes 2 µs, this 0.1, and there is one for each
     // admission.
     const entry: Live = {

@@ -184,16 +184,16 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     if (entry === undefined || entry.ended || entry.username !== (username ?? entry.username)) {
       const isHeld = entry?.ended === false && entry.expiresMs > now
       if (isHeld) return { outcome: 'conflict' }
-      endUnknown(this.table, entry, request, now)
-      return { outcome: 'unknown' }
+      return endUnknown(this.table, entry, request, now)
     }
     // What is known of a call that lapsed is left to its own node, which may still renew it.
     if (boundTo !== undefined && entry.node !== boundTo) return { outcome: 'unknown' }
     const isLive = entry.expiresMs > now
     if ((attempt ?? entry.attempt) < entry.attempt) return { outcome: 'unknown' }
     if (isLive && node !== undefined && node !== entry.node) return { outcome: 'unknown' }
+    if (!isLive) return endUnknown(this.table, undefined, { ...request, boundTo: undefined }, now)
     this.table.end(sessionId, now, { username, attempt })
-    return isLive ? { outcome: 'released', username: entry.username } : { outcome: 'unknown' }
+    return { outcome: 'released', username: entry.username }
   }
 
   async reconcileNode (report: NodeReconciliation): Promise<ReconcileResult> {
