@@ -22,7 +22,7 @@ const session = {
 export const ANSWERS: Record<string, { status: number; body: unknown }> = {
   'GET /api/sessions/limits/:username': {
     status: 200,
-    body: { username: 'user-00000001', limit: 25, source: 'user', unlimited: false }
+    body: { username: 'user-00000001', limit: 25, source: 'user', unlimited: false, barred: false }
   },
   'POST /api/sessions': {
     status: 201,

@@ -4,8 +4,8 @@
 -- that lost its last writes has an older mark: the mark says to when Redis knows all that the
 -- replica does which probes.
 -- Returns  { the generation; how long ago it began, in ms; which server process answers, '' where
---            that is not known; now in ms; the mark that was there, '' for none; 1 if that is one of
---            the expected, and so was replaced, else 0; the commands that Redis refuses ... }
+--            that is not known; now in ms; the mark that was there, '' for none; 1 if that is one
+--            of the expected, and so was replaced, else 0; the commands that Redis refuses ... }
 local generation_key = KEYS[1]
 local text_key = KEYS[2] -- keys of the probe's own, one of each type
 local sorted_key = KEYS[3]

@@ -8,11 +8,12 @@
 --          { CONFLICT }: another user holds the id
 --          { ENDED }: this attempt, or a later one, has ended, or a later one is live
 --          { FORBIDDEN }: the caller is bound to a node, and the session is of another one
---          { ROOM_MADE, count, limit, now, how many were ended, ids of those that were sessions ... }:
---            too many have to end for one call; no slot was taken, and the caller asks again
+--          { ROOM_MADE, count, limit, now, how many were ended, ids of those that were
+--            sessions ... }: too many have to end for one call; no slot was taken, and the caller
+--            asks again
 --          { LOST_DATA }: this is not the generation of data that the caller expects
---          The limit is a number if it is that of the policy, else text: a user's own limit as it is
---          stored, or `<temporary limit> <its end in ms>`.
+--          The limit is a number if it is that of the policy, else text: a user's own limit as it
+--          is stored, or `<temporary limit> <its end in ms>`.
 local KEYS, ARGV = KEYS, ARGV -- a local costs less than a global
 local record_key = KEYS[1]
 local leases_key = KEYS[2]

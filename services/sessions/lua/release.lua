@@ -1,8 +1,9 @@
 -- Ends a session, and remembers that it has ended, so that a late acquire or renewal does not bring
 -- it back. An id that is not known is remembered, too. Or lets a lease lapse: its slot is free, and
 -- nothing has ended.
--- Returns  { RELEASED, record, ms that the lease had left } or { UNKNOWN, record }: in a cluster the
---          index of the node is for the caller to update. { UNKNOWN }: the id had ended before
+-- Returns  { RELEASED, record, ms that the lease had left } or { UNKNOWN, record }: in a cluster
+--          the index of the node is for the caller to update
+--          { UNKNOWN }: the id had ended before
 --          { CONFLICT }: another user holds the id
 --          { SPARED }: an emergency call, which the caller leaves alone
 --          { FORBIDDEN }: the caller is bound to a node, and the session is of another one

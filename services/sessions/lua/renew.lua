@@ -59,7 +59,8 @@ for i = 1, total do
   if holder and bound_to ~= '' and node ~= bound_to then
     -- A record outlives its lease.
     if call('PTTL', record_keys[i]) > tonumber(record_grace_ms) then
-      return { 0, string.rep(FORBIDDEN, total) }
+      local no_end = 0
+      return { no_end, string.rep(FORBIDDEN, total) }
     end
   end
   if is_late and (of_node == '' or of_node == new_node) then
