@@ -104,14 +104,15 @@ t.test('limits are those that the switch wrote, without the malformed ones', asy
   )
   for (const [username, limit] of Object.entries(limits)) {
     const { body } = await send('GET', `/api/sessions/limits/${encodeURIComponent(username)}`)
-    t.strictSame(body, { username, limit, source: 'user', unlimited: limit <= 0 })
+    t.strictSame(body, { username, limit, source: 'user', unlimited: limit <= 0, barred: false })
   }
   for (const username of odd) {
     t.strictSame((await send('GET', `/api/sessions/limits/${username}`)).body, {
       username,
       limit: 5,
       source: 'default',
-      unlimited: false
+      unlimited: false,
+      barred: false
     })
   }
   t.ok(
@@ -190,7 +191,8 @@ t.test(
       username: 'final_test',
       limit: 25,
       source: 'user',
-      unlimited: false
+      unlimited: false,
+      barred: false
     })
     t.equal((await send('GET', '/api/sessions/limits')).body.user_limits.final_test, 25)
     t.strictSame((await send('DELETE', url)).body, {
@@ -204,7 +206,8 @@ t.test(
       username: 'final_test',
       limit: 5,
       source: 'default',
-      unlimited: false
+      unlimited: false,
+      barred: false
     })
 
     for (const username of expected.limits_without_meaning) {
