@@ -1,6 +1,7 @@
 /** Errors on the wire: problem documents (RFC 9457) with a stable `code`. */
 import { Type } from '@sinclair/typebox'
 import { ref } from './components.ts'
+import { stringEnum } from './names.ts'
 
 export const ProblemSchema = Type.Object(
   {
@@ -29,6 +30,13 @@ export const ProblemSchema = Type.Object(
     degraded: Type.Optional(
       Type.Boolean({
         description: 'Whether Redis was away. Only in refusals by the verbs of admission.'
+      })
+    ),
+    outcome: Type.Optional(
+      stringEnum(['unknown'], {
+        description:
+          'Only with 503 to a write: whether it was kept cannot be known. Without it nothing was ' +
+          'kept. It is never kept later.'
       })
     )
   },

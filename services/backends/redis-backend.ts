@@ -1,5 +1,4 @@
 /** Everything on Redis, and what keeps admission going while Redis is away. */
-import { steadyClock } from '../clock.ts'
 import { RedisInspector } from '../health/redis-inspector.ts'
 import type { LimitLists } from '../limits/limits-store.ts'
 import type { Log } from '../log.ts'
@@ -19,9 +18,12 @@ import { redisPolicySource } from '../policy/redis-policy-source.ts'
 import { RedisRequestCount } from '../rate-limit/redis-request-count.ts'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
+import type { RedisClock } from '../redis/redis-clock.ts'
 import { slotOwners } from '../redis/slots.ts'
 import { LeaseTable } from '../sessions/memory/lease-table.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
+import { shortenLeases, WORTH_MENDING_MS } from '../sessions/redis/redis-set-back.ts'
+import { systemTimer } from '../util/repeat.ts'
 import { expiredTo, type Backend, type BackendOptions } from './backend.ts'
 import { ProbeNotes } from './probe-notes.ts'
 import { probe } from './redis-probe.ts'
@@ -40,6 +42,10 @@ const MIRROR_MOST_ENDED = 300_000
 const LIMITS_UNKNOWN =
   'more users have a limit of their own than are remembered for an outage: while Redis is down, ' +
   'some users who have not called lately have the default limit'
+
+/** How long the warning stays that the clock of Redis was set, in milliseconds. */
+const STEP_WARNED_MS = 600_000
+
 /** The Redis, and what is done while it is away. */
 export interface RedisOptions {
   executor: RedisExecutor
@@ -53,7 +59,7 @@ export interface RedisOptions {
 export function redisBackend (redis: RedisOptions, options: BackendOptions): Backend {
   const { executor, keys, mode, reconnectWaitMs: waitMs = RECONNECT_WAIT_MS } = redis
   const { defaults, policyFrom, malformed, outcomes, log, warnings } = options
-  const watermark = new Watermark(steadyClock)
+  const watermark = new Watermark(executor.clock.unsteppedMs)
   const told = (): Told => ({ replay, store, mirror: local.mirror })
   const inspector = new RedisInspector(executor, keys, warnings)
   const notes = new ProbeNotes({ keys, inspector, log, warnings }, told)
@@ -65,9 +71,10 @@ export function redisBackend (redis: RedisOptions, options: BackendOptions): Bac
   const stores = redisStores({ ...parts, reach: shards })
   const store = stores.sessions
   const { sessions: restored } = redisStores({ ...parts, reach: shards.forReplay })
-  const local = localParts(policy, mode)
+  const local = localParts(policy, mode, executor.clock)
   const replay = new Replay({ executor, keys, store: restored, outcomes, ...local })
   const retry = new RetryOnce(shards, async () => await executor.connected(waitMs))
+  heedSteps(executor, keys, options)
   return {
     ...stores,
     policy,
@@ -78,6 +85,7 @@ export function redisBackend (redis: RedisOptions, options: BackendOptions): Bac
     isPartial: () => shards.someOpen,
     start: async () => {
       await shards.start()
+      executor.clock.settle()
       await inspector.start()
       local.known.start(readingOf(stores.limitLists, options))
     },
@@ -100,13 +108,40 @@ function readingOf (lists: LimitLists, { log, warnings }: BackendOptions): Readi
   }
 }
 
+/** Says that the clock of Redis was set, and mends what that leaves behind in Redis. */
+function heedSteps (
+  executor: RedisExecutor,
+  keys: RedisKeys,
+  { log, warnings }: BackendOptions
+): void {
+  const { clock } = executor
+  let cancel = () => {}
+  clock.onStep = (byMs) => {
+    warnings.raise(
+      'redis_clock',
+      'The clock of Redis was set, which ends leases early or late; what is up is told to it ' +
+        'again. Let a time service (NTP) slew that clock instead of setting it.',
+      { by_seconds: Math.round(byMs / 1000) }
+    )
+    cancel()
+    cancel = systemTimer(() => warnings.clear('redis_clock'), STEP_WARNED_MS)
+  }
+  clock.onStepEnded = (byMs) => {
+    if (byMs > -WORTH_MENDING_MS) return
+    void shortenLeases(executor, keys, -byMs).catch((error: unknown) =>
+      log.warn({ err: error }, 'leases from before the clock was set back may last too long')
+    )
+  }
+}
+
 /** What decides while Redis is away, by the policy in force. */
-function localParts (policy: PolicyCache, mode: OutageMode): LocalParts {
-  const known = new LimitCache(() => policy.current.max_sessions_per_user, steadyClock)
+function localParts (policy: PolicyCache, mode: OutageMode, clock: RedisClock): LocalParts {
   const memory = [MIRROR_ENDED_MEMORY_MS, () => {}, MIRROR_MOST_ENDED, true] as const
-  const table = new LeaseTable(steadyClock, ...memory)
+  const { unsteppedMs } = clock
+  const known = new LimitCache(() => policy.current.max_sessions_per_user, unsteppedMs)
+  const table = new LeaseTable(unsteppedMs, ...memory)
   return {
-    mirror: new LeaseMirror(known, policy, table),
+    mirror: new LeaseMirror(known, policy, table, clock),
     known,
     outbox: new Outbox(),
     mode

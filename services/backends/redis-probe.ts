@@ -48,15 +48,18 @@ export async function probe (
 ): Promise<Probed> {
   // A new one each time: the generation that this process began may be lost, too.
   const begun = randomUUID()
+  const { clock } = executor
   const marking = watermark.next(key, isAsked)
   const owns = ['text', 'sorted', 'set'].map((type) => `${own}:${type}`)
-  const [generation, ageMs, server, , mark, isAsLeft, ...refused] = (await executor.run(
+  const sentMs = clock.steadyMs()
+  const [generation, ageMs, server, redisMs, mark, isAsLeft, ...refused] = (await executor.run(
     executor.scripts.probe(
       [key, ...owns, keys.watermark(key, watermark.replica)],
-      [begun, marking.mark, ...marking.before, marking.memoryMs]
+      [begun, marking.mark, ...marking.before, marking.memoryMs, clock.outdated(key)]
     )
   )) as Reply
   watermark.note(key, marking, mark, isAsLeft === 1)
+  clock.heard(key, { sentMs, redisMs, generation, isBegun: generation.startsWith(begun) })
   return { generation, ageMs, server, refused }
 }
 

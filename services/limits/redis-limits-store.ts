@@ -1,11 +1,15 @@
 /** Limits in Redis, under the very keys that the switch reads. */
 import type { TemporaryLimitChange } from '../../schemas/limits.ts'
+import { outcomeUnknown } from '../errors.ts'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
 import { outcomeOf } from '../redis/script-outcomes.ts'
 import { encodeBar, parseBar, type Bar } from './bar.ts'
 import type { LimitsStore } from './limits-store.ts'
 import type { StoredLimits } from './stored-limits.ts'
+
+/** A key, and what it is set to; null to remove it. */
+type KeyValue = [key: string, value: number | null]
 
 /** Keeps limits in Redis. */
 export class RedisLimitsStore implements LimitsStore {
@@ -34,64 +38,62 @@ export class RedisLimitsStore implements LimitsStore {
   }
 
   async setLimit (username: string, limit: number) {
-    await this.#executor.run(
-      this.#executor.client.set(this.#keys.user('user-limit', username), limit)
-    )
+    await this.#write([[this.#keys.user('user-limit', username), limit]])
   }
 
   async removeLimit (username: string) {
-    return (
-      (await this.#executor.run(
-        this.#executor.client.del(this.#keys.user('user-limit', username))
-      )) === 1
-    )
+    const { removed } = await this.#write([[this.#keys.user('user-limit', username), null]])
+    return removed === 1
   }
 
   async setLimits (limits: Record<string, number | null>) {
-    const set: Array<string | number> = []
-    const removed: string[] = []
-    for (const [username, limit] of Object.entries(limits)) {
-      const key = this.#keys.user('user-limit', username)
-      if (limit === null) removed.push(key)
-      else set.push(key, limit)
-    }
-    if (this.#executor.isCluster) return await this.#setLimitsInCluster(limits)
-    const transaction = this.#executor.client.multi()
-    if (set.length > 0) transaction.mset(set)
-    if (removed.length > 0) transaction.del(removed)
-    const replies = await this.#executor.run(transaction.exec())
-    const gone = removed.length > 0 ? (replies?.at(-1)?.[1] as number) : 0
-    return { set: set.length / 2, removed: gone }
+    const entries = Object.entries(limits).map(
+      ([username, limit]): KeyValue => [this.#keys.user('user-limit', username), limit]
+    )
+    return this.#executor.isCluster
+      ? await this.#writeOneByOne(entries)
+      : await this.#write(entries)
   }
 
-  /** The keys of different users lie in different slots, which no transaction spans. */
-  async #setLimitsInCluster (limits: Record<string, number | null>) {
-    const removed = await Promise.all(
-      Object.entries(limits).map(async ([username, limit]) => {
-        if (limit === null) return await this.removeLimit(username)
-        await this.setLimit(username, limit)
-        return null
-      })
-    )
-    return {
-      set: removed.filter((one) => one === null).length,
-      removed: removed.filter((one) => one === true).length
+  /** The keys of different users lie in different slots, which no script call spans. */
+  async #writeOneByOne (entries: KeyValue[]) {
+    const sum = { set: 0, removed: 0 }
+    try {
+      await Promise.all(
+        entries.map(async (entry) => {
+          const { set, removed } = await this.#write([entry])
+          sum.set += set
+          sum.removed += removed
+        })
+      )
+    } catch (error) {
+      throw outcomeUnknown(error)
     }
+    return sum
   }
 
   async setTemporaryLimit (username: string, { limit, duration, reason }: TemporaryLimitChange) {
     const key = this.#keys.user('user-temporary-limit', username)
-    return (await this.#executor.run(
-      this.#executor.scripts.setTemporaryLimit([key], [limit, duration * 1000, reason ?? ''])
+    const args = [this.#executor.deadline(), limit, duration * 1000, reason ?? '']
+    return (await this.#executor.write(
+      this.#executor.scripts.setTemporaryLimit([key], args)
     )) as number
   }
 
   async removeTemporaryLimit (username: string) {
-    return (
-      (await this.#executor.run(
-        this.#executor.client.del(this.#keys.user('user-temporary-limit', username))
-      )) === 1
-    )
+    const key = this.#keys.user('user-temporary-limit', username)
+    const { removed } = await this.#write([[key, null]])
+    return removed === 1
+  }
+
+  async #write (entries: KeyValue[]): Promise<{ set: number; removed: number }> {
+    const [set, removed] = (await this.#executor.write(
+      this.#executor.scripts.writeLimits(
+        entries.map(([key]) => key),
+        [this.#executor.deadline(), ...entries.map(([, value]) => value ?? '')]
+      )
+    )) as [number, number]
+    return { set, removed }
   }
 
   async setBar (username: string, bar: Bar) {

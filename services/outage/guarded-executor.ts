@@ -10,8 +10,8 @@ import type { Shards } from './shards.ts'
 export class GuardedExecutor extends RedisExecutor {
   #shards: Pick<Shards, 'allOpen'>
 
-  constructor ({ client, deadlineMs }: RedisExecutor, shards: Pick<Shards, 'allOpen'>) {
-    super(client, deadlineMs)
+  constructor ({ client, deadlineMs, clock }: RedisExecutor, shards: Pick<Shards, 'allOpen'>) {
+    super(client, deadlineMs, clock)
     this.#shards = shards
   }
 

@@ -3,9 +3,11 @@
  * date with what the other one decides, so that it can decide in its place.
  */
 import { setImmediate } from 'node:timers/promises'
+import type { PolicyCache } from '../policy/policy.ts'
+import type { RedisClock } from '../redis/redis-clock.ts'
 import type { HeldLease, Lease } from '../sessions/lease.ts'
 import type { Ended } from '../sessions/memory/ended-ids.ts'
-import type { End, Live } from '../sessions/memory/lease-table.ts'
+import type { End, LeaseTable, Live } from '../sessions/memory/lease-table.ts'
 import { MemorySessionStore } from '../sessions/memory/memory-session-store.ts'
 import type {
   NodeReconciliation,
@@ -23,11 +25,30 @@ const MOST_EXTERNAL = 100_000
 /** How many sessions of a report are noted before others have their turn. */
 const NOTED_AT_ONCE = 500
 
-/** Mirrors leases. Its clock is another one: what counts is how long a lease lasts yet. */
+/**
+ * Mirrors leases. Its clock does not follow steps of the other store's, because what counts is how
+ * long a lease lasts yet; when it began is translated.
+ */
 export class LeaseMirror extends MemorySessionStore {
   /** When all sessions of users were ended. */
   readonly userEnds = new UserEnds()
   #external = new BoundedMap<string, number>(MOST_EXTERNAL)
+  #clock: StepClock
+
+  constructor (
+    known: ConstructorParameters<typeof MemorySessionStore>[0],
+    policy: PolicyCache,
+    table: LeaseTable,
+    clock: StepClock = { steppedByMs: 0 }
+  ) {
+    super(known, policy, table)
+    this.#clock = clock
+  }
+
+  /** Whose session an id is, if it is live as far as is known here. */
+  holderOf (sessionId: string): string | undefined {
+    return this.table.live(sessionId, this.table.now())?.username
+  }
 
   /** Notes how many external sessions a user has up, as the other store counted them. */
   seeExternal (username: string, count: number): void {
@@ -52,7 +73,7 @@ export class LeaseMirror extends MemorySessionStore {
   /** Takes over a lease that the other store has taken, or holds. */
   take (lease: Lease, ttlMs: number, terminated: string[] = []): void {
     const now = this.table.now()
-    this.table.put(lease, now, now + ttlMs, terminated)
+    this.table.put(shifted(lease, -this.#clock.steppedByMs), now, now + ttlMs, terminated)
   }
 
   /**
@@ -173,7 +194,7 @@ export class LeaseMirror extends MemorySessionStore {
   * untoldOf (username: string, sinceMs: number): Generator<HeldLease> {
     const now = this.table.now()
     for (const lease of this.table.ofUser(username, now)) {
-      if (lease.untold || lease.touchedMs >= sinceMs) yield heldLease(lease, now)
+      if (lease.untold || lease.touchedMs >= sinceMs) yield this.#held(lease, now)
     }
   }
 
@@ -181,7 +202,13 @@ export class LeaseMirror extends MemorySessionStore {
   mirroredOf (sessionId: string): HeldLease | undefined {
     const now = this.table.now()
     const lease = this.table.live(sessionId, now)
-    return lease && heldLease(lease, now)
+    return lease && this.#held(lease, now)
+  }
+
+  #held (live: Live, now: number): HeldLease {
+    const { terminated, touchedMs } = live
+    const lease = shifted(live, this.#clock.steppedByMs)
+    return { lease, remainingMs: live.expiresMs - now, terminated, touchedMs }
   }
 
   /** The other store was told of a lease as it was then. */
@@ -196,7 +223,11 @@ export class LeaseMirror extends MemorySessionStore {
   }
 }
 
-function heldLease (live: Live, now: number): HeldLease {
-  const { terminated, touchedMs } = live
-  return { lease: live, remainingMs: live.expiresMs - now, terminated, touchedMs }
+/** What tells by how much the other store's clock was set. */
+type StepClock = Pick<RedisClock, 'steppedByMs'>
+
+/** A lease by another clock, which is so far ahead. */
+function shifted (lease: Lease, byMs: number): Lease {
+  if (byMs === 0) return lease
+  return { ...lease, startedMs: lease.startedMs + byMs, expiresMs: lease.expiresMs + byMs }
 }

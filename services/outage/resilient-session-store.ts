@@ -19,6 +19,7 @@ import type {
   SessionVerbs,
   TerminateResult
 } from '../sessions/session-store.ts'
+import { holderOf, releaseIn, sessionIn } from './holders.ts'
 import {
   acquireLate,
   acquireLocally,
@@ -51,10 +52,13 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
     return this.#parts.store.learning
   }
 
-  async acquire (request: AcquireRequest): Promise<AcquireResult> {
-    const { store, shards } = this.#parts
-    const { breaker } = shards.of(request.username)
+  async acquire (asked: AcquireRequest): Promise<AcquireResult> {
+    const { store, shards, mirror } = this.#parts
+    const { breaker } = shards.of(asked.username)
     await breaker.decided()
+    const heldBy = mirror.holderOf(asked.sessionId)
+    const isOthers = heldBy !== undefined && heldBy !== asked.username
+    const request = isOthers ? { ...asked, heldBy } : asked
     if (breaker.open) return await acquireLocally(this.#parts, request, false, redisAway())
     let result: AcquireResult
     // Not by `ask`: every admission comes this way, and is spared two promises.
@@ -100,13 +104,13 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
   }
 
   async release (request: ReleaseRequest): Promise<ReleaseResult> {
-    const { store, mirror, outbox, retry } = this.#parts
+    const { mirror, outbox, retry } = this.#parts
     const { sessionId, username } = request
-    const { holder, isKnown } = await this.#holderOf(sessionId, username)
+    const { holder, isKnown } = await holderOf(this.#parts, sessionId, username)
     try {
       const known = username === undefined ? holder : undefined
       if (!isKnown) throw redisAway()
-      const question = async () => await store.release(request, known)
+      const question = async () => await releaseIn(this.#parts, request, known)
       const result =
         holder === null ? await question() : await retry.ask(holder ?? '', question)
       await mirror.noteReleased(request, result)
@@ -120,21 +124,6 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
       }
       return { ...result, degraded: true }
     }
-  }
-
-  /**
-   * Whose session an id is, to know which part to ask; null if it is nobody's.
-   * @returns `isKnown`: false where nobody can tell, because the part is out that the id lies in
-   */
-  async #holderOf (
-    sessionId: string,
-    username: string | undefined
-  ): Promise<{ holder: string | null | undefined; isKnown: boolean }> {
-    const { store, mirror } = this.#parts
-    const holder = username ?? (await store.holderOf(sessionId))
-    if (holder !== undefined) return { holder, isKnown: true }
-    const { username: known } = (await mirror.getSession(sessionId)) ?? {}
-    return { holder: known, isKnown: known !== undefined }
   }
 
   async reconcileNode (report: NodeReconciliation): Promise<ReconcileResult> {
@@ -226,11 +215,11 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
   }
 
   async getSession (sessionId: string) {
-    const { store, mirror, retry } = this.#parts
+    const { mirror, retry } = this.#parts
     try {
-      const { holder, isKnown } = await this.#holderOf(sessionId, undefined)
+      const { holder, isKnown } = await holderOf(this.#parts, sessionId)
       if (!isKnown) throw redisAway()
-      const question = async () => await store.getSession(sessionId, holder)
+      const question = async () => await sessionIn(this.#parts, sessionId, holder)
       return holder === null ? await question() : await retry.askMuch(holder ?? '', question)
     } catch (error) {
       const known = isUnavailable(error) ? await mirror.getSession(sessionId) : null

@@ -6,7 +6,7 @@
 import { storeUnavailable } from '../errors.ts'
 import { isRefusal } from '../redis/replies.ts'
 import type { Shards } from './shards.ts'
-import { isUnavailable } from './unavailable.ts'
+import { isOutcomeUnknown, isUnavailable } from './unavailable.ts'
 
 /** A question that may be asked twice; `again` on the second try. */
 export type Question<T> = (again: boolean) => Promise<T>
@@ -91,8 +91,9 @@ export class RetryOnce {
       if (!isUnavailable(second)) throw second
       last = second
     }
-    // A command that is refused says more than a connection that was cut before.
-    throw isRefusal(last) ? last : error
+    // A command that is refused says more than a connection that was cut before, and so does that
+    // a write may have been kept.
+    throw isRefusal(last) || isOutcomeUnknown(last) ? last : error
   }
 }
 

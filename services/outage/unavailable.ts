@@ -5,3 +5,8 @@ import { ServiceError } from '../errors.ts'
 export function isUnavailable (error: unknown): boolean {
   return error instanceof ServiceError && error.code === 'store_unavailable'
 }
+
+/** Whether it is the failure of a write that may have been kept. */
+export function isOutcomeUnknown (error: unknown): boolean {
+  return error instanceof ServiceError && error.members['outcome'] === 'unknown'
+}

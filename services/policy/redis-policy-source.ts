@@ -29,17 +29,19 @@ export function redisPolicySource (
         malformed.note('policy_wrong_type', keys.policy)
         return {}
       })
-    return policyFromFields(fields, defaults, (field) =>
-      malformed.note('policy_without_meaning', field)
-    )
+    return policyOf(fields)
   }
+  const policyOf = (fields: Record<string, string>) =>
+    policyFromFields(fields, defaults, (field) => malformed.note('policy_without_meaning', field))
   return {
     read,
     async update (change) {
-      await executor.run(
-        executor.scripts.updatePolicy([keys.policy], Object.entries(change).flat().map(String))
-      )
-      return { ...(await read()), ...change }
+      const fields = Object.entries(change).flat().map(String)
+      const stored = (await executor.write(
+        executor.scripts.updatePolicy([keys.policy], [executor.deadline(), ...fields])
+      )) as string[]
+      const pairs = stored.flatMap((field, i) => (i % 2 === 0 ? [[field, stored[i + 1]]] : []))
+      return policyOf(Object.fromEntries(pairs))
     }
   }
 }

@@ -2,10 +2,11 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, type Redis } from 'ioredis'
-import { ServiceError, storeUnavailable } from '../errors.ts'
+import { outcomeUnknown, ServiceError, storeUnavailable } from '../errors.ts'
 import { Deadlines } from './deadlines.ts'
 import { EncodedCommand } from './encoded-command.ts'
-import { isWrongType } from './replies.ts'
+import { isWrongType, mayHaveArrived } from './replies.ts'
+import { RedisClock } from './redis-clock.ts'
 import { loadScripts, type Scripts } from './scripts.ts'
 
 /** How long a command may take until the store counts as unavailable, in milliseconds. */
@@ -15,16 +16,18 @@ export const DEFAULT_DEADLINE_MS = 200
 export class RedisExecutor {
   readonly deadlineMs: number
   readonly isCluster: boolean
+  readonly clock: RedisClock
   #client: Redis
   #scripts: Scripts
   #deadlines: Deadlines
   #connecting: Promise<boolean> | undefined
 
-  constructor (client: Redis, deadlineMs = DEFAULT_DEADLINE_MS) {
+  constructor (client: Redis, deadlineMs = DEFAULT_DEADLINE_MS, clock = new RedisClock()) {
     this.#client = client
     this.isCluster = (client as unknown) instanceof Cluster
     this.#scripts = loadScripts(client)
     this.deadlineMs = deadlineMs
+    this.clock = clock
     this.#deadlines = new Deadlines(deadlineMs)
   }
 
@@ -57,6 +60,23 @@ export class RedisExecutor {
         }
       )
     })
+  }
+
+  /**
+   * Waits for the reply to a write, as `run` does.
+   * @throws ServiceError `store_unavailable`, which says so where the write may have been kept
+   */
+  async write<T>(reply: Promise<T>): Promise<T> {
+    try {
+      return await this.run(reply)
+    } catch (error) {
+      throw mayHaveArrived(error) ? outcomeUnknown(error) : error
+    }
+  }
+
+  /** Until when Redis may carry out a write that is sent now; '' while its time is not known. */
+  deadline (): number | '' {
+    return this.clock.deadline(this.deadlineMs)
   }
 
   /** Whether Redis is connected, after waiting up to `waitMs` for a connection that was cut. */

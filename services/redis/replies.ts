@@ -29,6 +29,19 @@ export function deniedCommand (error: unknown): string | undefined {
   return /^NOPERM .*'([\w|-]+)'/.exec(message)?.[1]?.toLowerCase()
 }
 
+/** What the client says of a command that it did not send. */
+const NOT_SENT = /^(Stream isn't writeable|The Cluster client is not connected)/
+
+/**
+ * Whether a command that failed may have been carried out all the same: it was sent, and no answer
+ * came. An error reply says that it was not.
+ */
+export function mayHaveArrived (error: unknown): boolean {
+  if (replyOf(error) !== undefined || !(error instanceof Error)) return false
+  const { message } = error.cause instanceof Error ? error.cause : error
+  return !NOT_SENT.test(message)
+}
+
 function replyOf (error: unknown): Error | undefined {
   if (error instanceof ReplyError) return error as Error
   return error instanceof Error && error.cause instanceof ReplyError

@@ -13,6 +13,7 @@ import { outcomePieces } from './script-outcomes.ts'
 export type Script = (keys: string[], args: Array<string | number>) => Promise<unknown>
 
 const files = {
+  writeLimits: '../limits/lua/write-limits.lua',
   setTemporaryLimit: '../limits/lua/set-temporary-limit.lua',
   setBar: '../limits/lua/set-bar.lua',
   updatePolicy: '../policy/lua/update-policy.lua',
@@ -30,6 +31,7 @@ const files = {
   inspect: '../health/lua/inspect.lua',
   restore: '../outage/lua/restore.lua',
   countRequest: '../rate-limit/lua/count-request.lua',
+  shiftLeases: '../sessions/lua/shift-leases.lua',
   sweepGhosts: '../sessions/lua/sweep-ghosts.lua'
 }
 

@@ -19,6 +19,8 @@ export interface AcquireRequest {
   /** The same request was sent before and not answered. */
   again?: boolean
   boundTo?: BoundTo
+  /** Another user that is known to have held the id, should the store have lost its record. */
+  heldBy?: string
 }
 
 /** The only switch node whose sessions the caller may touch; undefined for any. */

@@ -15,6 +15,7 @@ local new_name = ARGV[1] -- for the generation that begins where there is none
 local new_mark = ARGV[2] -- '' to leave the mark as it is
 local expected, or_expected = ARGV[3], ARGV[4] -- which mark may be there; '' for none
 local mark_memory_ms = ARGV[5]
+local outdated = ARGV[6] -- a generation that has to end, because the clock was set; '' for none
 local MEMBER = 'probe'
 
 local refused = {}
@@ -39,7 +40,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local generation = need('GET', generation_key)
 local begun = type(generation) == 'string' and tonumber(string.match(generation, ' (%d+)$'))
-if not begun or begun > now then
+if not begun or begun > now or generation == outdated then
   begun = now
   generation = new_name .. ' ' .. string.format('%d', now)
 end

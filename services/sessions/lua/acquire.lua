@@ -22,6 +22,8 @@ local limit_key = KEYS[4]
 local temporary_limit_key = KEYS[5]
 local bar_key = KEYS[6]
 local generation_key = KEYS[7] -- none in a cluster, where it lies in another slot
+-- The leases of another user who is known to have held the id, should its record be gone; or none.
+local suspect_leases_key = KEYS[8]
 local user = ARGV[1]
 local id = ARGV[2]
 local ttl_ms = ARGV[3]
@@ -42,6 +44,7 @@ local is_second_try = ARGV[15] == '1'
 local attempt = tonumber(ARGV[16])
 local bound_to = ARGV[17] -- the only node whose sessions the caller may touch; '' for any
 local ended_before = ARGV[18] -- ids that earlier calls ended to make room for this one
+local deadline = ARGV[19] -- until when it may be decided, by the clock of Redis; '' for any time
 
 -- What one call does at the most, so that nobody waits long: sessions that it ends, and leases and
 -- external sessions among which it looks for the oldest.
@@ -50,6 +53,7 @@ local MOST_LOOKED_AT = 1000
 
 -- include outcomes
 -- include now
+-- include in-time
 -- include record
 -- include lease-end
 -- include enter-node
@@ -92,6 +96,11 @@ if record then
     end
   elseif holder then
     local ends = lease_end(leases_key, id, now)
+    if not ends then
+      -- Somebody deleted the lease, or Redis evicted it: the record says how long it would last.
+      local left_ms = call('PTTL', record_key) - (record_ttl_ms - ttl_ms)
+      if left_ms > 0 then ends, count = now + left_ms, count + 1 end
+    end
     live_attempt = tonumber(live_attempt) or 0
     if ends and bound_to ~= '' and held_on ~= bound_to then return { FORBIDDEN } end
     if ends and attempt < live_attempt then return { ENDED } end
@@ -115,6 +124,19 @@ if record then
   end
 end
 
+-- The record is gone, and the lease is not: Redis evicted it, or somebody deleted it.
+if leases > 0 and lease_end(leases_key, id, now) then
+  local began = LEASE_MARK .. user .. ' ' .. string.format('%d', now) .. ' '
+  local again = began .. node .. ' ' .. details
+  if not dry_run then
+    call('SET', record_key, again, 'PX', record_ttl_ms)
+    call('ZADD', leases_key, 'XX', expires, id)
+    enter_node(node_leases_prefix, node, user, id, now + ttl_ms)
+  end
+  return { REFRESHED, count, shown_limit, tonumber(expires), again, external }
+end
+if suspect_leases_key and lease_end(suspect_leases_key, id, now) then return { CONFLICT } end
+
 -- Where nothing is refused, a bar refuses nothing either: limits are off, or it is an emergency.
 local is_barred = bar and at_the_limit ~= 'admit'
 if is_barred and at_the_limit ~= 'observe' then return { BARRED, count, shown_limit, bar } end
@@ -122,8 +144,6 @@ if is_barred and at_the_limit ~= 'observe' then return { BARRED, count, shown_li
 -- An external session that asks for a lease has its slot already.
 local own_slot = external > 0 and call('SISMEMBER', external_key, id) or 0
 external = external - own_slot
--- So has a lease whose record is gone: Redis evicted it, or somebody deleted it.
-if own_slot == 0 and leases > 0 and lease_end(leases_key, id, now) then own_slot = 1 end
 local after = count + 1 - own_slot
 local is_over = limit > 0 and after > limit
 if is_over and at_the_limit == 'reject' then

@@ -81,6 +81,11 @@ if holder and (holder ~= user or is_foreign) then
 end
 if holder and attempt and attempt < live_attempt then return { UNMET } end
 local ends = lease_end(leases_key, id, now)
+if holder and not ends then
+  -- Somebody deleted the lease, or Redis evicted it: the record says how long it would last.
+  local left_ms = call('PTTL', record_key) - record_grace_ms
+  if left_ms > 0 then ends = now + left_ms end
+end
 if only_live and not ends and pcall('SISMEMBER', external_key, id) ~= 1 then return { UNMET } end
 if holder and ends then
   if only_node ~= '' and node ~= only_node then return { UNMET } end

@@ -32,7 +32,7 @@ export interface Progress {
 const MOST_NAMED = 5_000
 
 export function acquireKeys (keys: RedisKeys, request: AcquireRequest): string[] {
-  const { username, sessionId } = request
+  const { username, sessionId, heldBy } = request
   const list = [
     keys.lease(username, sessionId),
     keys.user('user-leases', username),
@@ -41,17 +41,27 @@ export function acquireKeys (keys: RedisKeys, request: AcquireRequest): string[]
     keys.user('user-temporary-limit', username),
     keys.user('user-bar', username)
   ]
-  if (!keys.cluster) list.push(keys.generation)
+  if (!keys.cluster) {
+    list.push(keys.generation)
+    if (heldBy !== undefined) list.push(keys.user('user-leases', heldBy))
+  }
   return list
 }
 
-/** @param generation - the generation of data that has to be found; undefined for any */
+/** What an admission is decided by, besides the request. */
+export interface Circumstances {
+  policy: Policy
+  /** The generation of data that has to be found; undefined for any. */
+  generation: string | undefined
+  /** Until when it may be decided, by the clock of Redis in milliseconds; '' for any time. */
+  deadline: number | ''
+  progress: Progress
+}
+
 export function acquireArgs (
   keys: RedisKeys,
   request: AcquireRequest,
-  policy: Policy,
-  generation: string | undefined,
-  { terminated, exhausted }: Progress
+  { policy, generation, deadline, progress: { terminated, exhausted } }: Circumstances
 ): Array<string | number> {
   const { username, sessionId, attempt, ttlMs, node = '', details, dryRun } = request
   const { again = false, boundTo = '' } = request
@@ -73,7 +83,8 @@ export function acquireArgs (
     again ? '1' : '',
     attempt,
     boundTo,
-    terminated.length === 0 ? '' : terminated.slice(0, MOST_NAMED).join(' ')
+    terminated.length === 0 ? '' : terminated.slice(0, MOST_NAMED).join(' '),
+    deadline
   ]
 }
 
@@ -106,6 +117,22 @@ export function decodeAcquired (request: AcquireRequest, answer: unknown): Acqui
   if (outcome === 'barred') return { outcome, count, limit, bar: parseBar(String(rest[0])) }
   const external = Number(rest[0])
   return { outcome: 'limit_reached', count, limit, external, seen: { ...source, external } }
+}
+
+/** Asks again and again until enough sessions have ended, and names them all. */
+export async function goOn (
+  first: RoomMade,
+  ask: (progress: Progress) => Promise<Acquired | RoomMade>
+): Promise<Acquired> {
+  const progress: Progress = { terminated: [], exhausted: false }
+  let result: Acquired | RoomMade = first
+  while (result.outcome === 'room_made') {
+    for (const id of result.terminated) progress.terminated.push(id)
+    progress.exhausted = result.ended === 0
+    result = await ask(progress)
+  }
+  if (result.outcome !== 'admitted') return result
+  return { ...result, terminated: [...progress.terminated, ...result.terminated] }
 }
 
 /** A limit as acquire.lua shows it, which tells where it comes from. */

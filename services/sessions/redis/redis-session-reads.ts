@@ -10,7 +10,7 @@ import { externalSession, externalUsername } from '../external-session.ts'
 import type { ExternalSession, KnownSession, Lease } from '../lease.ts'
 import type { SessionReader } from '../session-store.ts'
 import { type Found, foundBy, nameOf } from './found-session.ts'
-import { decodeRecord } from './lease-record.ts'
+import { decodeRecord, type LeaseRecord } from './lease-record.ts'
 
 /** Reads one session, the sessions of one user, and counts. */
 export class RedisSessionReads implements SessionReader {
@@ -111,7 +111,7 @@ export class RedisSessionReads implements SessionReader {
       Promise.all(
         found.map(async (one, i) =>
           one.source === 'lease'
-            ? await this.#lease(one.id, records[i], nowMs)
+            ? await this.#lease(one, records[i], nowMs)
             : await this.#external(one, records[i], nowMs)
         )
       )
@@ -120,11 +120,11 @@ export class RedisSessionReads implements SessionReader {
   }
 
   async #lease (
-    sessionId: string,
+    { id: sessionId, username }: Found,
     record: string | null | undefined,
     nowMs: number
   ): Promise<Lease | null> {
-    const lease = decodeRecord(record ?? '')
+    const lease = record === null ? withoutRecord(username, nowMs) : decodeRecord(record ?? '')
     if (lease === undefined) return null
     const expiresMs = await this.#leaseEnd(lease.username, sessionId)
     return expiresMs === undefined || expiresMs <= nowMs ? null : { sessionId, ...lease, expiresMs }
@@ -159,4 +159,10 @@ export class RedisSessionReads implements SessionReader {
     )
     return score === null ? undefined : Number(score)
   }
+}
+
+/** What is known of a lease whose record was evicted or deleted: whose it is, and that it began. */
+function withoutRecord (username: string | undefined, nowMs: number): LeaseRecord | undefined {
+  if (username === undefined || username === '') return undefined
+  return { username, startedMs: nowMs, node: '', attempt: 0, details: {} }
 }

@@ -21,6 +21,7 @@ import type {
 } from '../session-store.ts'
 import {
   acquireArgs,
+  goOn,
   acquireKeys,
   decodeAcquired,
   type Acquired,
@@ -97,23 +98,21 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
 
   /** One call, or several where very many sessions have to end first. */
   async #acquire (request: AcquireRequest): Promise<Acquired> {
-    let result = await this.#tryAcquire(request, AT_FIRST)
+    const result = await this.#tryAcquire(request, AT_FIRST)
     if (result.outcome !== 'room_made') return result
-    const progress: Progress = { terminated: [], exhausted: false }
-    while (result.outcome === 'room_made') {
-      for (const id of result.terminated) progress.terminated.push(id)
-      progress.exhausted = result.ended === 0
-      result = await this.#tryAcquire(request, progress)
-    }
-    if (result.outcome !== 'admitted') return result
-    return { ...result, terminated: [...progress.terminated, ...result.terminated] }
+    return await goOn(result, async (progress) => await this.#tryAcquire(request, progress))
   }
 
   async #tryAcquire (request: AcquireRequest, progress: Progress): Promise<Acquired | RoomMade> {
     const answer = await this.executor.run(
       this.executor.scripts.acquire(
         acquireKeys(this.#keys, request),
-        acquireArgs(this.#keys, request, this.#policy.current, this.generation, progress)
+        acquireArgs(this.#keys, request, {
+          policy: this.#policy.current,
+          generation: this.generation,
+          deadline: this.executor.deadline(),
+          progress
+        })
       )
     )
     return decodeAcquired(request, answer)

@@ -1,0 +1,6 @@
+-- Refuses a write that is carried out so late that its caller has given it up: a Redis that hung
+-- would otherwise keep it when it goes on, over what was written since.
+-- Needs  now, deadline: until when it may be carried out, by the clock of Redis; '' for any time
+if deadline ~= '' and now > tonumber(deadline) then
+  return redis.error_reply('LATE the deadline of this write has passed')
+end

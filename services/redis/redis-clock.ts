@@ -1,0 +1,138 @@
+/**
+ * The time by the clock of Redis, which all replicas share. Between two answers, and while Redis is
+ * away, it is carried on by the steady clock of this process, so that the machine's own clock
+ * decides nothing.
+ */
+import { BoundedMap } from '../util/bounded-map.ts'
+
+/** A difference that no slow answer explains and that is larger than this is a step, in ms. */
+const TOLERANCE_MS = 2_000
+/** The most keys whose servers' clocks are followed. */
+const MOST_KEYS = 1_000
+
+/** What is known of the clock of the server that holds a key. */
+interface Reading {
+  /** How far it is ahead of the steady clock, at least, in milliseconds. */
+  aheadMs: number
+  /** The same at most. */
+  mostAheadMs: number
+  /** The generation of data that was begun before the clock was set; '' where it was not. */
+  outdated: string
+  /** By how much it was set, in milliseconds, while that generation has not ended. */
+  steppedByMs: number
+}
+
+/** An answer of Redis that says what time it is. */
+export interface TimeAnswer {
+  /** When it was asked, by the steady clock. */
+  sentMs: number
+  /** What time it was there, in whole milliseconds. */
+  redisMs: number
+  /** The generation of data that it holds. */
+  generation: string
+  /** Whether this very question has begun it. */
+  isBegun: boolean
+}
+
+/** Told of a step, in milliseconds; back is negative. */
+export type OnStep = (byMs: number) => void
+
+/** Follows the clocks of the masters. The one that was heard first is the reference. */
+export class RedisClock {
+  /** Told of each step of any server's clock. */
+  onStep: OnStep = () => {}
+  /** Told of each step once, on the replica that has ended the data of before. */
+  onStepEnded: OnStep = () => {}
+  #steady: () => number
+  #readings = new BoundedMap<string, Reading>(MOST_KEYS)
+  #reference: string | undefined
+  #aheadMs: number
+  #furthestMs: number | undefined
+  #unsteppedMs: number | undefined
+
+  /**
+   * @param steady - milliseconds on a clock that only goes forward
+   * @param guessMs - how far Redis may be ahead of it, until its time is known
+   */
+  constructor (
+    steady: () => number = () => performance.now(),
+    guessMs: number = performance.timeOrigin
+  ) {
+    this.#steady = steady
+    this.#aheadMs = guessMs
+  }
+
+  /** The time, in whole milliseconds since the epoch. */
+  nowMs = (): number => Math.floor(this.#steady() + this.#aheadMs)
+
+  /**
+   * The same, but for what the clock of Redis was set by since it was heard first: how long
+   * something lasts is measured by it.
+   */
+  unsteppedMs = (): number => Math.floor(this.#steady() + (this.#unsteppedMs ?? this.#aheadMs))
+
+  /** From now on `unsteppedMs` goes on without a step, even where Redis was not heard yet. */
+  settle (): void {
+    this.#unsteppedMs ??= this.#aheadMs
+  }
+
+  /** How far `nowMs` is ahead of `unsteppedMs` by now, in milliseconds; 0 without a step. */
+  get steppedByMs (): number {
+    const byMs = this.nowMs() - this.unsteppedMs()
+    return Math.abs(byMs) > TOLERANCE_MS ? byMs : 0
+  }
+
+  /** By the steady clock, for `sentMs`. */
+  steadyMs (): number {
+    return this.#steady()
+  }
+
+  /**
+   * Until when Redis may carry out a write that is waited for so long; '' while its time is not
+   * known. It errs on the late side, by what the quickest probe took. In a Cluster the clock that
+   * is furthest ahead counts.
+   */
+  deadline (waitMs: number): number | '' {
+    return this.#furthestMs === undefined
+      ? ''
+      : Math.floor(this.#steady() + this.#furthestMs + waitMs)
+  }
+
+  /** The generation of data that has to end, because it began before the clock was set. */
+  outdated (key: string): string {
+    return this.#readings.get(key)?.outdated ?? ''
+  }
+
+  /** Takes an answer of the server that holds a key. */
+  heard (key: string, answer: TimeAnswer): void {
+    const known = this.#readings.get(key)
+    if (known === undefined) {
+      const aheadMs = answer.redisMs - this.#steady()
+      const mostAheadMs = answer.redisMs + 1 - answer.sentMs
+      this.#readings.put(key, { aheadMs, mostAheadMs, outdated: '', steppedByMs: 0 })
+    } else {
+      this.#takeInto(known, answer)
+    }
+    this.#furthestMs = Math.max(
+      ...[...this.#readings.values()].map(({ mostAheadMs }) => mostAheadMs)
+    )
+    this.#reference ??= key
+    this.#aheadMs = this.#readings.get(this.#reference)?.aheadMs ?? this.#aheadMs
+    this.settle()
+  }
+
+  #takeInto (known: Reading, { sentMs, redisMs, generation, isBegun }: TimeAnswer): void {
+    const [leastMs, mostMs] = [redisMs - this.#steady(), redisMs + 1 - sentMs]
+    const before = known.aheadMs
+    known.aheadMs = Math.min(Math.max(before, leastMs), mostMs)
+    known.mostAheadMs = Math.min(Math.max(known.mostAheadMs, leastMs), mostMs)
+    if (known.outdated !== '' && known.outdated !== generation) {
+      if (isBegun) this.onStepEnded(known.steppedByMs)
+      known.outdated = ''
+    }
+    if (before >= leastMs - TOLERANCE_MS && before <= mostMs + TOLERANCE_MS) return
+    known.outdated = generation
+    known.steppedByMs = Math.round(known.aheadMs - before)
+    this.onStep(known.steppedByMs)
+  }
+}

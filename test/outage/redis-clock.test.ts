@@ -1,0 +1,129 @@
+/** The one clock: that of Redis, whatever the machine's says, and what is done when it is set. */
+import t, { type Test } from 'tap'
+import { RedisClock } from '../../services/redis/redis-clock.ts'
+import { ADMIN, as } from '../helpers/app.ts'
+import { audit } from '../helpers/audit.ts'
+import { fakeClock } from '../helpers/faketime.ts'
+import { leasesOf } from '../helpers/leases.ts'
+import type { RedisServer } from '../helpers/redis-server.ts'
+import { startRedis, waitFor } from '../helpers/servers.ts'
+import { acquire, startOn, untilDegraded } from './service.ts'
+
+const HOUR = 3600
+const DAY = 24 * HOUR
+
+t.test('the time is carried on by a steady clock, and a step is noticed', async (t) => {
+  let steadyMs = 1000
+  const clock = new RedisClock(() => steadyMs, 50_000)
+  const steps: string[] = []
+  clock.onStep = (byMs) => steps.push(`step ${byMs}`)
+  clock.onStepEnded = (byMs) => steps.push(`ended ${byMs}`)
+  const heard = (redisMs: number, generation: string, isBegun = false, tookMs = 0) => {
+    const sentMs = steadyMs
+    steadyMs += tookMs
+    clock.heard('key', { sentMs, redisMs, generation, isBegun })
+  }
+  t.equal(clock.nowMs(), 51_000, 'a guess')
+  t.equal(clock.deadline(200), '', 'no deadline is made of a guess')
+  heard(900_000, 'g1')
+  t.equal(clock.nowMs(), 900_000)
+  t.equal(clock.deadline(200), 900_201)
+  steadyMs += 10_000.5
+  t.equal(clock.nowMs(), 910_000, 'whole milliseconds')
+  steadyMs -= 0.5
+  heard(910_000, 'g1', false, 5_000)
+  t.same(steps, [], 'a slow answer is no step')
+  heard(1_915_000, 'g1')
+  t.same(steps, ['step 1000000'])
+  t.equal(clock.outdated('key'), 'g1')
+  heard(1_915_000, 'g1')
+  t.same(steps, ['step 1000000'], 'it is told once')
+  heard(1_915_000, 'g2', true)
+  t.same(steps, ['step 1000000', 'ended 1000000'])
+  t.equal(clock.outdated('key'), '')
+  t.equal(Math.round(clock.steppedByMs / 1000), 1_000, 'since it was heard first')
+  heard(15_000, 'g2')
+  t.match(steps[2], /^step -1[89]/, 'back')
+  heard(15_000, 'g3')
+  t.equal(steps.length, 3, 'another replica has ended the data of before')
+  t.equal(Math.round(clock.steppedByMs / 1000), -900)
+})
+
+t.test('the clock of the service decides and records nothing', async (t) => {
+  for (const ahead of [DAY, -DAY]) {
+    const clock = fakeClock(t, ahead)
+    const redis = await startRedis(t, { env: clock.env })
+    const app = await startOn(t, { REDIS_URL: redis.url })
+    await untilDegraded(app, false)
+    await redis.kill()
+    await untilDegraded(app, true)
+    t.match(await acquire(app, { username: 'alice', id: 'a1', node: 'n' }), {
+      status: 201,
+      body: { degraded: true }
+    })
+    await redis.restart()
+    await untilDegraded(app, false)
+    const { body } = await as(app, ADMIN)('GET', '/api/sessions/a1')
+    const off = (Date.parse(body.started_at) - Date.now()) / 1000 - ahead
+    t.ok(Math.abs(off) < 60, `it began by the clock of Redis: ${off} s off`)
+    await audit(t, app, [redis], { up: [{ username: 'alice', id: 'a1', node: 'n' }], gone: [] })
+  }
+})
+
+async function leaseEndsInMs (redis: RedisServer, user: string, id: string): Promise<number> {
+  const end = Number(await redis.cli('ZSCORE', `voice-ferry-c4:user-leases:${user}`, id))
+  const [seconds = '0'] = (await redis.cli('TIME')).split('\n')
+  return end - Number(seconds) * 1000
+}
+
+async function stepped (t: Test, bySeconds: number) {
+  const clock = fakeClock(t)
+  const redis = await startRedis(t, { env: clock.env })
+  const app = await startOn(t, { REDIS_URL: redis.url })
+  const other = await startOn(t, { REDIS_URL: redis.url })
+  for (const one of [app, other]) await untilDegraded(one, false)
+  const up = [
+    { username: 'alice', id: 'a1', node: 'n' },
+    { username: 'alice', id: 'a2', node: 'n' }
+  ]
+  const gone = { username: 'bob', id: 'b1' }
+  for (const one of [...up, gone]) t.equal((await acquire(app, one)).status, 201)
+  // Of a replica that is gone.
+  const lost = 'voice-ferry-c4:user-leases:carol'
+  const [now = '0'] = (await redis.cli('TIME')).split('\n')
+  await redis.cli('ZADD', lost, String(Number(now) * 1000 + 90_000), 'c1')
+  const record = ['voice-ferry-c4:session-lease:c1', `+carol ${now}000  `, 'PX', '150000']
+  await redis.cli('SET', ...record)
+  await as(other, ADMIN)('DELETE', '/api/sessions/b1?username=bob')
+  clock.set(bySeconds)
+  const warned = async () =>
+    (await as(app, null)('GET', '/healthz/ready')).body.warnings.some((text: string) =>
+      /clock of Redis/.test(text)
+    )
+  await waitFor(warned, { what: 'the warning' })
+  await waitFor(async () => (await leasesOf(redis)).has('alice a1'), { what: 'the lease' })
+  for (const one of [app, other]) await untilDegraded(one, false)
+  return { redis, app, up, gone }
+}
+
+t.test('a clock that is set forward: no lease vanishes', async (t) => {
+  const { redis, app, up, gone } = await stepped(t, HOUR)
+  await audit(t, app, [redis], { up, gone: [gone] })
+  const inMs = await leaseEndsInMs(redis, 'alice', 'a1')
+  t.ok(inMs > 0 && inMs <= 95_000, `the lease ends in ${inMs} ms`)
+})
+
+t.test('a clock that is set back: no lease lives for ever, and learning ends', async (t) => {
+  const { redis } = await stepped(t, -HOUR)
+  for (const [user, id] of [['alice', 'a1'], ['carol', 'c1']] as const) {
+    await waitFor(async () => (await leaseEndsInMs(redis, user, id)) <= 95_000, {
+      what: `the lease of ${user} to end in time`
+    })
+    t.ok((await leaseEndsInMs(redis, user, id)) > 0, `and the lease of ${user} is live`)
+  }
+  const keptMs = Number(await redis.cli('PTTL', 'voice-ferry-c4:session-lease:c1'))
+  t.ok(keptMs > 0 && keptMs <= 155_000, `its record ends in ${keptMs} ms`)
+  const generation = await redis.cli('GET', 'voice-ferry-c4:session-generation')
+  const [seconds = '0'] = (await redis.cli('TIME')).split('\n')
+  t.ok(Number(generation.split(' ')[1]) <= (Number(seconds) + 1) * 1000, 'data began in the past')
+})
