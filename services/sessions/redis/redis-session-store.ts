@@ -234,8 +234,9 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
   }
 
   /** @param _holder - as for `release` */
-  async getSession (sessionId: string, _holder?: string | null): Promise<KnownSession | null> {
-    return await this.findSession(sessionId, undefined)
+  /** @param holder - whose session it is, where that is known: its record may be gone */
+  async getSession (sessionId: string, holder?: string | null): Promise<KnownSession | null> {
+    return await this.findSession(sessionId, holder || undefined)
   }
 
   /** @param username - whose session it is, where that is needed to find it */
