@@ -98,16 +98,13 @@ export class RedisLimitsStore implements LimitsStore {
 
   async setBar (username: string, bar: Bar) {
     const key = this.#keys.user('user-bar', username)
-    const code = (await this.#executor.run(
-      this.#executor.scripts.setBar([key], [encodeBar(bar), bar.expiresMs ?? 0])
-    )) as number
+    const args = [this.#executor.deadline(), encodeBar(bar), bar.expiresMs ?? 0]
+    const code = (await this.#executor.write(this.#executor.scripts.setBar([key], args))) as number
     return outcomeOf(code) === 'noted'
   }
 
   async removeBar (username: string) {
-    const removed = await this.#executor.run(
-      this.#executor.client.del(this.#keys.user('user-bar', username))
-    )
+    const { removed } = await this.#write([[this.#keys.user('user-bar', username), null]])
     return removed === 1
   }
 

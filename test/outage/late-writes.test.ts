@@ -8,6 +8,7 @@ import { startOn, untilDegraded } from './service.ts'
 const PREFIX = 'voice-ferry-c4:'
 const limits = '/api/sessions/limits'
 const TEMPORARY = '/api/sessions/users/alice/temporary-limit'
+const BAR = '/api/sessions/users/alice/bar'
 const SHORT = { REDIS_TIMEOUT_MS: '300' }
 
 type Method = 'PUT' | 'POST' | 'DELETE'
@@ -18,6 +19,7 @@ const WRITES: Array<[what: string, method: Method, url: string, body?: object]> 
   ['many limits', 'POST', `${limits}/bulk`, { limits: { alice: 7, bob: null } }],
   ['a temporary limit', 'POST', TEMPORARY, { limit: 7, duration: 60 }],
   ['the removal of a temporary limit', 'DELETE', TEMPORARY],
+  ['a bar', 'PUT', BAR, { reason: 'fraud' }],
   ['the policy', 'PUT', limits, { max_sessions_per_user: 7 }]
 ]
 
@@ -31,6 +33,7 @@ async function prepared (t: Test, env: NodeJS.ProcessEnv = {}) {
   const seen = async () => [
     await redis.cli('MGET', `${PREFIX}user-limit:alice`, `${PREFIX}user-limit:bob`),
     (await redis.cli('GET', `${PREFIX}user-temporary-limit:alice`)).split(' ')[0],
+    await redis.cli('GET', `${PREFIX}user-bar:alice`),
     await redis.cli('HGETALL', `${PREFIX}session-policy`)
   ]
   for (const [, method, path, body] of [

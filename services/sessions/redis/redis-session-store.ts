@@ -233,7 +233,6 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
     return await endUser(parts, { username, reason, includeEmergency, atMs })
   }
 
-  /** @param _holder - as for `release` */
   /** @param holder - whose session it is, where that is known: its record may be gone */
   async getSession (sessionId: string, holder?: string | null): Promise<KnownSession | null> {
     return await this.findSession(sessionId, holder || undefined)
