@@ -11,9 +11,6 @@ export interface Bar {
   expiresMs: number | undefined
 }
 
-/** A username and its bar. */
-export type BarEntry = [username: string, bar: Bar]
-
 /** A bar as it is stored: `<end in ms, or 0> <reason>`. */
 export function encodeBar ({ reason, expiresMs = 0 }: Bar): string {
   return `${expiresMs} ${reason}`
