@@ -59,7 +59,10 @@ export async function probe (
     )
   )) as Reply
   watermark.note(key, marking, mark, isAsLeft === 1)
-  clock.heard(key, { sentMs, redisMs, generation, isBegun: generation.startsWith(begun) })
+  // A Redis that refuses TIME says no time.
+  if (!refused.includes('time')) {
+    clock.heard(key, { sentMs, redisMs, generation, isBegun: generation.startsWith(begun) })
+  }
   return { generation, ageMs, server, refused }
 }
 

@@ -1,5 +1,4 @@
 /** What callers that are bound to a switch node may touch, in memory. */
-import { LONGEST_TTL_MS } from '../timing.ts'
 import type { BoundTo, Forbidden, ReleaseRequest, RenewRequest } from '../session-store.ts'
 import type { Ended } from './ended-ids.ts'
 import type { Entry, LeaseTable } from './lease-table.ts'
@@ -39,7 +38,7 @@ export function endUnknown (
   if (entry?.ended !== true) {
     if (entry !== undefined && boundTo !== undefined) return unknown
     // A lease that nobody knows of here may last as long as any.
-    table.end(sessionId, now, { ...end, leaseMs: LONGEST_TTL_MS })
+    table.end(sessionId, now, { ...end, leaseMs: table.unknownEndMs })
     return unknown
   }
   const isLater = (attempt ?? 0) > (entry.attempt ?? 0) && entry.onlyNode === boundTo

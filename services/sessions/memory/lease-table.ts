@@ -5,7 +5,7 @@
 import type { Clock } from '../../clock.ts'
 import type { Lease } from '../lease.ts'
 import type { OnExpired } from '../session-lists.ts'
-import { RECORD_GRACE_MS } from '../timing.ts'
+import { LONGEST_TTL_MS, RECORD_GRACE_MS } from '../timing.ts'
 import { BoundedMap } from '../../util/bounded-map.ts'
 import { EndedIds, laterAttempt, type Ended } from './ended-ids.ts'
 import { ExpiryQueue } from '../../util/expiry-queue.ts'
@@ -76,6 +76,11 @@ export class LeaseTable {
   #entries = new Map<string, Live>()
   #ended: EndedIds
   #keepsEarlierEnds: boolean
+  /**
+   * How long the end of an id that is not known here is remembered at least, in milliseconds. What
+   * is kept for others is told how long.
+   */
+  readonly unknownEndMs: number
   #users = new NameIndex()
   #nodes = new NameIndex()
   #expiry = new ExpiryQueue<string>()
@@ -99,6 +104,7 @@ export class LeaseTable {
     this.#onExpired = onExpired
     this.#ended = new EndedIds(mostEnded)
     this.#keepsEarlierEnds = keepsEarlierEnds
+    this.unknownEndMs = keepsEarlierEnds ? 0 : LONGEST_TTL_MS
   }
 
   /** How many ended ids were forgotten before their time. */
