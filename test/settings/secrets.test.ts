@@ -94,17 +94,18 @@ t.test('production takes every secret that a program made', async (t) => {
     () => randomUUID(),
     () => Array.from({ length: 32 }, () => letters[randomInt(26)]).join('')
   ]
+  const refused: string[] = []
   for (const make of makers) {
     for (let i = 0; i < 30; i++) {
       const secret = make()
       try {
         loadConfig({ ...production(), JWT_SECRET: secret, JWT_SECRET_PREVIOUS: `${secret}\n` })
       } catch {
-        t.fail(`${secret} was refused`)
+        refused.push(secret)
       }
     }
   }
-  t.pass()
+  t.strictSame(refused, [])
 })
 
 t.test('what ends in a line break is taken without it', async (t) => {
