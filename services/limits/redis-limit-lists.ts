@@ -1,7 +1,7 @@
 /** Lists of own limits in Redis. */
 import type { PageRequest } from '../../schemas/paging.ts'
 import type { RedisExecutor } from '../redis/executor.ts'
-import type { RedisKeys } from '../redis/keys.ts'
+import type { RedisKeys, UserFamily } from '../redis/keys.ts'
 import { keyspaces, scanAll, scanPage, type ScanList } from '../redis/scan.ts'
 import type { IsGone, WalkTurns } from '../redis/walk-turns.ts'
 import { parseBar } from './bar.ts'
@@ -41,17 +41,18 @@ export class RedisLimitLists implements LimitLists {
   }
 
   async temporaryLimits (usernames: string[]) {
-    const values = await this.#executor.getMany(
-      usernames.map((name) => this.#keys.user('user-temporary-limit', name))
-    )
+    const values = await this.#texts('user-temporary-limit', usernames)
     return values.map((text) => parseTemporaryLimit(text ?? ''))
   }
 
   async bars (usernames: string[]) {
-    const values = await this.#executor.getMany(
-      usernames.map((name) => this.#keys.user('user-bar', name))
-    )
-    return values.map((text) => (typeof text === 'string' ? parseBar(text) : undefined))
+    const values = await this.#texts('user-bar', usernames)
+    return values.map((text) => (text === null ? undefined : parseBar(text)))
+  }
+
+  /** What is stored of some users in one family of keys; null where there is nothing. */
+  async #texts (family: UserFamily, usernames: string[]): Promise<Array<string | null>> {
+    return await this.#executor.getMany(usernames.map((name) => this.#keys.user(family, name)))
   }
 
   /** Both kinds of limits and the bars, in one walk over the keyspace; a name is a key here. */

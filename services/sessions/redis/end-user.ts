@@ -8,8 +8,7 @@ import {
   releaseResult,
   type EndedLease,
   type EndedUser,
-  type ReleasedFrom,
-  type ReleaseOptions
+  type ReleasesFrom
 } from './release-script.ts'
 
 /** How many sessions of a user are terminated at once: others' commands go between them. */
@@ -19,14 +18,7 @@ interface Parts {
   executor: RedisExecutor
   keys: RedisKeys
   reads: RedisSessionReads
-  verbs: {
-    releaseFrom(
-      username: string,
-      sessionId: string,
-      reason: string,
-      options: ReleaseOptions
-    ): Promise<ReleasedFrom>
-  }
+  verbs: ReleasesFrom
 }
 
 /**

@@ -11,7 +11,7 @@ import { NODE_MEMORY_MS } from '../timing.ts'
 import type { PerUser } from './per-user.ts'
 import { missingInParts, noteListed, notePart } from './redis-report-parts.ts'
 import type { NodeRenewals } from './redis-renewals.ts'
-import type { ReleasedFrom, ReleaseOptions } from './release-script.ts'
+import type { ReleaseOptions, ReleasesFrom } from './release-script.ts'
 
 /** How many sessions lapse at once. */
 const LAPSES_AT_ONCE = 50
@@ -28,7 +28,7 @@ export interface ReportParts {
 }
 
 /** The verbs that a report is made of. */
-interface NodeVerbs {
+interface NodeVerbs extends ReleasesFrom {
   /** Renews or registers sessions as those of a node. */
   renewOnNode(
     node: string,
@@ -36,13 +36,6 @@ interface NodeVerbs {
     ttlMs: number,
     perUser: PerUser
   ): Promise<NodeRenewals>
-  /** Lets a session lapse if it is of this node and started at or before `startedByMs`. */
-  releaseFrom(
-    username: string,
-    sessionId: string,
-    reason: string,
-    options: ReleaseOptions
-  ): Promise<ReleasedFrom>
 }
 
 /**

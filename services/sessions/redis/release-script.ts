@@ -97,3 +97,13 @@ export function releaseArgs (
     LONGEST_TTL_MS
   ]
 }
+
+/** What ends one user's session, or lets it lapse, if the conditions hold. */
+export interface ReleasesFrom {
+  releaseFrom(
+    username: string,
+    sessionId: string,
+    reason: string,
+    options: ReleaseOptions
+  ): Promise<ReleasedFrom>
+}
