@@ -13,10 +13,11 @@ const SHORTEST = 12
 /** Takes what a terminal would show of the typed line. */
 const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
 
-if (stdin.isTTY) stderr.write('Password (not shown): ')
 const lines = createInterface(
   stdin.isTTY ? { input: stdin, output: nowhere, terminal: true } : { input: stdin }
 )
+// Only now does the terminal no longer show what is typed.
+if (stdin.isTTY) stderr.write('Password (not shown): ')
 const password = await new Promise<string>((resolve) => {
   lines.once('line', resolve).once('close', () => resolve(''))
 })

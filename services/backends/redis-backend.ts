@@ -164,8 +164,8 @@ function shardsOf (
   return new Shards({
     keys,
     owners: slotOwners(executor.client),
-    probe: async (key, isAsked) => ({
-      ...(await notes.of(key, () => probe(executor, keys, key, { watermark, isAsked }))),
+    probe: async (key, asked) => ({
+      ...(await notes.of(key, () => probe(executor, keys, key, { watermark, asked }))),
       losses: watermark.losses(key.key)
     }),
     recover: async (part, lostItsData, probes) => {

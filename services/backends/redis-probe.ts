@@ -32,8 +32,8 @@ type Reply = [
 /** What a probe writes: to when Redis knows all that this replica does. */
 export interface ProbeMark {
   watermark: Watermark
-  /** Whether Redis is asked, so that what is known here is known there, too. */
-  isAsked: boolean
+  /** Which server processes are asked, so that they know what is known here, too. */
+  asked: string[] | undefined
 }
 
 /**
@@ -44,21 +44,28 @@ export async function probe (
   executor: RedisExecutor,
   keys: RedisKeys,
   { key, own }: ProbeKey,
-  { watermark, isAsked }: ProbeMark
+  { watermark, asked }: ProbeMark
 ): Promise<Probed> {
   // A new one each time: the generation that this process began may be lost, too.
   const begun = randomUUID()
   const { clock } = executor
-  const marking = watermark.next(key, isAsked)
+  const marking = watermark.next(key, asked)
   const owns = ['text', 'sorted', 'set'].map((type) => `${own}:${type}`)
   const sentMs = clock.steadyMs()
   const [generation, ageMs, server, redisMs, mark, isAsLeft, ...refused] = (await executor.run(
     executor.scripts.probe(
       [key, ...owns, keys.watermark(key, watermark.replica)],
-      [begun, marking.mark, ...marking.before, marking.memoryMs, clock.outdated(key)]
+      [
+        begun,
+        marking.mark,
+        ...marking.before,
+        marking.memoryMs,
+        clock.outdated(key),
+        marking.servers.join(' ')
+      ]
     )
   )) as Reply
-  watermark.note(key, marking, mark, isAsLeft === 1)
+  watermark.note(key, marking, { mark, isAsLeft: isAsLeft === 1, server })
   // A Redis that refuses TIME says no time.
   if (!refused.includes('time')) {
     clock.heard(key, { sentMs, redisMs, generation, isBegun: generation.startsWith(begun) })

@@ -64,6 +64,14 @@ export class Breaker {
     return this.#openSinceMs !== undefined
   }
 
+  /**
+   * Which server processes are asked: undefined while it is open, and none before the first answer,
+   * when any may be.
+   */
+  get asked (): string[] | undefined {
+    return this.open ? undefined : (this.#known?.servers ?? [])
+  }
+
   /** For how long Redis has not been asked, in milliseconds; 0 while it is. */
   get openForMs (): number {
     return this.#openSinceMs === undefined ? 0 : Math.round(this.#now() - this.#openSinceMs)

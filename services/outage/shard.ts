@@ -36,8 +36,8 @@ export interface Probed {
 
 /** What a shard does about what happens to it. */
 export interface ShardEvents extends Omit<BreakerOptions, 'recover' | 'settle' | 'onChange'> {
-  /** @param isAsked - whether the shard is asked, so that it knows what is known here */
-  probe: (key: ProbeKey, isAsked: boolean) => Promise<Probed>
+  /** @param asked - which server processes are asked, so that they know what is known here */
+  probe: (key: ProbeKey, asked: string[] | undefined) => Promise<Probed>
   /** Told of a slot that is not served though the server is well. */
   onSlotLost: (slot: number, error: unknown) => void
   recover: (shard: Shard, lostItsData: boolean) => Promise<void>
@@ -86,10 +86,10 @@ export class Shard {
   async #probe (): Promise<Seen | undefined> {
     const losses: Record<string, number> = {}
     const seen: Seen = { generations: {}, servers: [], losses }
-    const isAsked = !this.breaker.open
+    const { asked } = this.breaker
     const { probe, onSlotLost } = this.#events
     const probes = this.probes
-    const found = await Promise.allSettled(probes.map(async (key) => await probe(key, isAsked)))
+    const found = await Promise.allSettled(probes.map(async (key) => await probe(key, asked)))
     let failure: unknown
     found.forEach((one, i) => {
       const { key = '', slot = 0 } = probes[i] ?? {}

@@ -116,7 +116,7 @@ export class Shards implements Reach {
   async check (username: string): Promise<void> {
     const key = this.#keyOf(username)
     try {
-      await this.#options.probe(this.#probeOf(key), false)
+      await this.#options.probe(this.#probeOf(key), undefined)
     } catch (error) {
       if (!isUnavailable(error)) throw error
       this.#failed(key, error)
@@ -222,7 +222,7 @@ export class Shards implements Reach {
     if (slots.length === 0) return
     this.#nextUnserved = (slots.at(-1) ?? 0) + 1
     const found = await Promise.allSettled(
-      slots.map(async (slot) => await this.#options.probe(this.#map.probeIn(slot), false))
+      slots.map(async (slot) => await this.#options.probe(this.#map.probeIn(slot), undefined))
     )
     const served = slots.filter((_slot, i) => found[i]?.status === 'fulfilled')
     if (served.length > 0) this.#map.takeBack(served)

@@ -15,7 +15,19 @@ export interface Marking {
   mark: string
   /** What was there when last seen, and what was written since without an answer. */
   before: [string, string]
+  /** On which server processes it is written; none for any. */
+  servers: string[]
   memoryMs: number
+}
+
+/** What a probe has found of a mark. */
+export interface Found {
+  /** The mark before the probe; empty where there was none. */
+  mark: string
+  /** Whether that is one that may stand there. */
+  isAsLeft: boolean
+  /** Which server process answered; '' where it does not say. */
+  server: string
 }
 
 /** What is known of the mark at one key. */
@@ -24,6 +36,8 @@ interface Mark {
   sent: string
   losses: number
 }
+
+const UNKNOWN: Mark = { seen: '', sent: '', losses: 0 }
 
 /** Keeps the marks of this replica: one for each key that is probed. */
 export class Watermark {
@@ -56,26 +70,28 @@ export class Watermark {
 
   /**
    * What the next probe of a key is to write.
-   * @param isAsked - whether Redis is asked: everything known here is in it, or on its way before
-   * this probe
+   * @param asked - which server processes are asked, none for any: everything known here is there,
+   * or on its way before this probe; undefined while none is asked
    */
-  next (key: string, isAsked: boolean): Marking {
-    const known = this.#marks.get(key) ?? { seen: '', sent: '', losses: 0 }
+  next (key: string, asked: string[] | undefined): Marking {
+    const known = this.#marks.get(key) ?? UNKNOWN
     const before: [string, string] = [known.seen, known.sent]
-    const mark = isAsked ? String(this.#clock()) : ''
-    if (isAsked) this.#marks.set(key, { ...known, sent: mark })
-    return { mark, before, memoryMs: MARK_MEMORY_MS }
+    const mark = asked === undefined ? '' : String(this.#clock())
+    if (mark !== '') this.#marks.set(key, { ...known, sent: mark })
+    return { mark, before, servers: asked ?? [], memoryMs: MARK_MEMORY_MS }
   }
 
   /**
-   * Takes what a probe has found.
-   * @param found - the mark before the probe; empty where there was none
-   * @param isAsLeft - whether that is one that may stand there; only then was the mark written
+   * Takes what a probe has found. It has written its mark over one that may stand there, but not on
+   * a server process that was not asked before: one that came back with older data may have the
+   * same mark, and lack what was told after it.
    */
-  note (key: string, { mark }: Marking, found: string, isAsLeft: boolean): void {
-    const seen = isAsLeft && mark !== '' ? mark : found
+  note (key: string, marking: Marking, { mark: found, isAsLeft, server }: Found): void {
+    const { mark, servers } = marking
+    const isAsked = servers.length === 0 || servers.includes(server)
+    const seen = isAsLeft && isAsked && mark !== '' ? mark : found
     // The answer may come when the next probe has been sent.
-    const { sent = '', losses = 0 } = this.#marks.get(key) ?? {}
+    const { sent, losses } = this.#marks.get(key) ?? UNKNOWN
     this.#marks.set(key, {
       seen,
       sent: isAsLeft && Number(sent) > Number(seen) ? sent : seen,

@@ -13,13 +13,13 @@ import { startRedis } from '../helpers/servers.ts'
 function start () {
   const clock = new ManualClock()
   const watermark = new Watermark(clock.now)
-  const redis = { mark: '' }
+  const redis = { mark: '', server: 'first' }
   const probeOnce = (isAsked: boolean, answers = true) => {
-    const marking = watermark.next('key', isAsked)
-    const found = redis.mark
-    const isAsLeft = marking.before.includes(found)
-    if (isAsLeft && marking.mark !== '') redis.mark = marking.mark
-    const answer = () => watermark.note('key', marking, found, isAsLeft)
+    const marking = watermark.next('key', isAsked ? ['first'] : undefined)
+    const { mark, server } = redis
+    const isAsLeft = marking.before.includes(mark)
+    if (isAsLeft && marking.mark !== '' && server === 'first') redis.mark = marking.mark
+    const answer = () => watermark.note('key', marking, { mark, isAsLeft, server })
     if (answers) answer()
     return answer
   }
@@ -67,6 +67,21 @@ t.test('an older mark, or none, is a loss, once', async (t) => {
   t.equal(watermark.sinceMs(['key']), -Infinity)
 })
 
+t.test('a mark that a restarted server still has stays until it was told the rest', async (t) => {
+  const { clock, watermark, redis, probeOnce } = start()
+  probeOnce(true)
+  const saved = redis.mark
+  await clock.pass(100)
+  redis.server = 'second'
+  for (const isAsked of [true, false, false]) {
+    await clock.pass(200)
+    probeOnce(isAsked)
+    t.equal(redis.mark, saved)
+    t.equal(String(watermark.sinceMs(['key'])), saved, 'what came after it is told again')
+  }
+  t.equal(watermark.losses('key'), 0)
+})
+
 t.test('a probe whose answer is lost, or late, is no loss', async (t) => {
   const { clock, watermark, redis, probeOnce } = start()
   probeOnce(true)
@@ -88,9 +103,11 @@ t.test('of several masters the one counts that knows least', async (t) => {
   const clock = new ManualClock()
   const watermark = new Watermark(clock.now)
   const firstMs = clock.now()
-  for (const key of ['a', 'b']) watermark.note(key, watermark.next(key, true), '', true)
+  const probeOnce = (key: string, mark: string) =>
+    watermark.note(key, watermark.next(key, []), { mark, isAsLeft: true, server: 'first' })
+  for (const key of ['a', 'b']) probeOnce(key, '')
   await clock.pass(200)
-  watermark.note('a', watermark.next('a', true), String(firstMs), true)
+  probeOnce('a', String(firstMs))
   t.equal(watermark.sinceMs(['a', 'b']), firstMs)
 })
 
@@ -103,8 +120,8 @@ t.test('a real Redis keeps the mark, and tells of its loss', async (t) => {
   const [watermark, keys] = [new Watermark(clock.now), new RedisKeys(`${randomUUID()}:`)]
   const executor = new RedisExecutor(client, 10_000)
   const probeKey = { slot: 0, key: keys.generation, own: keys.probes[0] ?? '' }
-  const probeOnce = async (isAsked = true) => {
-    const mark = { watermark, isAsked }
+  const probeOnce = async (isAsked = true, servers: string[] = []) => {
+    const mark = { watermark, asked: isAsked ? servers : undefined }
     const { ageMs: _ageMs, ...probed } = await probe(executor, keys, probeKey, mark)
     return probed
   }
@@ -113,7 +130,13 @@ t.test('a real Redis keeps the mark, and tells of its loss', async (t) => {
   t.equal(await client.get(key), String(clock.now()))
   t.ok((await client.pttl(key)) > 0, 'the mark of a replica that is gone goes, too')
   await clock.pass(200)
-  t.same(await probeOnce(), first, 'nothing has happened')
+  t.same(await probeOnce(true, ['another', first.server]), first, 'nothing has happened')
+  t.equal(await client.get(key), String(clock.now()))
+  const knownMs = clock.now()
+  await clock.pass(200)
+  await probeOnce(true, ['another'])
+  t.equal(await client.get(key), String(knownMs), 'it is not the server that was asked')
+  t.equal(watermark.sinceMs([keys.generation]), knownMs)
   await client.set(key, '1')
   const back = await probeOnce()
   t.equal(watermark.losses(keys.generation), 1)

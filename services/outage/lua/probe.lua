@@ -5,7 +5,9 @@
 -- replica does which probes.
 -- Returns  { the generation; how long ago it began, in ms; which server process answers, '' where
 --            that is not known; now in ms; the mark that was there, '' for none; 1 if that is one
---            of the expected, and so was replaced, else 0; the commands that Redis refuses ... }
+--            of the expected, else 0; the commands that Redis refuses ... }
+-- An expected mark is replaced, unless a server process answers that was not asked before: one that
+-- came back with older data may have the same mark, and lack what was told after it.
 local generation_key = KEYS[1]
 local text_key = KEYS[2] -- keys of the probe's own, one of each type
 local sorted_key = KEYS[3]
@@ -16,6 +18,7 @@ local new_mark = ARGV[2] -- '' to leave the mark as it is
 local expected, or_expected = ARGV[3], ARGV[4] -- which mark may be there; '' for none
 local mark_memory_ms = ARGV[5]
 local outdated = ARGV[6] -- a generation that has to end, because the clock was set; '' for none
+local asked_servers = ARGV[7] -- with spaces between them; '' for any
 local MEMBER = 'probe'
 
 local refused = {}
@@ -67,10 +70,11 @@ local mark = need('GET', mark_key)
 if type(mark) ~= 'string' then mark = '' end
 local is_as_left = mark == expected or mark == or_expected
 if failure then return failure end
-if is_as_left and new_mark ~= '' then need('SET', mark_key, new_mark, 'PX', mark_memory_ms) end
 
 local info = redis.pcall('INFO', 'server')
-local server = type(info) == 'string' and string.match(info, 'run_id:(%x+)')
-return {
-  generation, now - begun, server or '', now, mark, is_as_left and 1 or 0, unpack(refused)
-}
+local server = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
+local is_asked = asked_servers == '' or string.find(asked_servers, server, 1, true)
+if is_as_left and is_asked and new_mark ~= '' then
+  need('SET', mark_key, new_mark, 'PX', mark_memory_ms)
+end
+return { generation, now - begun, server, now, mark, is_as_left and 1 or 0, unpack(refused) }
