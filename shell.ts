@@ -7,6 +7,7 @@ import Fastify, { LogController, type FastifyInstance, type FastifyLoggerOptions
 import { readPublicKeys } from './config.ts'
 import audit from './plugins/audit.ts'
 import auth from './plugins/auth.ts'
+import byPost from './plugins/by-post.ts'
 import config from './plugins/config.ts'
 import cors from './plugins/cors.ts'
 import errors, { handleClientError, handleError } from './plugins/errors.ts'
@@ -61,6 +62,7 @@ export async function buildShell ({
   const app = createServer(settings, logger)
   await app.register(config, { config: settings })
   await app.register(warnings)
+  await app.register(byPost)
   await app.register(securityHeaders)
   await app.register(cors)
   await app.register(errors)

@@ -1,7 +1,6 @@
 /** Admission: acquire, renew and release sessions. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type Static } from '@sinclair/typebox'
-import type { FastifyRequest } from 'fastify'
 import {
   AdmissionRequestSchema,
   AdmissionSchema,
@@ -149,47 +148,30 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     }
   )
 
-  const release = {
-    preValidation: async (request: { body: unknown }) => {
-      request.body ??= {}
-    },
-    schema: {
-      tags,
-      params,
-      querystring: ReleaseQuerySchema,
-      body: ref(ReasonSchema),
-      response: { 200: ref(ReleasedSchema), ...problems(400, 401, 403, 409, 413, 415, 429, 503) }
-    }
-  }
-  const summary = 'Release a session'
-  const byPost = 'Release a session, for clients that have no DELETE'
-  const handler = async ({ params, query, body, caller, log }: ReleaseRequest) => {
-    const { session_id: sessionId } = params
-    const { username, attempt, node } = query
-    const { reason = RELEASED } = body
-    const request = { sessionId, username, attempt, node, reason, boundTo: caller?.node }
-    return await app.admission.release(request, caller ?? {}, log)
-  }
   app.delete(
     '/api/sessions/:session_id',
-    { ...release, schema: { ...release.schema, operationId: 'releaseSession', summary } },
-    handler
-  )
-  app.post(
-    '/api/sessions/:session_id/release',
     {
-      ...release,
-      schema: { ...release.schema, operationId: 'releaseSessionByPost', summary: byPost }
+      preValidation: async (request) => {
+        request.body ??= {}
+      },
+      schema: {
+        operationId: 'releaseSession',
+        tags,
+        summary: 'Release a session',
+        params,
+        querystring: ReleaseQuerySchema,
+        body: ref(ReasonSchema),
+        response: { 200: ref(ReleasedSchema), ...problems(400, 401, 403, 409, 413, 415, 429, 503) }
+      }
     },
-    handler
+    async ({ params, query, body, caller, log }) => {
+      const { session_id: sessionId } = params
+      const { username, attempt, node } = query
+      const { reason = RELEASED } = body
+      const request = { sessionId, username, attempt, node, reason, boundTo: caller?.node }
+      return await app.admission.release(request, caller ?? {}, log)
+    }
   )
-}
-
-/** What a handler of releases reads of a request. */
-interface ReleaseRequest extends Pick<FastifyRequest, 'caller' | 'log'> {
-  params: Static<typeof params>
-  query: Static<typeof ReleaseQuerySchema>
-  body: Static<typeof ReasonSchema>
 }
 
 export default routes

@@ -1,7 +1,6 @@
 /** Switch nodes: each reports all its calls. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type Static } from '@sinclair/typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ref } from '../schemas/components.ts'
 import { NodeNameSchema } from '../schemas/names.ts'
 import { MAX_PAGE, PageQuerySchema } from '../schemas/paging.ts'
@@ -28,65 +27,52 @@ const REPORT_BODY_BYTES = 16 * 1024 * 1024
 const params = Type.Object({ node: NodeNameSchema })
 
 const routes: FastifyPluginAsyncTypebox = async (app) => {
-  const report = {
-    bodyLimit: REPORT_BODY_BYTES,
-    schema: {
-      tags,
-      description:
-        'Renews known sessions, registers missing ones, and frees the slots of the sessions of ' +
-        'this node that are not in the list. A session that is missing has not ended: listed ' +
-        'again, it is registered again. Sessions that began less than 10 s before the list was ' +
-        'taken keep their slots.',
-      params,
-      body: ref(NodeReportSchema),
-      response: {
-        200: ref(NodeReportResultSchema),
-        ...problems(400, 401, 403, 409, 413, 415, 429, 503)
-      }
-    }
-  }
-  const handler = async (request: ReportRequest, reply: FastifyReply) => {
-    const { params: { node }, body, caller, log } = request
-    const boundTo = caller?.node
-    const checked = await checkItems<Static<typeof NodeSessionSchema>>(
-      request,
-      body.sessions,
-      NodeSessionSchema
-    )
-    const sessions = await mapInTurns(validItems(checked), (item) => ({
-      sessionId: item.session_id,
-      username: item.username,
-      attempt: item.attempt,
-      details: detailsOf(item),
-      boundTo
-    }))
-    const { epoch, ttl = DEFAULT_TTL_SECONDS, total } = body
-    const about = { node, epoch, ttlMs: ttl * 1000, youngMs: YOUNG_MS, total }
-    const taken = takenOf(body, reply.elapsedTime)
-    const given = body.sessions.length
-    const report = { ...about, ...taken, sessions, part: partOf(body), given }
-    const result = await app.admission.reconcileNode(report, caller ?? {}, log)
-    const invalid = checked.flatMap((one, index) =>
-      'invalid' in one ? [{ index, ...one.invalid }] : [])
-    return { ...result, invalid }
-  }
-  const summary = 'Report the full list of calls that are up on a switch node'
   app.put(
     '/api/sessions/nodes/:node',
-    { ...report, schema: { ...report.schema, operationId: 'reportNode', summary } },
-    handler
-  )
-  app.post(
-    '/api/sessions/nodes/:node',
     {
-      ...report,
+      bodyLimit: REPORT_BODY_BYTES,
       schema: {
-        ...report.schema,
-        operationId: 'reportNodeByPost',
-        summary: `${summary}, for clients that have no PUT`
+        operationId: 'reportNode',
+        tags,
+        summary: 'Report the full list of calls that are up on a switch node',
+        description:
+          'Renews known sessions, registers missing ones, and frees the slots of the sessions of ' +
+          'this node that are not in the list. A session that is missing has not ended: listed ' +
+          'again, it is registered again. Sessions that began less than 10 s before the list was ' +
+          'taken keep their slots.',
+        params,
+        body: ref(NodeReportSchema),
+        response: {
+          200: ref(NodeReportResultSchema),
+          ...problems(400, 401, 403, 409, 413, 415, 429, 503)
+        }
       }
     },
-    handler
+    async (request, reply) => {
+      const { params: { node }, body, caller, log } = request
+      const boundTo = caller?.node
+      const checked = await checkItems<Static<typeof NodeSessionSchema>>(
+        request,
+        body.sessions,
+        NodeSessionSchema
+      )
+      const sessions = await mapInTurns(validItems(checked), (item) => ({
+        sessionId: item.session_id,
+        username: item.username,
+        attempt: item.attempt,
+        details: detailsOf(item),
+        boundTo
+      }))
+      const { epoch, ttl = DEFAULT_TTL_SECONDS, total } = body
+      const about = { node, epoch, ttlMs: ttl * 1000, youngMs: YOUNG_MS, total }
+      const taken = takenOf(body, reply.elapsedTime)
+      const given = body.sessions.length
+      const report = { ...about, ...taken, sessions, part: partOf(body), given }
+      const result = await app.admission.reconcileNode(report, caller ?? {}, log)
+      const invalid = checked.flatMap((one, index) =>
+        'invalid' in one ? [{ index, ...one.invalid }] : [])
+      return { ...result, invalid }
+    }
   )
 
   app.delete(
@@ -123,12 +109,6 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     }
   )
 }
-
-/** What the handler of reports reads of a request. */
-type ReportRequest = FastifyRequest<{
-  Params: Static<typeof params>
-  Body: Static<typeof NodeReportSchema>
-}>
 
 /** When the list was taken: at an instant, so long ago, or before the request arrived. */
 function takenOf (

@@ -32,7 +32,8 @@ export async function buildTwin (settings: Settings, handlers: Handlers): Promis
 
 /** Builds one from the environment, listens, and closes on SIGTERM. */
 export async function startTwin (handlers: Handlers, onClose = async () => {}): Promise<void> {
-  const settings = loadConfig()
+  // It has no store, which production does not start with unless it is told so.
+  const settings = loadConfig({ ...process.env, MOCK_SESSION_LIMITS: 'true' })
   const app = await buildTwin(settings, handlers)
   app.addHook('onClose', onClose)
   await app.listen({ host: settings.HOST ?? '127.0.0.1', port: settings.PORT })

@@ -17,6 +17,7 @@ export type Access =
 
 const limitsRead: Access = { permission: 'limits:read' }
 const limitsWrite: Access = { permission: 'limits:write' }
+const policyWrite: Access = { permission: 'policy:write' }
 const sessionsRead: Access = { permission: 'sessions:read' }
 const namedSessions: Access = { permission: 'sessions:write', changes: 'named' }
 const manageKeys: Access = { permission: 'api-keys:manage', changes: 'any' }
@@ -42,17 +43,24 @@ export const ACCESS: Record<string, Access> = {
   'POST /api/auth/api-keys': manageKeys,
   'GET /api/auth/api-keys': manageKeys,
   'DELETE /api/auth/api-keys/:id': manageKeys,
+  'POST /api/auth/api-keys/:id/revoke': manageKeys,
 
   'GET /api/sessions/limits': limitsRead,
-  'PUT /api/sessions/limits': { permission: 'policy:write' },
+  'PUT /api/sessions/limits': policyWrite,
+  'POST /api/sessions/limits': policyWrite,
   'GET /api/sessions/limits/:username': { permission: 'limits:read', ownData: 'params' },
   'PUT /api/sessions/limits/:username': limitsWrite,
   'DELETE /api/sessions/limits/:username': limitsWrite,
+  'POST /api/sessions/users/:username/limit': limitsWrite,
+  'POST /api/sessions/users/:username/limit/remove': limitsWrite,
   'POST /api/sessions/limits/bulk': limitsWrite,
   'POST /api/sessions/users/:username/temporary-limit': limitsWrite,
   'DELETE /api/sessions/users/:username/temporary-limit': limitsWrite,
+  'POST /api/sessions/users/:username/temporary-limit/remove': limitsWrite,
   'PUT /api/sessions/users/:username/bar': limitsWrite,
+  'POST /api/sessions/users/:username/bar': limitsWrite,
   'DELETE /api/sessions/users/:username/bar': limitsWrite,
+  'POST /api/sessions/users/:username/bar/remove': limitsWrite,
 
   'GET /api/sessions/counts': sessionsRead,
   'GET /api/sessions/counts/:username': { permission: 'sessions:read', ownData: 'params' },
@@ -67,7 +75,9 @@ export const ACCESS: Record<string, Access> = {
   'PUT /api/sessions/nodes/:node': namedSessions,
   'POST /api/sessions/nodes/:node': namedSessions,
   'DELETE /api/sessions/nodes/:node': namedSessions,
+  'POST /api/sessions/nodes/:node/forget': namedSessions,
   'DELETE /api/sessions/users/:username/sessions': anySessions,
+  'POST /api/sessions/users/:username/sessions/terminate': anySessions,
   'GET /api/sessions/:session_id': sessionsRead,
   'GET /api/sessions/active': { permission: 'sessions:read', ownData: 'query' },
   'GET /api/sessions/nodes': sessionsRead,

@@ -14,24 +14,33 @@ import { ROLES, type Caller } from './permissions.ts'
  */
 export const AUDITED: Record<string, string> = {
   'PUT /api/sessions/limits': 'policy.update',
+  'POST /api/sessions/limits': 'policy.update',
   'PUT /api/sessions/limits/:username': 'limit.set',
+  'POST /api/sessions/users/:username/limit': 'limit.set',
   'DELETE /api/sessions/limits/:username': 'limit.remove',
+  'POST /api/sessions/users/:username/limit/remove': 'limit.remove',
   'POST /api/sessions/limits/bulk': 'limit.set_many',
   'POST /api/sessions/users/:username/temporary-limit': 'temporary_limit.set',
   'DELETE /api/sessions/users/:username/temporary-limit': 'temporary_limit.remove',
+  'POST /api/sessions/users/:username/temporary-limit/remove': 'temporary_limit.remove',
   'PUT /api/sessions/users/:username/bar': 'user.bar',
+  'POST /api/sessions/users/:username/bar': 'user.bar',
   'DELETE /api/sessions/users/:username/bar': 'user.unbar',
+  'POST /api/sessions/users/:username/bar/remove': 'user.unbar',
   'DELETE /api/sessions/users/:username/sessions': 'user.terminate',
+  'POST /api/sessions/users/:username/sessions/terminate': 'user.terminate',
   'DELETE /api/sessions/:session_id': 'session.terminate',
   'POST /api/sessions/:session_id/release': 'session.terminate',
   'POST /api/sessions/release': 'session.terminate_many',
   'PUT /api/sessions/nodes/:node': 'node.report',
   'POST /api/sessions/nodes/:node': 'node.report',
   'DELETE /api/sessions/nodes/:node': 'node.forget',
+  'POST /api/sessions/nodes/:node/forget': 'node.forget',
   'POST /api/sessions/sweep': 'ghosts.sweep',
   'POST /api/auth/login': 'login',
   'POST /api/auth/api-keys': 'api_key.create',
-  'DELETE /api/auth/api-keys/:id': 'api_key.revoke'
+  'DELETE /api/auth/api-keys/:id': 'api_key.revoke',
+  'POST /api/auth/api-keys/:id/revoke': 'api_key.revoke'
 }
 
 /**

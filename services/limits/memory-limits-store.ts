@@ -3,29 +3,25 @@
  * Redis store in tests.
  */
 import type { Clock } from '../clock.ts'
-import { ExpiryQueue } from '../util/expiry-queue.ts'
+import { EndingMap } from '../util/ending-map.ts'
 import { sortedPage } from '../util/sorted-page.ts'
 import type { Bar } from './bar.ts'
 import { limitInForce, type TemporaryLimit } from './limit-value.ts'
 import type { DefaultLimit, LimitLists, LimitsStore } from './limits-store.ts'
 
-/** The most temporary limits that one change forgets: more than it adds. */
-const MOST_DUE = 10
-
-/** Keeps limits in memory; temporary ones end by the given clock. */
+/** Keeps limits in memory; temporary ones, and bars, end by the given clock. */
 export class MemoryLimitsStore implements LimitsStore, LimitLists {
   #defaultLimit: DefaultLimit
   #clock: Clock
   #own = new Map<string, number>()
-  #temporary = new Map<string, TemporaryLimit>()
-  /** When to look at whose temporary limit; each user is in it once. */
-  #ends = new ExpiryQueue<string>()
-  #awaited = new Set<string>()
-  #bars = new Map<string, Bar>()
+  #temporary: EndingMap<TemporaryLimit>
+  #bars: EndingMap<Bar>
 
   constructor (defaultLimit: DefaultLimit, clock: Clock) {
     this.#defaultLimit = defaultLimit
     this.#clock = clock
+    this.#temporary = new EndingMap(clock, ({ expiresAtMs }) => expiresAtMs)
+    this.#bars = new EndingMap(clock, ({ expiresMs = Infinity }) => expiresMs)
   }
 
   async getLimit (username: string) {
@@ -37,45 +33,16 @@ export class MemoryLimitsStore implements LimitsStore, LimitLists {
     const limit = limitInForce(
       username,
       this.#own.get(username),
-      this.#liveTemporary(username),
+      this.#temporary.get(username),
       this.#defaultLimit()
     )
-    const bar = this.#liveBar(username)
+    const bar = this.#bars.get(username)
     return bar === undefined ? limit : { ...limit, bar }
   }
 
-  /** How many temporary limits are remembered. */
-  get temporaryCount (): number {
-    return this.#temporary.size
-  }
-
-  /** How many ends of temporary limits are waited for. */
-  get endCount (): number {
-    return this.#ends.size
-  }
-
-  #setTemporary (username: string, temporary: TemporaryLimit): void {
-    this.#forgetEnded()
-    this.#temporary.set(username, temporary)
-    this.#await(username, temporary)
-  }
-
-  #await (username: string, { expiresAtMs }: TemporaryLimit): void {
-    if (this.#awaited.has(username)) return
-    this.#awaited.add(username)
-    this.#ends.push(expiresAtMs, username)
-  }
-
-  /** Forgets some of the temporary limits that have ended, whether anybody asks for them or not. */
-  #forgetEnded (): void {
-    const now = this.#clock()
-    for (let i = 0; i < MOST_DUE; i++) {
-      const username = this.#ends.popDue(now)
-      if (username === undefined) return
-      this.#awaited.delete(username)
-      const later = this.#liveTemporary(username)
-      if (later !== undefined) this.#await(username, later)
-    }
+  /** How many temporary limits and bars are remembered. */
+  get endingCount (): number {
+    return this.#temporary.size + this.#bars.size
   }
 
   async setLimit (username: string, limit: number) {
@@ -104,12 +71,12 @@ export class MemoryLimitsStore implements LimitsStore, LimitLists {
     { limit, duration, reason }: { limit: number; duration: number; reason?: string }
   ) {
     const expiresAtMs = this.#clock() + duration * 1000
-    this.#setTemporary(username, { limit, expiresAtMs, reason: reason ?? '' })
+    this.#temporary.set(username, { limit, expiresAtMs, reason: reason ?? '' })
     return expiresAtMs
   }
 
   async removeTemporaryLimit (username: string) {
-    return this.#liveTemporary(username) !== undefined && this.#temporary.delete(username)
+    return this.#temporary.delete(username)
   }
 
   async setBar (username: string, bar: Bar) {
@@ -119,7 +86,7 @@ export class MemoryLimitsStore implements LimitsStore, LimitLists {
   }
 
   async removeBar (username: string) {
-    return this.#liveBar(username) !== undefined && this.#bars.delete(username)
+    return this.#bars.delete(username)
   }
 
   async listLimits (prefix: string, { cursor, count }: { cursor: string; count: number }) {
@@ -137,29 +104,15 @@ export class MemoryLimitsStore implements LimitsStore, LimitLists {
   }
 
   async temporaryLimits (usernames: string[]) {
-    return usernames.map((username) => this.#liveTemporary(username))
+    return usernames.map((username) => this.#temporary.get(username))
   }
 
   async bars (usernames: string[]) {
-    return usernames.map((username) => this.#liveBar(username))
+    return usernames.map((username) => this.#bars.get(username))
   }
 
   * #withPrefix (prefix: string) {
     for (const entry of this.#own) if (entry[0].startsWith(prefix)) yield entry
-  }
-
-  #liveBar (username: string): Bar | undefined {
-    const bar = this.#bars.get(username)
-    if (bar === undefined || (bar.expiresMs ?? Infinity) > this.#clock()) return bar
-    this.#bars.delete(username)
-    return undefined
-  }
-
-  #liveTemporary (username: string): TemporaryLimit | undefined {
-    const temporary = this.#temporary.get(username)
-    if (temporary === undefined || temporary.expiresAtMs > this.#clock()) return temporary
-    this.#temporary.delete(username)
-    return undefined
   }
 }
 

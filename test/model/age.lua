@@ -25,6 +25,7 @@ for _, key in ipairs(KEYS) do
       local text = redis.call('GET', key)
       text = string.gsub(text, '^(%+%S* )(%d+)', function (head, start) return head .. earlier(start) end)
       text = string.gsub(text, '^(%d+ )(%d+)( )', function (limit, ends, tail) return limit .. earlier(ends) .. tail end)
+      text = string.gsub(text, '^([1-9]%d+)( bar)$', function (ends, tail) return earlier(ends) .. tail end)
       if left >= 0 then redis.call('SET', key, text, 'PX', left - ms) else redis.call('SET', key, text) end
     end
   end

@@ -41,6 +41,8 @@ export type Command =
   | { do: 'limit'; user: string; limit: number | null }
   | { do: 'temporary'; user: string; limit: number; seconds: number }
   | { do: 'end temporary'; user: string }
+  | { do: 'bar'; user: string; seconds: number | null }
+  | { do: 'end bar'; user: string }
   | { do: 'policy'; change: PolicyChange }
   | {
     do: 'reconcile'
@@ -116,6 +118,12 @@ const temporary = fc.record({
   seconds: fc.constantFrom(48, 80)
 })
 const endTemporary = fc.record({ do: fc.constant('end temporary'), user })
+const bar = fc.record({
+  do: fc.constant('bar'),
+  user,
+  seconds: fc.constantFrom(48, 80, null)
+})
+const endBar = fc.record({ do: fc.constant('end bar'), user })
 const policy = fc.record({
   do: fc.constant('policy'),
   change: fc.record(
@@ -159,6 +167,8 @@ function sequence (waitMs: fc.Arbitrary<number>): fc.Arbitrary<Command[]> {
     [5, limit],
     [3, temporary],
     [1, endTemporary],
+    [1, bar],
+    [2, endBar],
     [5, policy],
     [4, reconcile],
     [2, terminate],

@@ -95,6 +95,15 @@ class Driver {
           await limits.removeTemporaryLimit(command.user),
           model.endTemporary(command)
         )
+      case 'bar': {
+        const { user, seconds } = command
+        const until = seconds === null ? undefined : model.now + seconds * 1000
+        const expiresMs = until === undefined ? undefined : this.#subject.storeTime(until)
+        const got = await limits.setBar(user, { reason: 'bar', expiresMs })
+        return this.#equal(got, model.setBar(command))
+      }
+      case 'end bar':
+        return this.#equal(await limits.removeBar(command.user), model.endBar(command))
       case 'policy':
         if (Object.keys(command.change).length > 0) await policy.update(command.change)
         model.policy = { ...model.policy, ...command.change }
@@ -125,7 +134,8 @@ class Driver {
         entries.sort((a, b) => (a.sessionId < b.sessionId ? -1 : 1)),
         model.up(user).sort((a, b) => (a.id < b.id ? -1 : 1))
       )
-      const { limit, source, expiresAtMs: end } = await limits.getLimit(user)
+      const { limit, source, expiresAtMs: end, bar } = await limits.getLimit(user)
+      this.#equal(bar !== undefined, model.barOf(user) !== undefined)
       this.#equal(
         { limit, source, until: end === undefined ? null : this.#onGrid(end) },
         model.limitOf(user)

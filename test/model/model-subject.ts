@@ -74,7 +74,12 @@ function limitsOf (model: Model): Partial<LimitsStore> {
     },
     removeLimit: async (user) => model.setLimit({ do: 'limit', user, limit: null }) ?? false,
     setTemporaryLimit: async (user, { limit, duration: seconds }) =>
-      model.setTemporary({ do: 'temporary', user, limit, seconds })
+      model.setTemporary({ do: 'temporary', user, limit, seconds }),
+    setBar: async (user, { expiresMs }) => {
+      const seconds = expiresMs === undefined ? null : (expiresMs - model.now) / 1000
+      return model.setBar({ do: 'bar', user, seconds })
+    },
+    removeBar: async (user) => model.endBar({ do: 'end bar', user })
   }
 }
 

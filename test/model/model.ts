@@ -41,6 +41,7 @@ export class Model {
   #ended = new Map<string, { until: number; attempt: number }>()
   #own = new Map<string, number>()
   #temporary = new Map<string, { limit: number; until: number }>()
+  #bars = new Map<string, number | null>()
   #nodes = new Map<string, { epoch: number; seen: number; ttlMs: number }>()
 
   /** The calls that are up, of one user or of all. */
@@ -59,6 +60,13 @@ export class Model {
     return own !== undefined
       ? { limit: own, source: 'user', until: null }
       : { limit: this.policy.max_sessions_per_user, source: 'default', until: null }
+  }
+
+  /** Whether a user may have no new calls, and until when; null for no end. */
+  barOf (user: string): { until: number | null } | undefined {
+    const until = this.#bars.get(user)
+    if (until === undefined || (until !== null && until <= this.now)) return undefined
+    return { until }
   }
 
   countOf (user: string) {
@@ -113,6 +121,10 @@ export class Model {
       this.policy.enabled && details.emergency !== true
         ? this.policy.session_limit_action
         : 'let in'
+    const isBarred = this.barOf(user) !== undefined
+    if (isBarred && ['reject', 'terminate_oldest'].includes(action)) {
+      return { outcome: 'barred', count: mine.length, limit }
+    }
     if (tooMany > 0 && action === 'reject') {
       return { outcome: 'limit_reached', count: mine.length, limit }
     }
@@ -139,7 +151,7 @@ export class Model {
       count: mine.length + 1 - terminated.length,
       limit,
       terminated: terminated.map((call) => call.id),
-      observed: tooMany > 0 && action === 'observe'
+      observed: (tooMany > 0 || isBarred) && action === 'observe'
     }
   }
 
@@ -240,6 +252,17 @@ export class Model {
   endTemporary ({ user }: Of<'end temporary'>) {
     const there = (this.#temporary.get(user)?.until ?? 0) > this.now
     this.#temporary.delete(user)
+    return there
+  }
+
+  setBar ({ user, seconds }: Of<'bar'>) {
+    this.#bars.set(user, seconds === null ? null : this.now + seconds * 1000)
+    return true
+  }
+
+  endBar ({ user }: Of<'end bar'>) {
+    const there = this.barOf(user) !== undefined
+    this.#bars.delete(user)
     return there
   }
 

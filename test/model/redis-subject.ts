@@ -30,7 +30,8 @@ export async function redisSubject (
     ...NODES.map((node) => keys.nodeEpoch(node)),
     ...USERS.flatMap((user) => [
       keys.user('user-leases', user),
-      keys.user('user-temporary-limit', user)
+      keys.user('user-temporary-limit', user),
+      keys.user('user-bar', user)
     ]),
     ...IDS.map((id) => keys.lease('', id)),
     ...NODES.map((node) => keys.nodeLeases(node))
