@@ -65,6 +65,7 @@ function refusal (problem: string): ServiceError {
  * 8.1). A body in another one would be read as something else than it is.
  */
 function isUtf8 (type = ''): boolean {
+  if (!type.includes(';')) return true
   const named = [...type.matchAll(/;\s*charset\s*=\s*"?([^";\s]*)/gi)]
   return named.every(([, charset = '']) => /^(?:utf-?8|us-ascii)$/i.test(charset))
 }

@@ -66,6 +66,7 @@ export class CompactLimits {
   #parts = Array.from({ length: PARTS }, () => new Part())
 
   get (username: string): number | undefined {
+    if (this.size === 0) return undefined
     const [high, low] = this.#hash(username)
     return this.#parts[high % PARTS]?.get(high, low)
   }

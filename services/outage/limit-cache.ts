@@ -36,6 +36,11 @@ interface Seen {
   atMs: number
 }
 
+/** A limit that was in force, as an answer of the store tells. */
+type Noted = Pick<LimitInForce, 'limit' | 'source' | 'reason'> & {
+  expiresAtMs?: number | undefined
+}
+
 type SeenTemporary = TemporaryLimit & { atMs: number }
 type SeenBar = Bar & { atMs: number }
 
@@ -95,7 +100,7 @@ export class LimitCache {
   /** Notes a limit in force and a bar, as they were read. */
   see (limit: LimitInForce): void {
     this.seeBar(limit.username, limit.bar)
-    this.#note(limit)
+    this.#note(limit.username, limit)
   }
 
   /** Notes a user's bar, as it was written or found; undefined where there is none. */
@@ -104,7 +109,7 @@ export class LimitCache {
     else this.#bars.put(username, { ...bar, atMs: this.#clock() })
   }
 
-  #note ({ username, limit, source, expiresAtMs, reason = '' }: LimitInForce): void {
+  #note (username: string, { limit, source, expiresAtMs, reason = '' }: Noted): void {
     const atMs = this.#clock()
     if (source === 'temporary' && expiresAtMs !== undefined) {
       this.#temporary.put(username, { limit, expiresAtMs, reason, atMs })
@@ -126,15 +131,10 @@ export class LimitCache {
   }
 
   /** Notes the limit that an admission was decided by. */
-  seeInForce (limit: LimitInForce): void {
-    const known = this.limitNow(limit.username)
-    const isKnown =
-      known.limit === limit.limit &&
-      known.source === limit.source &&
-      known.expiresAtMs === limit.expiresAtMs
-    const seenMs = this.#seen.get(limit.username)?.atMs ?? -Infinity
-    if (isKnown && this.#clock() - seenMs < FRESH_MS) return
-    this.#note(limit)
+  seeInForce (username: string, limit: Noted): void {
+    const seenMs = this.#seen.get(username)?.atMs
+    const isFresh = seenMs !== undefined && this.#clock() - seenMs < FRESH_MS
+    if (!isFresh || isOther(this.limitNow(username), limit)) this.#note(username, limit)
   }
 
   /**
@@ -228,4 +228,8 @@ export class LimitCache {
       })
     }
   }
+}
+
+function isOther (known: LimitInForce, { limit, source, expiresAtMs }: Noted): boolean {
+  return known.limit !== limit || known.source !== source || known.expiresAtMs !== expiresAtMs
 }

@@ -79,12 +79,11 @@ export async function acquireLate (
 function noteSeen (
   { mirror, known }: LocalParts,
   username: string,
-  { limit, seen }: { limit: number; seen?: Seen }
+  { seen }: { seen?: Seen }
 ): void {
   if (seen === undefined) return
-  const { external, ...source } = seen
-  mirror.seeExternal(username, external)
-  known.seeInForce({ username, limit, unlimited: limit <= 0, ...source })
+  mirror.seeExternal(username, seen.external)
+  known.seeInForce(username, seen)
 }
 
 /** Takes over what Redis has decided. */

@@ -102,8 +102,7 @@ export class ResilientLimitsStore implements LimitsStore {
       async () => await this.#store.setTemporaryLimit(username, change)
     )
     const { limit, reason = '' } = change
-    const unlimited = limit <= 0
-    this.#known.seeInForce({ username, limit, source: 'temporary', unlimited, expiresAtMs, reason })
+    this.#known.seeInForce(username, { limit, source: 'temporary', expiresAtMs, reason })
     return expiresAtMs
   }
 

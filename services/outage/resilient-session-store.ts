@@ -55,13 +55,14 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
   async acquire (asked: AcquireRequest): Promise<AcquireResult> {
     const { store, shards, mirror } = this.#parts
     const { breaker } = shards.of(asked.username)
-    await breaker.decided()
+    const deciding = breaker.decided()
+    if (deciding !== undefined) await deciding
     const heldBy = mirror.holderOf(asked.sessionId)
     const isOthers = heldBy !== undefined && heldBy !== asked.username
     const request = isOthers ? { ...asked, heldBy } : asked
     if (breaker.open) return await acquireLocally(this.#parts, request, false, redisAway())
     let result: AcquireResult
-    // Not by `ask`: every admission comes this way, and is spared two promises.
+    // Not by `ask`: every admission comes this way, and is spared promises that wait for nothing.
     try {
       result = await store.acquire(request)
     } catch (error) {

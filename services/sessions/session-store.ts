@@ -41,9 +41,10 @@ export type Allowed<R> = Exclude<R, Forbidden>
 
 /** What a store saw of a user when it decided, for whoever has to decide without it later. */
 export interface Seen {
-  /** Where the limit comes from, and when it ends if it is a temporary one. */
+  /** The limit, where it comes from, and when it ends if it is a temporary one. */
+  limit: number
   source: LimitInForce['source']
-  expiresAtMs?: number
+  expiresAtMs: number | undefined
   /** How many external sessions are up that are no leases. */
   external: number
 }

@@ -46,7 +46,7 @@ function start () {
     const startedMs = clock.now()
     const about = { sessionId, username, attempt, node: '', details }
     const lease = { ...about, startedMs, expiresMs: startedMs + ttlMs }
-    const seen = { source: 'default' as const, external: 0 }
+    const seen = { limit: 2, source: 'default' as const, expiresAtMs: undefined, external: 0 }
     return { outcome: 'admitted', lease, count: 2, limit: 2, terminated, observed: false, seen }
   }
   const sessions = new ResilientSessionStore(parts)

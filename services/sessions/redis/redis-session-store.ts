@@ -21,9 +21,9 @@ import type {
 } from '../session-store.ts'
 import {
   acquireArgs,
-  goOn,
   acquireKeys,
   decodeAcquired,
+  goOn,
   type Acquired,
   type Progress,
   type RoomMade
@@ -78,12 +78,15 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
   }
 
   async acquire (request: AcquireRequest): Promise<AcquireResult> {
-    const result = await this.#acquire(request)
+    // Nothing is awaited but the answer of Redis: every admission comes this way.
+    const first = decodeAcquired(request, await this.#askAcquire(request, AT_FIRST))
+    const result = first.outcome === 'room_made' ? await this.#goOn(request, first) : first
     if (result.outcome !== 'limit_reached' || result.external === 0) return result
     // Before a call is refused for sessions that the switch left behind, see whether they are still
     // there.
     if ((await this.#removeGhosts(request.username)) === 0) return result
-    return await this.#acquire(request)
+    const again = decodeAcquired(request, await this.#askAcquire(request, AT_FIRST))
+    return again.outcome === 'room_made' ? await this.#goOn(request, again) : again
   }
 
   /** How many ghosts were removed; none where Redis refuses to look: the decision stands. */
@@ -96,26 +99,17 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
     }
   }
 
-  /** One call, or several where very many sessions have to end first. */
-  async #acquire (request: AcquireRequest): Promise<Acquired> {
-    const result = await this.#tryAcquire(request, AT_FIRST)
-    if (result.outcome !== 'room_made') return result
-    return await goOn(result, async (progress) => await this.#tryAcquire(request, progress))
+  /** Several calls, where very many sessions have to end first. */
+  async #goOn (request: AcquireRequest, first: RoomMade): Promise<Acquired> {
+    return await goOn(first, async (progress) =>
+      decodeAcquired(request, await this.#askAcquire(request, progress)))
   }
 
-  async #tryAcquire (request: AcquireRequest, progress: Progress): Promise<Acquired | RoomMade> {
-    const answer = await this.executor.run(
-      this.executor.scripts.acquire(
-        acquireKeys(this.#keys, request),
-        acquireArgs(this.#keys, request, {
-          policy: this.#policy.current,
-          generation: this.generation,
-          deadline: this.executor.deadline(),
-          progress
-        })
-      )
-    )
-    return decodeAcquired(request, answer)
+  #askAcquire (request: AcquireRequest, progress: Progress): Promise<unknown> {
+    const { executor, generation } = this
+    const [policy, deadline] = [this.#policy.current, executor.deadline()]
+    const args = acquireArgs(this.#keys, request, { policy, generation, deadline, progress })
+    return executor.run(executor.scripts.acquire(acquireKeys(this.#keys, request), args))
   }
 
   async renew (
