@@ -18,6 +18,8 @@ import { parseQuery } from './plugins/http/query.ts'
 import { requestId } from './plugins/http/request-id.ts'
 import jsonBody from './plugins/json-body.ts'
 import loginThrottle from './plugins/login-throttle.ts'
+import largeBodies from './plugins/large-bodies.ts'
+import longAnswers from './plugins/long-answers.ts'
 import methodNotAllowed from './plugins/method-not-allowed.ts'
 import openapi from './plugins/openapi.ts'
 import requestFraming from './plugins/request-framing.ts'
@@ -41,6 +43,21 @@ import { commaList } from './services/util/comma-list.ts'
 
 /** The version in the API description: that of the package. */
 export const VERSION = '0.1.0'
+
+/** All routes. */
+const ROUTES = [
+  limitRoutes,
+  temporaryLimitRoutes,
+  barRoutes,
+  policyRoutes,
+  countRoutes,
+  admissionRoutes,
+  nodeRoutes,
+  sessionRoutes,
+  healthRoutes,
+  authRoutes,
+  apiKeyRoutes
+]
 
 /** What a shell is built from. */
 export interface ShellOptions {
@@ -70,26 +87,17 @@ export async function buildShell ({
   await app.register(requestFraming)
   await app.register(schemas)
   await app.register(jsonBody)
+  await app.register(longAnswers)
   const routes = collectRoutes(app)
   const publicKeys = readPublicKeys(settings, (problem) => tellOfKeys(app, problem))
   await app.register(auth, { secret: jwtSecret, publicKeys })
   await app.register(requestLimits)
+  await app.register(largeBodies)
   await app.register(audit)
   await app.register(openapi, { version: VERSION })
   await fill(app)
   await app.register(loginThrottle)
-
-  await app.register(limitRoutes)
-  await app.register(temporaryLimitRoutes)
-  await app.register(barRoutes)
-  await app.register(policyRoutes)
-  await app.register(countRoutes)
-  await app.register(admissionRoutes)
-  await app.register(nodeRoutes)
-  await app.register(sessionRoutes)
-  await app.register(healthRoutes)
-  await app.register(authRoutes)
-  await app.register(apiKeyRoutes)
+  for (const some of ROUTES) await app.register(some)
   await app.register(methodNotAllowed, { routes })
   return app
 }

@@ -67,14 +67,15 @@ export default fp(
     function logAs (action: string): onSendHookHandler {
       return (request, reply, payload, done) => {
         if (isAudited(action, request.caller)) {
-          const answer: unknown = typeof payload === 'string' ? JSON.parse(payload) : undefined
+          const answer =
+            reply.longAnswer ?? (typeof payload === 'string' ? JSON.parse(payload) : undefined)
           write(request, { action, status: reply.statusCode, answer })
         }
         done(null, payload)
       }
     }
   },
-  { name: 'audit', dependencies: ['config', 'auth'] }
+  { name: 'audit', dependencies: ['config', 'auth', 'long-answers'] }
 )
 
 /** Writes audit lines at every log level except `silent`. */

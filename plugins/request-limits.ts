@@ -93,7 +93,8 @@ async function count (
   }
 }
 
-function callerKey ({ caller, ip }: FastifyRequest): string {
+/** Who is counted: an API key, a caller by its name, or an address. */
+export function callerKey ({ caller, ip }: FastifyRequest): string {
   if (caller?.apiKeyName !== undefined) return `api-key ${caller.tokenId ?? ''}`
   return caller?.username === undefined
     ? `address ${ip}`

@@ -19,7 +19,8 @@ import { ref } from '../schemas/components.ts'
 import { SessionIdSchema } from '../schemas/names.ts'
 import { problems } from '../schemas/problem.ts'
 import { DEFAULT_TTL_SECONDS, ReasonSchema } from '../schemas/sessions.ts'
-import { batchRenewalView, detailsOf, releaseView } from '../services/sessions/session-view.ts'
+import { detailsOf, releaseView, renewalView } from '../services/sessions/session-view.ts'
+import { mapInTurns } from '../services/util/in-turns.ts'
 import { checkItems, inOrder, validItems } from './items.ts'
 
 const tags = ['admission']
@@ -113,7 +114,8 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
       const requests = validItems(checked).map(({ session_id: sessionId, username, attempt }) =>
         ({ sessionId, username, attempt, node, boundTo: caller?.node }))
       const renewed = await app.admission.renewMany(requests, ttl * 1000, caller ?? {}, log)
-      const results = inOrder(checked, batchRenewalView(requests, renewed), (invalid) =>
+      const views = await mapInTurns(requests, (one, i) => renewalView(one, renewed[i]))
+      const results = inOrder(checked, views, (invalid) =>
         ({ ...invalid, outcome: 'invalid', result: 'invalid', expires_at: null }))
       return { results, degraded: renewed[0]?.degraded ?? false }
     }

@@ -1,7 +1,7 @@
 /** Lists in a body whose items are checked one by one: an invalid one makes no other fail. */
-import { setImmediate } from 'node:timers/promises'
 import type { TSchema } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
+import { mapInTurns } from '../services/util/in-turns.ts'
 
 /** What is wrong with an item, and how it names its session, if it does. */
 export interface InvalidItem {
@@ -15,9 +15,6 @@ export type Checked<T> = { item: T } | { invalid: InvalidItem }
 
 /** The longest name that an answer repeats of an item that is not valid. */
 const LONGEST_NAME = 512
-
-/** How many items are checked before others have their turn: a millisecond or two. */
-const AT_ONCE = 500
 
 /** Checks each item against a schema of bodies. */
 export async function checkItems<T> (
@@ -34,16 +31,6 @@ export async function checkItems<T> (
     const detail = `${where}${error?.message ?? 'is not valid'}`
     return { invalid: { session_id: nameOf(id), username: nameOf(username), detail } }
   })
-}
-
-/** Maps a long list, and lets others have their turn on the way. */
-export async function mapInTurns<T, R> (items: readonly T[], map: (item: T) => R): Promise<R[]> {
-  const mapped: R[] = []
-  for (let i = 0; i < items.length; i += AT_ONCE) {
-    if (i > 0) await setImmediate()
-    for (const item of items.slice(i, i + AT_ONCE)) mapped.push(map(item))
-  }
-  return mapped
 }
 
 /** The items that are valid. */

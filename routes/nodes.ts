@@ -17,8 +17,9 @@ import { parseInstant } from '../services/clock.ts'
 import { ServiceError } from '../services/errors.ts'
 import { detailsOf, nodeView } from '../services/sessions/session-view.ts'
 import { YOUNG_MS } from '../services/sessions/timing.ts'
+import { mapInTurns } from '../services/util/in-turns.ts'
 import { goneWith } from './hang-up.ts'
-import { checkItems, mapInTurns, validItems } from './items.ts'
+import { checkItems, validItems } from './items.ts'
 
 const tags = ['nodes']
 /** Room for 20,000 calls with details of usual length. */

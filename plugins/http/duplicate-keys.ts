@@ -46,10 +46,11 @@ function countNames (json: string): number {
 
 /**
  * The index of the closing quote of the string that begins at `start`: the first quote after an
- * even number of backslashes; -1 if there is none.
+ * even number of backslashes; -1 if there is none, or none before `most`.
  */
-export function endOfString (json: string, start: number): number {
+export function endOfString (json: string, start: number, most = json.length): number {
   for (let end = json.indexOf('"', start + 1); ; end = json.indexOf('"', end + 1)) {
+    if (end > most) return -1
     let before = end - 1
     while (json.charCodeAt(before) === BACKSLASH) before--
     if ((end - before) % 2 === 1) return end

@@ -4,7 +4,7 @@
  * parsed some at a time; too many entries, or one that is too large, are refused before they are
  * parsed.
  */
-import { setImmediate } from 'node:timers/promises'
+import { turn } from '../../services/util/in-turns.ts'
 import { endOfString } from './duplicate-keys.ts'
 
 /** The most entries of one list and of one object, in a large body. */
@@ -47,7 +47,7 @@ interface Container {
  */
 export async function parseLarge (text: string, parse: ParseText): Promise<unknown> {
   const reader = new LargeJson(text, parse)
-  while (reader.next()) await setImmediate()
+  while (reader.next()) await turn()
   return reader.value()
 }
 
@@ -94,8 +94,9 @@ class LargeJson {
   }
 
   #string (): void {
-    const end = endOfString(this.#text, this.#at)
-    if (end === -1) throw invalid()
+    // Neither an entry nor what is around them may have a longer text.
+    const end = endOfString(this.#text, this.#at, this.#at + LONGEST_ENTRY)
+    if (end === -1) throw new LargeBodyError('is not valid JSON, or has a text that is too long')
     if (this.#depth === 1) this.#lastString = this.#text.slice(this.#at, end + 1)
     this.#at = end
   }

@@ -2,7 +2,6 @@
  * The leases of another store as far as this process has seen them: a store in memory, kept up to
  * date with what the other one decides, so that it can decide in its place.
  */
-import { setImmediate } from 'node:timers/promises'
 import type { PolicyCache } from '../policy/policy.ts'
 import type { RedisClock } from '../redis/redis-clock.ts'
 import type { HeldLease, Lease } from '../sessions/lease.ts'
@@ -17,13 +16,11 @@ import type {
 } from '../sessions/session-store.ts'
 import { LONGEST_TTL_MS } from '../sessions/timing.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
+import { AT_ONCE, forEachInTurns, turn } from '../util/in-turns.ts'
 import { UserEnds } from './user-ends.ts'
 
 /** The most users of whom it is remembered how many external sessions they had. */
 const MOST_EXTERNAL = 100_000
-
-/** How many sessions of a report are noted before others have their turn. */
-const NOTED_AT_ONCE = 500
 
 /**
  * Mirrors leases. Its clock does not follow steps of the other store's, because what counts is how
@@ -108,6 +105,13 @@ export class LeaseMirror extends MemorySessionStore {
     return true
   }
 
+  /** Whether a session has ended here since then, though the other store held it to be up. */
+  hasEndedSince ({ sessionId, attempt, node }: Lease, sinceMs: number): boolean {
+    const known = this.table.known(sessionId, this.table.now())
+    if (known?.ended !== true || known.endedMs < sinceMs) return false
+    return (known.attempt ?? 0) >= attempt && (known.onlyNode ?? node) === node
+  }
+
   /** Takes over that a session has ended. A later attempt that is live here goes on. */
   forget (sessionId: string, end: End = {}): void {
     const now = this.table.now()
@@ -156,6 +160,11 @@ export class LeaseMirror extends MemorySessionStore {
     if (live !== undefined) this.table.lapse(live, now)
   }
 
+  /** Takes over that many have. Others have their turn on the way. */
+  async lapseAll (sessions: Array<{ sessionId: string }>): Promise<void> {
+    await forEachInTurns(sessions, ({ sessionId }) => this.lapse(sessionId))
+  }
+
   /**
    * Takes over what came of a node's report: of the sessions that it names, and of no other. What
    * was admitted while the report was under way is not touched. Others have their turn on the way.
@@ -165,16 +174,16 @@ export class LeaseMirror extends MemorySessionStore {
     { outcomes, missing }: Reconciled
   ): Promise<void> {
     const isUp = (i: number) => outcomes[i] === 'renewed' || outcomes[i] === 'reregistered'
-    for (let from = 0; from < sessions.length; from += NOTED_AT_ONCE) {
-      if (from > 0) await setImmediate()
-      const some = sessions.slice(from, from + NOTED_AT_ONCE)
+    for (let from = 0; from < sessions.length; from += AT_ONCE) {
+      if (from > 0) await turn()
+      const some = sessions.slice(from, from + AT_ONCE)
       const up = some.filter((_session, i) => isUp(from + i))
       await this.renew(up.map((session) => ({ ...session, node })), ttlMs)
       some.forEach(({ sessionId, username, attempt }, i) => {
         if (outcomes[from + i] === 'ended') this.forget(sessionId, { username, attempt })
       })
     }
-    for (const { sessionId } of missing) this.lapse(sessionId)
+    await this.lapseAll(missing)
   }
 
   /** Users who have leases here, or had some a short time ago. */

@@ -1,6 +1,7 @@
 /** Admission by the mirror, and what the mirror has to know of admission by Redis. */
 import type { AcquireRequest, AcquireResult, Admitted, Seen } from '../sessions/session-store.ts'
 import { LONGEST_TTL_MS } from '../sessions/timing.ts'
+import { AT_ONCE, forEachInTurns } from '../util/in-turns.ts'
 import type { LeaseMirror } from './lease-mirror.ts'
 import type { LimitCache } from './limit-cache.ts'
 import type { Outbox } from './outbox.ts'
@@ -86,19 +87,33 @@ function noteSeen (
   known.seeInForce(username, seen)
 }
 
-/** Takes over what Redis has decided. */
+/** Takes over what Redis has decided; in slices where very many sessions had to end for it. */
 export function noteAcquired (
   parts: LocalParts,
-  { username, sessionId, attempt, ttlMs }: AcquireRequest,
+  request: AcquireRequest,
   result: AcquireResult
-): void {
+): void | Promise<void> {
+  const { username, sessionId, attempt } = request
   const { mirror } = parts
   if (result.outcome === 'ended') mirror.forget(sessionId, { username, attempt })
   if (result.outcome === 'limit_reached') noteSeen(parts, username, result)
   if (result.outcome === 'barred') parts.known.seeBar(username, result.bar)
   if (result.outcome !== 'admitted' && result.outcome !== 'refreshed') return
   noteSeen(parts, username, result)
-  for (const id of result.terminated) mirror.forget(id, { username, leaseMs: LONGEST_TTL_MS })
+  const { terminated } = result
+  const forget = (id: string) => mirror.forget(id, { username, leaseMs: LONGEST_TTL_MS })
+  if (terminated.length > AT_ONCE) {
+    return forEachInTurns(terminated, forget).then(() => noteTaken(parts, request, result))
+  }
+  terminated.forEach(forget)
+  noteTaken(parts, request, result)
+}
+
+function noteTaken (
+  { mirror }: LocalParts,
+  { username, sessionId, attempt, ttlMs }: AcquireRequest,
+  result: Admitted
+): void {
   if (result.outcome === 'admitted' || !mirror.prolong(sessionId, username, ttlMs, attempt)) {
     mirror.take(result.lease, ttlMs, result.terminated)
   }

@@ -32,6 +32,7 @@ import { redisAway, type RetryOnce } from './retry-once.ts'
 import type { Shards } from './shards.ts'
 import { UserByUser } from './user-by-user.ts'
 import { isUnavailable } from './unavailable.ts'
+import { forEachInTurns } from '../util/in-turns.ts'
 
 /** What the resilient store is made of. */
 export interface Parts extends LocalParts {
@@ -95,8 +96,8 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
     if (breaker.open && mode === 'local' && isFresh(result, request.ttlMs)) {
       return acquireLate(this.#parts, request, result)
     }
-    noteAcquired(this.#parts, request, result)
-    return result
+    const noted = noteAcquired(this.#parts, request, result)
+    return noted === undefined ? result : noted.then(() => result)
   }
 
   async renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
@@ -153,7 +154,7 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
       const result = await perUser.askNode(
         async () => await store.forgetNode(node, perUser, shards)
       )
-      for (const { sessionId } of result.missing) mirror.lapse(sessionId)
+      await mirror.lapseAll(result.missing)
       return result
     } catch (error) {
       if (!isUnavailable(error) || !shards.allOpen) throw error
@@ -180,7 +181,8 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
         username,
         async () => await store.endUser(username, reason, includeEmergency)
       )
-      for (const { sessionId, ...end } of leases) mirror.forget(sessionId, { username, ...end })
+      await forEachInTurns(leases, ({ sessionId, attempt, leaseMs }) =>
+        mirror.forget(sessionId, { username, attempt, leaseMs }))
       mirror.userEnds.note(username, atMs, includeEmergency, mirror.now())
       return { terminated: leases.map(({ sessionId }) => sessionId), spared }
     } catch (error) {

@@ -10,6 +10,7 @@ import type { Outbox } from './outbox.ts'
 import { redisAway, type RetryOnce } from './retry-once.ts'
 import type { Shards } from './shards.ts'
 import { isUnavailable } from './unavailable.ts'
+import { forEachInTurns } from '../util/in-turns.ts'
 
 interface Parts {
   mirror: LeaseMirror
@@ -39,12 +40,13 @@ export class UserByUser implements PerUser {
   ): Promise<RenewResult[]> {
     const { mirror, retry } = this.#parts
     const { username = '' } = requests[0] ?? {}
+    const sinceMs = mirror.now()
     try {
       const results = this.#isMuch
         ? await retry.askMuch(username, question)
         : await retry.ask(username, question)
-      requests.forEach((request, i) => {
-        if (results[i] !== undefined) this.#note(request, results[i])
+      await forEachInTurns(requests, (request, i) => {
+        if (results[i] !== undefined) this.#note(request, results[i], sinceMs)
       })
       return results
     } catch (error) {
@@ -86,12 +88,14 @@ export class UserByUser implements PerUser {
     return isUnavailable(error) && this.#parts.shards.of(username).breaker.open
   }
 
-  #note (request: RenewRequest, result: RenewResult): void {
+  /** @param sinceMs - when Redis was asked: what has ended here since then stays ended */
+  #note (request: RenewRequest, result: RenewResult, sinceMs: number): void {
     const { mirror } = this.#parts
     const { sessionId, username, attempt } = request
     if (result.outcome === 'ended') mirror.forget(sessionId, { username, attempt })
     if (result.outcome !== 'renewed' && result.outcome !== 'reregistered') return
     if (mirror.prolong(sessionId, username, this.#ttlMs, attempt)) return
-    mirror.take(result.lease(), this.#ttlMs)
+    const lease = result.lease()
+    if (!mirror.hasEndedSince(lease, sinceMs)) mirror.take(lease, this.#ttlMs)
   }
 }

@@ -1,5 +1,6 @@
 /** Tells observers what came of a verb. Without an observer nothing is made. */
 import type { Log } from '../log.ts'
+import { forEachInTurns } from '../util/in-turns.ts'
 import type { Actor, Outcomes } from './outcomes.ts'
 import type {
   Allowed,
@@ -19,13 +20,13 @@ const MADE_ROOM = 'made room for a newer session'
 const MISSING = 'missing on its node'
 
 /** A request for a slot. */
-export function tellAcquired (
+export async function tellAcquired (
   outcomes: Outcomes,
   { username, sessionId, node }: AcquireRequest,
   result: Allowed<AcquireResult>,
   by: Actor,
   log: Log
-): void {
+): Promise<void> {
   if (!outcomes.observed) return
   const { outcome, degraded = false } = result
   const about = { sessionId, username, node, by, reason: 'acquire', degraded }
@@ -38,7 +39,10 @@ export function tellAcquired (
     return outcomes.tell({ what: 'rejected', ...about, barred, count, limit }, log)
   }
   const { lease, terminated, observed } = result
-  tellTerminated(outcomes, terminated, { username, reason: MADE_ROOM, degraded }, by, log)
+  if (terminated.length > 0) {
+    const why = { username, reason: MADE_ROOM, degraded }
+    await tellTerminated(outcomes, terminated, why, by, log)
+  }
   if (lease.node !== '') about.node = lease.node
   const emergency = lease.details.emergency ?? false
   outcomes.tell(
@@ -50,15 +54,15 @@ export function tellAcquired (
 }
 
 /** Renewals: what changed, and what was refused. */
-export function tellRenewed (
+export async function tellRenewed (
   outcomes: Outcomes,
   requests: RenewRequest[],
   results: Array<Allowed<RenewResult>>,
   by: Actor,
   log: Log
-): void {
+): Promise<void> {
   if (!outcomes.observed) return
-  results.forEach(({ outcome: what, degraded = false }, i) => {
+  await forEachInTurns(results, ({ outcome: what, degraded = false }, i) => {
     if (what === 'renewed') return
     const { sessionId = '', username = '', node } = requests[i] ?? {}
     outcomes.tell({ what, sessionId, username, node, by, reason: 'renewal', degraded }, log)
@@ -79,47 +83,45 @@ export function tellReleased (
 }
 
 /** Sessions that were ended by somebody other than their switch. */
-export function tellTerminated (
+export async function tellTerminated (
   outcomes: Outcomes,
   sessionIds: string[],
   about: { username: string; reason: string; degraded: boolean },
   by: Actor,
   log: Log
-): void {
+): Promise<void> {
   if (!outcomes.observed) return
-  for (const sessionId of sessionIds) {
-    outcomes.tell({ what: 'terminated', sessionId, node: undefined, by, ...about }, log)
-  }
+  await forEachInTurns(sessionIds, (sessionId) =>
+    outcomes.tell({ what: 'terminated', sessionId, node: undefined, by, ...about }, log))
 }
 
 /** A node's report: what it brought, what it may not have, and what it no longer has. */
-export function tellReported (
+export async function tellReported (
   outcomes: Outcomes,
   { node, sessions }: NodeReconciliation,
   result: Reconciled & Degradable,
   by: Actor,
   log: Log
-): void {
+): Promise<void> {
   if (!outcomes.observed) return
   const { degraded = false } = result
-  result.outcomes.forEach((what, i) => {
+  await forEachInTurns(result.outcomes, (what, i) => {
     if (what === 'renewed' || what === 'forbidden') return
     const { sessionId = '', username = '' } = sessions[i] ?? {}
     outcomes.tell({ what, sessionId, username, node, by, reason: 'node report', degraded }, log)
   })
-  tellLapsed(outcomes, result.missing, { node, reason: MISSING, degraded }, by, log)
+  await tellLapsed(outcomes, result.missing, { node, reason: MISSING, degraded }, by, log)
 }
 
 /** Sessions that lost their slots, and have not ended. */
-export function tellLapsed (
+export async function tellLapsed (
   outcomes: Outcomes,
   sessions: Array<{ sessionId: string; username: string }>,
   about: { node: string; reason: string; degraded: boolean },
   by: Actor,
   log: Log
-): void {
+): Promise<void> {
   if (!outcomes.observed) return
-  for (const { sessionId, username } of sessions) {
-    outcomes.tell({ what: 'lapsed', sessionId, username, by, ...about }, log)
-  }
+  await forEachInTurns(sessions, ({ sessionId, username }) =>
+    outcomes.tell({ what: 'lapsed', sessionId, username, by, ...about }, log))
 }

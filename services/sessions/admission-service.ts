@@ -63,7 +63,7 @@ export class AdmissionService {
   async acquire (request: AcquireRequest, by: Actor, log: Log) {
     const result = allowed(await this.#store.acquire(request), request)
     const { dryRun } = request
-    if (!dryRun) tellAcquired(this.outcomes, request, result, by, log)
+    if (!dryRun) await tellAcquired(this.outcomes, request, result, by, log)
     if (result.outcome === 'conflict') throw idConflict(result)
     if (result.outcome === 'ended') throw ended(result)
     const { count, limit, degraded = false } = result
@@ -95,7 +95,7 @@ export class AdmissionService {
     const [found] = await this.#store.renew([request], ttlMs)
     if (found === undefined) throw ended()
     const result = allowed(found, request)
-    tellRenewed(this.outcomes, [request], [result], by, log)
+    await tellRenewed(this.outcomes, [request], [result], by, log)
     if (result.outcome === 'conflict') throw idConflict(result)
     if (result.outcome === 'ended') throw ended(result)
     return {
@@ -118,7 +118,7 @@ export class AdmissionService {
   ): Promise<Array<Allowed<RenewResult>>> {
     const found = await this.#store.renew(requests, ttlMs)
     const results = found.map((result) => allowed(result, requests[0]))
-    tellRenewed(this.outcomes, requests, results, by, log)
+    await tellRenewed(this.outcomes, requests, results, by, log)
     return results
   }
 
@@ -166,7 +166,7 @@ export class AdmissionService {
     const { username, reason, includeEmergency } = request
     const result = await this.#store.terminateUser(username, reason, includeEmergency)
     const { terminated, spared, degraded = false } = result
-    tellTerminated(this.outcomes, terminated, { username, reason, degraded }, by, log)
+    await tellTerminated(this.outcomes, terminated, { username, reason, degraded }, by, log)
     return { success: true, terminated, spared, degraded }
   }
 
@@ -180,7 +180,7 @@ export class AdmissionService {
     const result = allowed(await this.#store.reconcileNode(report), { boundTo: report.node })
     if (result.outcome === 'stale_epoch') throw staleEpoch(node, epoch, result.epoch)
     if (result.outcome === 'incomplete') throw incomplete(report)
-    tellReported(this.outcomes, report, result, by, log)
+    await tellReported(this.outcomes, report, result, by, log)
     const { renewed, registered, released, ended, conflicts, degraded = false } = result
     return { renewed, registered, released, ended, conflicts, degraded }
   }
@@ -192,7 +192,7 @@ export class AdmissionService {
   async forgetNode (node: string, by: Actor, log: Log) {
     const { missing, degraded = false } = await this.#store.forgetNode(node)
     const about = { node, reason: 'its node was forgotten', degraded }
-    tellLapsed(this.outcomes, missing, about, by, log)
+    await tellLapsed(this.outcomes, missing, about, by, log)
     return { success: true, node, released: missing.length, degraded }
   }
 }

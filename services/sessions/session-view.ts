@@ -60,16 +60,16 @@ export function nodeView ({ node, epoch, lastSeenMs, sessions }: NodeState): Nod
   return { node, epoch, last_seen: toTimestamp(lastSeenMs), sessions }
 }
 
-/** What became of the renewals of a batch. */
-export function batchRenewalView (requests: RenewRequest[], results: Array<Allowed<RenewResult>>) {
-  return requests.map(({ sessionId, username }, i) => {
-    const result = results[i]
-    const isUp = result?.outcome === 'renewed' || result?.outcome === 'reregistered'
-    const refusal = result?.outcome === 'conflict' ? 'session_id_conflict' : 'session_ended'
-    const outcome = isUp ? result.outcome : refusal
-    const expires_at = isUp ? toTimestamp(result.expiresMs) : null
-    return { session_id: sessionId, username, outcome, result: outcome, expires_at }
-  })
+/** What became of one renewal of a batch. */
+export function renewalView (
+  { sessionId, username }: RenewRequest,
+  result: Allowed<RenewResult> | undefined
+) {
+  const isUp = result?.outcome === 'renewed' || result?.outcome === 'reregistered'
+  const refusal = result?.outcome === 'conflict' ? 'session_id_conflict' : 'session_ended'
+  const outcome = isUp ? result.outcome : refusal
+  const expires_at = isUp ? toTimestamp(result.expiresMs) : null
+  return { session_id: sessionId, username, outcome, result: outcome, expires_at }
 }
 
 /** What became of one release of a batch. */

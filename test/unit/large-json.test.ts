@@ -56,6 +56,8 @@ t.test('too much of anything is refused before it is parsed', async (t) => {
     ['depth', `{"sessions":${'['.repeat(50_000)}${']'.repeat(50_000)}}`],
     ['text in an entry', `{"sessions":["${'x'.repeat(70_000)}"]}`],
     ['text in the whole', `{"as_of":"${'x'.repeat(70_000)}"}`],
+    ['text of quotation marks', `{"as_of":"${'\\"'.repeat(70_000)}"}`],
+    ['text of backslashes', `{"as_of":"${'\\'.repeat(140_000)}"}`],
     ['a list', `[${'0,'.repeat(50_000)}0]`]
   ] as const) {
     const { seen, parse } = counting()

@@ -5,10 +5,12 @@ import type { RedisKeys } from '../../redis/keys.ts'
 import type { Reach } from '../../redis/reach.ts'
 import { outcomeOf } from '../../redis/script-outcomes.ts'
 import { forEachLimit } from '../../util/for-each-limit.ts'
+import { forEachInTurns } from '../../util/in-turns.ts'
 import { tallyReport } from '../node-report.ts'
 import type { NodeReconciliation, ReconcileResult, RenewRequest } from '../session-store.ts'
 import { NODE_MEMORY_MS } from '../timing.ts'
 import type { PerUser } from './per-user.ts'
+import { STEP, membersOf, removeExpired, removeSet } from './node-index.ts'
 import { missingInParts, noteListed, notePart } from './redis-report-parts.ts'
 import type { NodeRenewals } from './redis-renewals.ts'
 import type { ReleaseOptions, ReleasesFrom } from './release-script.ts'
@@ -68,7 +70,7 @@ export async function reconcileNode (
   const kept = tally.renewed + tally.registered
   const missing = await reach.ask(keys.nodeLeases(node), async () =>
     part === undefined
-      ? await missingMembers(executor, keys, { report, renewals, kept, nowMs })
+      ? await missingMembers(executor, keys, { report, renewals, kept })
       : await missingInParts(executor, keys, node)
   )
   if (missing === undefined) return { ...tally, degraded: true }
@@ -114,14 +116,17 @@ export async function forgetNode (parts: ReportParts, node: string) {
   const { executor, keys, reach } = parts
   const { client } = executor
   const index = keys.nodeLeases(node)
-  const members = await reach.ask(
-    index,
-    async () => await executor.run(executor.or<string[]>([], client.zrange(index, '0', '-1')))
-  )
+  const members = await reach.ask(index, async () => {
+    const all = new Set<string>()
+    for await (const some of membersOf(executor, index)) for (const one of some) all.add(one)
+    return [...all]
+  })
   if (members === undefined) throw storeUnavailable(new Error('the index of this node is out'))
-  for (const key of [keys.nodeEpoch(node), keys.nodeReport(node), keys.nodeListed(node)]) {
+  for (const key of [keys.nodeEpoch(node), keys.nodeReport(node)]) {
     await reach.ask(key, async () => await executor.run(client.del(key)))
   }
+  const listed = keys.nodeListed(node)
+  await reach.ask(listed, async () => await removeSet(executor, listed))
   return { missing: await lapse(parts, members, { node, lapses: true }) }
 }
 
@@ -148,30 +153,41 @@ async function lapse ({ verbs, perUser }: ReportParts, members: string[], option
 async function missingMembers (
   executor: RedisExecutor,
   keys: RedisKeys,
-  known: { report: NodeReconciliation; renewals: NodeRenewals; kept: number; nowMs: number }
+  { report, renewals, kept }: { report: NodeReconciliation; renewals: NodeRenewals; kept: number }
 ): Promise<string[]> {
-  const { client } = executor
-  const { report, renewals, kept, nowMs } = known
   const { node, sessions } = report
   const index = keys.nodeLeases(node)
-  const members = async (reply: Promise<string[]>) =>
-    await executor.run(executor.or<string[]>([], reply))
-  // What the index names beyond its end is no lease any more.
-  const [, held] = await executor.run(
-    Promise.all([
-      executor.or(0, client.zremrangebyscore(index, '-inf', nowMs)),
-      executor.or(0, client.zcard(index))
-    ])
-  )
+  await removeExpired(executor, index)
+  const held = await executor.run(executor.or(0, executor.client.zcard(index)))
   const distinct = new Set(sessions.map(({ sessionId }) => sessionId)).size === sessions.length
   if (distinct && held === kept) return []
-  const listed = new Set(sessions.map(({ username, sessionId }) => `${username} ${sessionId}`))
+  const listed = new Set<string>()
+  await forEachInTurns(sessions, (one) => listed.add(`${one.username} ${one.sessionId}`))
   const isMissing = (member: string) => !listed.has(member)
-  const outside = await Promise.all([
-    members(client.zrangebyscore(index, '-inf', `(${renewals.earliestEndMs}`)),
-    members(client.zrangebyscore(index, `(${renewals.latestEndMs}`, '+inf'))
-  ])
-  const missing = outside.flat().filter(isMissing)
-  if (distinct && kept + missing.length === held) return missing
-  return (await members(client.zrange(index, '0', '-1'))).filter(isMissing)
+  if (distinct && held - kept <= STEP) {
+    const missing = (await outsideOf(executor, index, renewals)).filter(isMissing)
+    if (kept + missing.length === held) return missing
+  }
+  const missing = new Set<string>()
+  for await (const members of membersOf(executor, index)) {
+    for (const member of members) if (isMissing(member)) missing.add(member)
+  }
+  return [...missing]
+}
+
+/** Some of the members that end at another time than the renewed ones: all, where they are few. */
+async function outsideOf (
+  executor: RedisExecutor,
+  index: string,
+  { earliestEndMs, latestEndMs }: NodeRenewals
+): Promise<string[]> {
+  const range = async (from: string, to: string) =>
+    await executor.run(
+      executor.or<string[]>(
+        [],
+        executor.client.zrangebyscore(index, from, to, 'LIMIT', 0, STEP)
+      )
+    )
+  const sides = [range('-inf', `(${earliestEndMs}`), range(`(${latestEndMs}`, '+inf')]
+  return (await Promise.all(sides)).flat()
 }

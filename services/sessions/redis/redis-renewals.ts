@@ -14,6 +14,8 @@ import { encodeRest, leaseFrom } from './lease-record.ts'
  * The most sessions that one script call renews: Redis serves nobody else for about a millisecond.
  */
 const MOST_PER_CALL = 250
+/** The most characters of their ids and names: long ones take as much longer. */
+const MOST_CHARACTERS = 32 * 1024
 /**
  * How many calls are under way at once: Redis has the next one at hand while this process reads the
  * last reply.
@@ -139,16 +141,18 @@ function restsOf (requests: RenewRequest[], from: number, to: number) {
  * an id comes again.
  */
 function * batches (requests: RenewRequest[], sameNode?: string): Generator<Batch> {
-  let [from, node] = [0, sameNode ?? requests[0]?.node ?? '']
+  let [from, node, characters] = [0, sameNode ?? requests[0]?.node ?? '', 0]
   const ids = new Set<string>()
   for (const [i, request] of requests.entries()) {
     const itsNode = sameNode ?? request.node ?? ''
-    if (i - from === MOST_PER_CALL || itsNode !== node || ids.has(request.sessionId)) {
+    const isFull = i - from === MOST_PER_CALL || characters > MOST_CHARACTERS
+    if (isFull || itsNode !== node || ids.has(request.sessionId)) {
       yield { from, to: i, node }
       ids.clear()
-      ;[from, node] = [i, itsNode]
+      ;[from, node, characters] = [i, itsNode, 0]
     }
     ids.add(request.sessionId)
+    characters += request.sessionId.length + request.username.length
   }
   if (from < requests.length) yield { from, to: requests.length, node }
 }

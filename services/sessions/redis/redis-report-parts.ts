@@ -4,9 +4,7 @@ import type { RedisKeys } from '../../redis/keys.ts'
 import { outcomeOf } from '../../redis/script-outcomes.ts'
 import type { NodeReconciliation, RenewRequest } from '../session-store.ts'
 import { PART_MEMORY_MS } from '../timing.ts'
-
-/** How many members one command adds or looks up. */
-const STEP = 500
+import { STEP, membersOf, removeSet } from './node-index.ts'
 
 /**
  * Notes a part.
@@ -24,7 +22,7 @@ export async function notePart (
   )) as number[]
   if (outcomeOf(code ?? 0) === 'incomplete') return 'incomplete'
   if (number === of && total !== undefined && total !== sum) return 'incomplete'
-  if (number === 1) await executor.run(executor.client.del(keys.nodeListed(node)))
+  if (number === 1) await removeSet(executor, keys.nodeListed(node))
   return { firstMs }
 }
 
@@ -53,19 +51,13 @@ export async function missingInParts (
 ): Promise<string[]> {
   const { client } = executor
   const missing = new Set<string>()
-  let cursor = '0'
-  do {
-    const scan = client.zscan(keys.nodeLeases(node), cursor, 'COUNT', STEP)
-    const [next, pairs] = await executor.run(executor.or<[string, string[]]>(['0', []], scan))
-    const members = pairs.filter((_text, i) => i % 2 === 0)
-    if (members.length > 0) {
-      const listed = await executor.run(client.smismember(keys.nodeListed(node), ...members))
-      members.forEach((member, i) => {
-        if (listed[i] === 0) missing.add(member)
-      })
-    }
-    cursor = next
-  } while (cursor !== '0')
-  await executor.run(client.del(keys.nodeListed(node)))
+  for await (const members of membersOf(executor, keys.nodeLeases(node))) {
+    if (members.length === 0) continue
+    const listed = await executor.run(client.smismember(keys.nodeListed(node), ...members))
+    members.forEach((member, i) => {
+      if (listed[i] === 0) missing.add(member)
+    })
+  }
+  await removeSet(executor, keys.nodeListed(node))
   return [...missing]
 }
