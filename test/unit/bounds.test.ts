@@ -1,0 +1,101 @@
+/** What callers can fill is bounded: each test fills one thing. The table is in security.md. */
+import type { FastifyRequest } from 'fastify'
+import t from 'tap'
+import { TokenVerifier, type JwtLibrary } from '../../services/auth/token-verifier.ts'
+import { secretKey } from '../../services/auth/verification-key.ts'
+import { LeaseTable } from '../../services/sessions/memory/lease-table.ts'
+import { noteReport } from '../../services/sessions/memory/node-reports.ts'
+import { reported } from '../conformance/words.ts'
+import { startApp, TEST_SECRET } from '../helpers/app.ts'
+import { ManualClock } from '../helpers/manual-clock.ts'
+
+const [MINUTE, DAY] = [60_000, 86_400_000]
+
+/** An IPv4 address for each number. */
+const address = (i: number) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`
+
+t.test('counters of requests: of 5,000 addresses, those that asked last', async (t) => {
+  const app = await startApp(t, { RATE_LIMIT_MAX: '1' })
+  const ask = async (i: number) =>
+    (await app.inject({ url: '/api/sessions/limits', remoteAddress: address(i) })).statusCode
+  t.strictSame([await ask(0), await ask(0), await ask(1)], [401, 429, 401])
+  for (let i = 2; i <= 5_000; i++) await ask(i)
+  t.equal(await ask(0), 401, 'the one that asked longest ago is forgotten')
+  t.equal(await ask(2), 429, 'one of the last 5,000 is not')
+})
+
+t.test('counters of logins: of 5,000 addresses, those that tried last', async (t) => {
+  const app = await startApp(t)
+  const login = async (i: number) => {
+    const request = { ip: address(i), body: { username: `user-${i}` }, routeOptions: {} }
+    return await app.throttleLogin(request as unknown as FastifyRequest).then(
+      () => 'tried',
+      ({ code }: { code: string }) => code
+    )
+  }
+  for (let i = 0; i < 5; i++) t.equal(await login(0), 'tried')
+  t.equal(await login(0), 'too_many_requests')
+  for (let i = 1; i <= 5_000; i++) await login(i)
+  t.equal(await login(0), 'tried')
+})
+
+t.test('verified tokens: the last 1,000, for a minute', async (t) => {
+  const clock = new ManualClock()
+  const claims = { exp: clock.now() / 1000 + 3600, sub: 'alice' }
+  const jwt: JwtLibrary = {
+    decode: () => ({ header: { alg: 'HS256' }, payload: claims }),
+    verify: () => claims
+  }
+  const verifier = new TokenVerifier({
+    issuers: [{ name: undefined, audience: undefined, keys: [() => [secretKey(TEST_SECRET)]] }],
+    jwt,
+    toleranceMs: 0,
+    claims: { bindNodes: false, roleClaims: [] },
+    clock: clock.now
+  })
+  const token = (i: number) => `Bearer a.b.${Buffer.from(`token ${i}`).toString('base64url')}`
+  const known = () =>
+    Array.from({ length: 1_500 }, (_, i) => verifier.remembered(token(i))).flatMap((one, i) =>
+      one === undefined ? [] : [i])
+  for (let i = 0; i < 1_500; i++) await verifier.verify(token(i))
+  t.strictSame(known(), Array.from({ length: 1_000 }, (_, i) => 500 + i))
+  await clock.pass(MINUTE)
+  t.equal(known().length, 1_000)
+  await clock.pass(1)
+  t.strictSame(known(), [])
+})
+
+t.test('leases in the mirror: those that are up, and a minute longer', async (t) => {
+  const clock = new ManualClock()
+  let forgotten = 0
+  const table = new LeaseTable(clock.now, MINUTE, () => forgotten++)
+  const startedMs = clock.now()
+  const expiresMs = startedMs + MINUTE
+  for (let i = 0; i < 20_000; i++) {
+    const [sessionId, username] = [`call-${i}`, `user-${i}`]
+    const about = { attempt: 0, node: 'n1', startedMs, expiresMs, details: {} }
+    table.put({ sessionId, username, ...about }, clock.now(), expiresMs)
+  }
+  const users = () => [...table.usernames()].length
+  await clock.pass(2 * MINUTE - 1)
+  table.now()
+  t.equal(users(), 20_000)
+  await clock.pass(1)
+  for (let looks = 0; looks < 20; looks++) table.now()
+  t.equal(users(), 0)
+  t.equal(forgotten, 20_000)
+})
+
+t.test('switch nodes in memory: 10,000, and for a day', async (t) => {
+  const clock = new ManualClock()
+  const { reports } = new LeaseTable(clock.now, MINUTE)
+  const report = (node: string) =>
+    noteReport(reports, reported({ node, epoch: 1, sessions: [], ttlMs: MINUTE }), clock.now())
+  for (let i = 0; i < 10_500; i++) report(`node-${i}`)
+  t.equal(reports.size, 10_000)
+  t.notOk(reports.has('node-499'))
+  t.ok(reports.has('node-500'))
+  await clock.pass(DAY)
+  report('another')
+  t.strictSame([...reports.keys()], ['another'])
+})
