@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads'
 import type { Test } from 'tap'
 import { startRedis } from '../helpers/servers.ts'
 import type { Fuzz, Tally } from './run-fuzz.ts'
+import type { Watched } from './watch.ts'
 
 /** The least share of requests that have to go well: others do not reach the stores. */
 const LEAST_SHARE = 0.3
@@ -12,8 +13,14 @@ const LEAST_SHARE = 0.3
  * Sends so many random requests. FUZZ_SEED replays a run, FUZZ_RUNS says how many requests there
  * are.
  * @param atMostSeconds - after how long it has been enough, on a machine that is busy
+ * @param most - what requests may cost others, on a machine that does nothing else
  */
-export async function checkService (t: Test, runs: number, atMostSeconds: number): Promise<void> {
+export async function checkService (
+  t: Test,
+  runs: number,
+  atMostSeconds: number,
+  most?: Pick<Watched, 'turnMs' | 'redisMs' | 'rssMiB'>
+): Promise<void> {
   const { FUZZ_SEED, FUZZ_RUNS } = process.env
   const { url: redisUrl } = await startRedis(t)
   const fuzz: Fuzz = {
@@ -24,7 +31,13 @@ export async function checkService (t: Test, runs: number, atMostSeconds: number
   }
   t.comment(`FUZZ_SEED=${fuzz.seed} FUZZ_RUNS=${fuzz.runs} replays this run`)
 
-  const { done, seconds, asked, well, statuses } = await finished(t, fuzz)
+  const { done, seconds, asked, well, statuses, worst } = await finished(t, fuzz)
+  t.comment(`the dearest: ${JSON.stringify(worst)}`)
+  if (most !== undefined) {
+    t.ok(worst.turnMs <= most.turnMs, `a turn of ${worst.turnMs} ms: ${worst.request}`)
+    t.ok(worst.redisMs <= most.redisMs, `Redis was busy for ${worst.redisMs} ms: ${worst.command}`)
+    t.ok(worst.rssMiB <= most.rssMiB, `the process had ${worst.rssMiB} MiB`)
+  }
   t.comment(`answers by status: ${JSON.stringify(statuses)}`)
   t.comment(
     `by operation: ${Object.entries(asked)

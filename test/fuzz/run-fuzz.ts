@@ -13,6 +13,7 @@ import type { ApiDocument, Route } from '../helpers/api-document.ts'
 import { Conformance } from './conformance.ts'
 import { Requests, type FuzzRequest } from './requests.ts'
 import { SchemaValues } from './schema-values.ts'
+import { Watch, type Watched } from './watch.ts'
 
 /**
  * How many requests a service gets before the next one is built: their stores do not grow without
@@ -38,6 +39,8 @@ export interface Tally {
   asked: Record<string, number>
   well: Record<string, number>
   statuses: Record<string, number>
+  /** What the requests cost others. */
+  worst: Watched
 }
 
 /**
@@ -49,7 +52,9 @@ export async function runFuzz (
   progress: (tally: Tally) => void
 ): Promise<Tally> {
   const began = performance.now()
-  const tally: Tally = { done: 0, seconds: 0, asked: {}, well: {}, statuses: {} }
+  const watch = new Watch()
+  const { worst } = watch
+  const tally: Tally = { done: 0, seconds: 0, asked: {}, well: {}, statuses: {}, worst }
   for (let batch = 0; tally.done < runs && tally.seconds < atMostSeconds; batch++) {
     const app = await startService(
       batch % 2 === 0
@@ -57,7 +62,9 @@ export async function runFuzz (
         : { REDIS_URL: redisUrl, ...PATIENT, REDIS_KEY_PREFIX: `fuzz-${batch}:` }
     )
     try {
-      await runBatch(app, Math.min(BATCH, runs - tally.done), seed + batch, tally)
+      if (batch % 2 === 1) await watch.beginSlowLog(app.redis)
+      await runBatch(app, Math.min(BATCH, runs - tally.done), seed + batch, tally, watch)
+      if (batch % 2 === 1) await watch.readSlowLog(app.redis)
       await app.redis?.flushall()
     } finally {
       await app.close()
@@ -72,7 +79,8 @@ async function runBatch (
   app: FastifyInstance,
   numRuns: number,
   seed: number,
-  tally: Tally
+  tally: Tally,
+  watch: Watch
 ): Promise<void> {
   const document = (await app.inject('/openapi.json')).json<ApiDocument>()
   const conformance = new Conformance(document)
@@ -90,7 +98,10 @@ async function runBatch (
   const property = fc.asyncProperty(
     fc.oneof(...routes.map((route) => requests.to(route))),
     async (request) => {
-      const answer = await app.inject(request as InjectOptions)
+      const { method, url, payload = '' } = request
+      const named = `${method} ${url} ${payload}`.slice(0, 300)
+      const answer = await watch.during(named, async () =>
+        await app.inject(request as InjectOptions))
       conformance.check(request, answer)
       count(tally, request, answer.statusCode)
     }
