@@ -22,7 +22,11 @@ import type { RedisClock } from '../redis/redis-clock.ts'
 import { slotOwners } from '../redis/slots.ts'
 import { LeaseTable } from '../sessions/memory/lease-table.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
-import { shortenLeases, WORTH_MENDING_MS } from '../sessions/redis/redis-set-back.ts'
+import {
+  forgetUserEnds,
+  shortenLeases,
+  WORTH_MENDING_MS
+} from '../sessions/redis/redis-set-back.ts'
 import { systemTimer } from '../util/repeat.ts'
 import { expiredTo, type Backend, type BackendOptions } from './backend.ts'
 import { ProbeNotes } from './probe-notes.ts'
@@ -126,7 +130,11 @@ function heedSteps (
     cancel()
     cancel = systemTimer(() => warnings.clear('redis_clock'), STEP_WARNED_MS)
   }
-  clock.onStepEnded = (byMs) => {
+  clock.onStepEnded = (byMs, key) => {
+    if (byMs > 0) return
+    void forgetUserEnds(executor, keys, key).catch((error: unknown) =>
+      log.warn({ err: error }, 'calls may be ended that began after all of their user were')
+    )
     if (byMs > -WORTH_MENDING_MS) return
     void shortenLeases(executor, keys, -byMs).catch((error: unknown) =>
       log.warn({ err: error }, 'leases from before the clock was set back may last too long')

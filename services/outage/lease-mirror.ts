@@ -67,6 +67,16 @@ export class LeaseMirror extends MemorySessionStore {
     return this.table.forgotten + this.userEnds.forgotten
   }
 
+  /** An instant that was noted here, by the other store's clock. */
+  byOtherClock (ms: number): number {
+    return ms + this.#clock.steppedByMs
+  }
+
+  /** Takes over that all of a user's sessions were ended that had begun by then, by that clock. */
+  seeUserEnd (username: string, atMs: number, includesEmergency: boolean): void {
+    this.userEnds.note(username, atMs - this.#clock.steppedByMs, includesEmergency, this.now())
+  }
+
   /** Takes over a lease that the other store has taken, or holds. */
   take (lease: Lease, ttlMs: number, terminated: string[] = []): void {
     const now = this.table.now()

@@ -94,8 +94,8 @@ export class Replay {
       const key = this.#userKey(username)
       if (!part.holds(key)) continue
       await this.#at(part, key, async () => {
-        await store.endUser(username, ENDED_BEFORE, false, ordinaryMs)
-        if (allMs > 0) await store.endUser(username, ENDED_BEFORE, true, allMs)
+        await store.endUser(username, ENDED_BEFORE, false, mirror.byOtherClock(ordinaryMs))
+        if (allMs > 0) await store.endUser(username, ENDED_BEFORE, true, mirror.byOtherClock(allMs))
       })
     }
     const ends: Array<[sessionId: string, message: Message]> = []
@@ -206,8 +206,8 @@ export class Replay {
   async #tellEndIn (part: Part, sessionId: string, message: Message): Promise<void> {
     const { store, outbox } = this.#parts
     await this.#at(part, this.#keyOf(sessionId, message.username), async () => {
-      const holder = message.username ?? (await store.holderOf(sessionId)) ?? ''
-      if (part.isOut(this.#userKey(holder))) {
+      const holder = message.username ?? ((await store.holderOf(sessionId)) || undefined)
+      if (holder !== undefined && part.isOut(this.#userKey(holder))) {
         if (message.kind === 'ended') outbox.put(sessionId, { ...message, username: holder })
         return
       }

@@ -183,7 +183,7 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
       )
       await forEachInTurns(leases, ({ sessionId, attempt, leaseMs }) =>
         mirror.forget(sessionId, { username, attempt, leaseMs }))
-      mirror.userEnds.note(username, atMs, includeEmergency, mirror.now())
+      mirror.seeUserEnd(username, atMs, includeEmergency)
       return { terminated: leases.map(({ sessionId }) => sessionId), spared }
     } catch (error) {
       if (!this.#isOut(username, error)) throw error

@@ -1,6 +1,7 @@
 /** Tells Redis what has ended, and observers what that came to. */
 import type { Outcome, Outcomes } from '../sessions/outcomes.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
+import type { LeaseMirror } from './lease-mirror.ts'
 import type { Message } from './outbox.ts'
 
 /** Why a slot is given back that may have been taken for a caller who was refused. */
@@ -16,6 +17,7 @@ export type Replayed = Extract<
 
 interface Parts {
   store: RedisSessionStore
+  mirror: Pick<LeaseMirror, 'byOtherClock'>
   outcomes: Outcomes
 }
 
@@ -25,10 +27,11 @@ export async function tellEnd (
   sessionId: string,
   message: Message
 ): Promise<void> {
-  const { store } = parts
+  const { store, mirror } = parts
   if (message.kind === 'ended') {
     const { kind: _kind, ...end } = message
-    const request = { sessionId, attempt: undefined, node: undefined, ...end }
+    const endedMs = mirror.byOtherClock(end.endedMs)
+    const request = { sessionId, attempt: undefined, node: undefined, ...end, endedMs }
     const { reason } = end
     const result = await store.release(request)
     if (result.outcome === 'released') {
@@ -37,7 +40,8 @@ export async function tellEnd (
     return
   }
   if (message.kind === 'user_ended') {
-    const { username, reason, includeEmergency, atMs } = message
+    const { username, reason, includeEmergency } = message
+    const atMs = mirror.byOtherClock(message.atMs)
     const { leases } = await store.endUser(username, reason, includeEmergency, atMs)
     for (const one of leases) observe(parts, 'terminated', one.sessionId, username, reason)
     return

@@ -23,7 +23,6 @@ export class UserEnds {
 
   /**
    * Notes that a user's sessions were ended that had begun by then.
-   * @param atMs - by the clock of the store that holds them
    */
   note (username: string, atMs: number, includesEmergency: boolean, now: number): void {
     const { ordinaryMs = 0, allMs = 0 } = this.#ends.get(username) ?? {}

@@ -41,8 +41,8 @@ export type OnStep = (byMs: number) => void
 export class RedisClock {
   /** Told of each step of any server's clock. */
   onStep: OnStep = () => {}
-  /** Told of each step once, on the replica that has ended the data of before. */
-  onStepEnded: OnStep = () => {}
+  /** Told of each step once, with the key, on the replica that has ended the data of before. */
+  onStepEnded: (byMs: number, key: string) => void = () => {}
   #steady: () => number
   #readings = new BoundedMap<string, Reading>(MOST_KEYS)
   #reference: string | undefined
@@ -111,7 +111,7 @@ export class RedisClock {
       const mostAheadMs = answer.redisMs + 1 - answer.sentMs
       this.#readings.put(key, { aheadMs, mostAheadMs, outdated: '', steppedByMs: 0 })
     } else {
-      this.#takeInto(known, answer)
+      this.#takeInto(key, known, answer)
     }
     this.#furthestMs = Math.max(
       ...[...this.#readings.values()].map(({ mostAheadMs }) => mostAheadMs)
@@ -121,13 +121,14 @@ export class RedisClock {
     this.settle()
   }
 
-  #takeInto (known: Reading, { sentMs, redisMs, generation, isBegun }: TimeAnswer): void {
+  #takeInto (key: string, known: Reading, answer: TimeAnswer): void {
+    const { sentMs, redisMs, generation, isBegun } = answer
     const [leastMs, mostMs] = [redisMs - this.#steady(), redisMs + 1 - sentMs]
     const before = known.aheadMs
     known.aheadMs = Math.min(Math.max(before, leastMs), mostMs)
     known.mostAheadMs = Math.min(Math.max(known.mostAheadMs, leastMs), mostMs)
     if (known.outdated !== '' && known.outdated !== generation) {
-      if (isBegun) this.onStepEnded(known.steppedByMs)
+      if (isBegun) this.onStepEnded(known.steppedByMs, key)
       known.outdated = ''
     }
     if (before >= leastMs - TOLERANCE_MS && before <= mostMs + TOLERANCE_MS) return

@@ -1,8 +1,9 @@
 /** The one clock: that of Redis, whatever the machine's says, and what is done when it is set. */
+import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { RedisClock } from '../../services/redis/redis-clock.ts'
 import { ADMIN, as } from '../helpers/app.ts'
-import { audit } from '../helpers/audit.ts'
+import { audit, type KnownSession } from '../helpers/audit.ts'
 import { fakeClock } from '../helpers/faketime.ts'
 import { leasesOf } from '../helpers/leases.ts'
 import type { RedisServer } from '../helpers/redis-server.ts'
@@ -76,6 +77,16 @@ async function leaseEndsInMs (redis: RedisServer, user: string, id: string): Pro
   return end - Number(seconds) * 1000
 }
 
+async function untilWarned (...apps: FastifyInstance[]): Promise<void> {
+  for (const app of apps) {
+    const warned = async () =>
+      (await as(app, null)('GET', '/healthz/ready')).body.warnings.some((text: string) =>
+        /clock of Redis/.test(text)
+      )
+    await waitFor(warned, { what: 'the warning' })
+  }
+}
+
 async function stepped (t: Test, bySeconds: number) {
   const clock = fakeClock(t)
   const redis = await startRedis(t, { env: clock.env })
@@ -96,11 +107,7 @@ async function stepped (t: Test, bySeconds: number) {
   await redis.cli('SET', ...record)
   await as(other, ADMIN)('DELETE', '/api/sessions/b1?username=bob')
   clock.set(bySeconds)
-  const warned = async () =>
-    (await as(app, null)('GET', '/healthz/ready')).body.warnings.some((text: string) =>
-      /clock of Redis/.test(text)
-    )
-  await waitFor(warned, { what: 'the warning' })
+  await untilWarned(app)
   await waitFor(async () => (await leasesOf(redis)).has('alice a1'), { what: 'the lease' })
   for (const one of [app, other]) await untilDegraded(one, false)
   return { redis, app, up, gone }
@@ -126,4 +133,47 @@ t.test('a clock that is set back: no lease lives for ever, and learning ends', a
   const generation = await redis.cli('GET', 'voice-ferry-c4:session-generation')
   const [seconds = '0'] = (await redis.cli('TIME')).split('\n')
   t.ok(Number(generation.split(' ')[1]) <= (Number(seconds) + 1) * 1000, 'data began in the past')
+})
+
+t.test('a clock that is set back ends no call that began after its user was ended', async (t) => {
+  const clock = fakeClock(t)
+  const redis = await startRedis(t, { env: clock.env })
+  const [app, other] = [
+    await startOn(t, { REDIS_URL: redis.url }),
+    await startOn(t, { REDIS_URL: redis.url })
+  ]
+  for (const one of [app, other]) await untilDegraded(one, false)
+  const [gone, up] = ['gone', 'up'].map((id) => ({ username: 'alice', id, node: 'n' })) as [
+    KnownSession,
+    KnownSession
+  ]
+  t.equal((await acquire(app, gone)).status, 201)
+  await as(app, ADMIN)('DELETE', '/api/sessions/users/alice/sessions', {})
+  t.equal((await acquire(other, up)).status, 201)
+  clock.set(-60)
+  await untilWarned(app, other)
+  for (const one of [app, other]) await untilDegraded(one, false)
+  for (const one of [app, other]) await audit(t, one, [redis], { up: [up], gone: [gone] })
+})
+
+t.test('the end of all is told by the clock of Redis, though that was set', async (t) => {
+  const clock = fakeClock(t)
+  const redis = await startRedis(t, { env: clock.env })
+  const [app, other] = [
+    await startOn(t, { REDIS_URL: redis.url }),
+    await startOn(t, { REDIS_URL: redis.url })
+  ]
+  for (const one of [app, other]) await untilDegraded(one, false)
+  clock.set(HOUR)
+  await untilWarned(app, other)
+  for (const one of [app, other]) await untilDegraded(one, false)
+  const session = { username: 'alice', id: 'a1', node: 'n' }
+  t.equal((await acquire(other, session)).status, 201)
+  await redis.kill()
+  for (const one of [app, other]) await untilDegraded(one, true)
+  const ended = await as(app, ADMIN)('DELETE', '/api/sessions/users/alice/sessions', {})
+  t.match(ended, { status: 200, body: { terminated: [] } }, 'this replica knows of none')
+  await redis.restart()
+  for (const one of [app, other]) await untilDegraded(one, false)
+  for (const one of [app, other]) await audit(t, one, [redis], { up: [], gone: [session] })
 })

@@ -241,6 +241,15 @@ t.test('the replay', async (t) => {
     t.equal((await endsNow()).length, 1000)
   })
 
+  t.test('tells the end of an id that is nobody\'s where the id lies', async (t) => {
+    const { told, outbox, replay } = startReplay({ cluster: true })
+    outbox.put('nobody\'s', { ...ended, username: undefined })
+    const part = { ...ALL, holds: (key: string) => key.includes('holder'), isOut: () => true }
+    t.same(await replay.run(part, 0), { ended: 1, restored: 0 })
+    t.same(told, ['end nobody\'s'], 'though the parts of all users are out')
+    t.equal(outbox.size, 0)
+  })
+
   t.test('tells 200 leases at a time, in a Cluster those of one user', async (t) => {
     const single = startReplay()
     for (let i = 0; i < 450; i++) single.up(`s${i}`, `user${i % 3}`)

@@ -2,6 +2,7 @@
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
 import { keyspaces, scanSteps } from '../../redis/scan.ts'
+import { slotOf, slotOwners } from '../../redis/slots.ts'
 import { throttled } from '../../util/throttled.ts'
 import { RECORD_GRACE_MS } from '../timing.ts'
 
@@ -33,8 +34,38 @@ export async function shortenLeases (
     )
     return leases
   }
-  const sources = keyspaces(executor, keys.pattern('user-leases'), (key) => key)
-  const steps = scanSteps({ sources, load: shorten }, STEP_KEYS)
-  const walk = throttled(steps, SHARE)
-  while ((await walk.next()).done !== true);
+  await walk(executor, keys.pattern('user-leases'), shorten)
+}
+
+/**
+ * Forgets when all sessions of users were ended: by the clock that was set back, calls that are up
+ * seem to have begun before that. Every replica tells what it knows again, by the clock as it is.
+ * @param at - a key of the server whose clock was set
+ * @throws ServiceError `store_unavailable`
+ */
+export async function forgetUserEnds (
+  executor: RedisExecutor,
+  keys: RedisKeys,
+  at: string
+): Promise<void> {
+  const { client } = executor
+  const owners = slotOwners(client)
+  const ownerOf = (key: string) => owners?.ownerOf(slotOf(key))
+  const forget = async (ends: string[]) => {
+    const there = ends.filter((key) => ownerOf(key) === ownerOf(at))
+    await Promise.all(there.map(async (key) => await executor.run(client.del(key))))
+    return ends
+  }
+  await walk(executor, keys.pattern('user-ended'), forget)
+}
+
+/** Does something with all keys that match a pattern, in small steps. */
+async function walk (
+  executor: RedisExecutor,
+  pattern: string,
+  load: (found: string[]) => Promise<string[]>
+): Promise<void> {
+  const sources = keyspaces(executor, pattern, (key) => key)
+  const steps = throttled(scanSteps({ sources, load }, STEP_KEYS), SHARE)
+  while ((await steps.next()).done !== true);
 }
