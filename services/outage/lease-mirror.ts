@@ -30,13 +30,13 @@ export class LeaseMirror extends MemorySessionStore {
   /** When all sessions of users were ended. */
   readonly userEnds = new UserEnds()
   #external = new BoundedMap<string, number>(MOST_EXTERNAL)
-  #clock: StepClock
+  #clock: Pick<RedisClock, 'steppedByMs'>
 
   constructor (
     known: ConstructorParameters<typeof MemorySessionStore>[0],
     policy: PolicyCache,
     table: LeaseTable,
-    clock: StepClock = { steppedByMs: 0 }
+    clock: Pick<RedisClock, 'steppedByMs'> = { steppedByMs: 0 }
   ) {
     super(known, policy, table)
     this.#clock = clock
@@ -241,9 +241,6 @@ export class LeaseMirror extends MemorySessionStore {
     return this.table.endedSince(sinceMs)
   }
 }
-
-/** What tells by how much the other store's clock was set. */
-type StepClock = Pick<RedisClock, 'steppedByMs'>
 
 /** A lease by another clock, which is so far ahead. */
 function shifted (lease: Lease, byMs: number): Lease {

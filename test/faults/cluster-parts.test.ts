@@ -93,7 +93,7 @@ for (const [what, strike] of [
   [
     'a slot that nobody serves',
     async (cluster: RedisCluster, victim: string) =>
-      await unserve(cluster, await slotOfUser(cluster, victim))
+      await unserve(cluster.masters, await slotOfUser(cluster, victim))
   ],
   [
     'a master killed that nobody stands in for',

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
-import { ADMIN, as, type Send } from './app.ts'
+import { ADMIN, as } from './app.ts'
 import { leasesOf } from './leases.ts'
 import type { CliTarget } from './redis-cli.ts'
 
@@ -74,12 +74,15 @@ function path (id: string): string {
   return `/api/sessions/${encodeURIComponent(id)}`
 }
 
+/** Asks for a view; a client of another process does as well as one of this. */
+export type Look = (method: 'GET', url: string) => Promise<{ body: any }>
+
 /** The ids in all pages of a list of sessions. */
-async function listed (send: Send, query: string): Promise<string[]> {
+export async function listed (send: Look, query: string): Promise<string[]> {
   const found: string[] = []
   let cursor: string | null = ''
   while (cursor !== null) {
-    const { body }: Awaited<ReturnType<Send>> = await send(
+    const { body }: Awaited<ReturnType<Look>> = await send(
       'GET',
       `/api/sessions/active?count=500&cursor=${cursor}&${query}`
     )
@@ -89,6 +92,7 @@ async function listed (send: Send, query: string): Promise<string[]> {
   return found.sort()
 }
 
-function sessionIds (sessions: Array<{ session_id: string }>): string[] {
+/** The ids of sessions, in order. */
+export function sessionIds (sessions: Array<{ session_id: string }>): string[] {
   return sessions.map(({ session_id: id }) => id).sort()
 }

@@ -1,6 +1,7 @@
 import type { RedisCluster } from './redis-cluster.ts'
 import { startCluster } from './redis-cluster.ts'
 import type { Teardown } from './process.ts'
+import type { RedisServer } from './redis-server.ts'
 
 const SLOTS = 16_384
 
@@ -29,14 +30,15 @@ export async function usersByMaster (cluster: RedisCluster, each: number): Promi
 
 /**
  * Takes a slot from its master, as an operator may by mistake.
+ * @param masters - all of the Cluster
  * @returns what gives it back
  */
 export async function unserve (
-  cluster: RedisCluster,
+  masters: RedisServer[],
   slot: number
 ): Promise<() => Promise<void>> {
-  const { masters } = cluster
-  const owner = masters[placeOf(cluster, slot)]
+  const serves = await Promise.all(masters.map(async (master) => await holdsSlot(master, slot)))
+  const owner = masters[serves.indexOf(true)]
   const id = (await owner?.cli('CLUSTER', 'MYID')) ?? ''
   for (const master of masters) await master.cli('CLUSTER', 'DELSLOTS', String(slot))
   return async () => {
@@ -45,6 +47,16 @@ export async function unserve (
       if (master !== owner) await master.cli('CLUSTER', 'SETSLOT', String(slot), 'NODE', id)
     }
   }
+}
+
+/** Whether a master says that it serves a slot. */
+async function holdsSlot (master: RedisServer, slot: number): Promise<boolean> {
+  const nodes = (await master.cli('CLUSTER', 'NODES')).split('\n')
+  const ranges = nodes.find((line) => line.includes('myself'))?.split(' ').slice(8) ?? []
+  return ranges.some((range) => {
+    const [first, last = first] = range.split('-').map(Number)
+    return first !== undefined && last !== undefined && first <= slot && slot <= last
+  })
 }
 
 function placeOf ({ masters }: RedisCluster, slot: number): number {

@@ -1,6 +1,6 @@
 import { freePort } from './ports.ts'
 import type { Teardown } from './process.ts'
-import { type RedisServer, startRedis } from './redis-server.ts'
+import { type RedisOptions, type RedisServer, startRedis } from './redis-server.ts'
 import { waitFor } from './wait.ts'
 
 /** A Redis cluster whose slots are spread evenly over its masters. */
@@ -19,13 +19,15 @@ const slots = 16_384
 export async function startCluster (
   t: Teardown,
   masterCount = 3,
-  replicasEach = 1
+  replicasEach = 1,
+  { args = [], env = {} }: Pick<RedisOptions, 'args' | 'env'> = {}
 ): Promise<RedisCluster> {
   const buses = new Map<RedisServer, number>()
   const nodes = await Promise.all(
     Array.from({ length: masterCount * (1 + replicasEach) }, async () => {
       const bus = await freePort()
       const node = await startRedis(t, {
+        env,
         args: [
           '--cluster-enabled',
           'yes',
@@ -35,7 +37,8 @@ export async function startCluster (
           // Where nobody can take over, a busy machine is no reason to think of a node as gone.
           replicasEach === 0 ? '30000' : '1500',
           '--repl-diskless-sync-delay',
-          '0'
+          '0',
+          ...args
         ]
       })
       buses.set(node, bus)

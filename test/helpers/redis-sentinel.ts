@@ -32,6 +32,8 @@ export interface SentinelOptions {
   tls?: boolean
   /** More options of the server that is master at the start. */
   masterArgs?: string[]
+  /** Variables of the Redis servers' environment. */
+  env?: Record<string, string>
 }
 
 /**
@@ -42,17 +44,16 @@ export async function startSentinel (
   t: Teardown,
   options: SentinelOptions = {}
 ): Promise<SentinelSet> {
-  const { password, sentinelPassword, masterArgs = [] } = options
+  const { password, sentinelPassword, masterArgs = [], env = {} } = options
   const shared = {
     ...(password !== undefined && { password }),
     ...(options.tls === true && { certificates: await makeCertificates(temporaryFolder(t)) })
   }
   const fast = ['--repl-diskless-sync-delay', '0']
-  const master = await startRedis(t, { ...shared, args: [...fast, ...masterArgs] })
-  const replica = await startRedis(t, {
-    ...shared,
-    args: [...fast, '--replicaof', `${master.host} ${master.port}`]
-  })
+  const master = await startRedis(t, { ...shared, env, args: [...fast, ...masterArgs] })
+  // Not as an option: once promoted, it must not come back from a restart as a replica.
+  const replica = await startRedis(t, { ...shared, env, args: fast })
+  await replica.cli('REPLICAOF', master.host, String(master.port))
   await waitFor(
     async () => (await replica.cli('INFO', 'replication')).includes('master_link_status:up'),
     {
@@ -113,7 +114,8 @@ async function startOne (
   return await startRedis(t, { ...options, port, config, args: ['--sentinel'] })
 }
 
-async function isReady (sentinel: RedisServer): Promise<boolean> {
+/** Whether a sentinel could begin a failover: it knows the others and the replica. */
+export async function isReady (sentinel: RedisServer): Promise<boolean> {
   const words = (await sentinel.cli('SENTINEL', 'MASTER', name)).split('\n')
   const field = (key: string): string | undefined => words[words.indexOf(key) + 1]
   return (

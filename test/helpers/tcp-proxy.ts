@@ -46,10 +46,14 @@ interface Link {
   hasAsked: boolean
 }
 
-/** Starts a proxy in front of a server. */
+/**
+ * Starts a proxy in front of a server.
+ * @param rewrite - changes what the server answers
+ */
 export async function startProxy (
   t: Teardown,
-  target: { host: string; port: number }
+  target: { host: string; port: number },
+  rewrite: (reply: Buffer) => Buffer = (reply) => reply
 ): Promise<TcpProxy> {
   const links = new Set<Link>()
   const swallowing: Array<() => void> = []
@@ -106,7 +110,7 @@ export async function startProxy (
       line = line.then(async () => {
         // Timers may fire a little early: look again.
         while (performance.now() < dueMs) await sleep(dueMs - performance.now())
-        await handOn(link, chunk, to)
+        await handOn(link, from === link.server ? rewrite(chunk) : chunk, to)
       })
     })
     from.on('end', () => {

@@ -54,7 +54,7 @@ t.test('a slot that nobody serves concerns its users only', async (t) => {
   const [users = [], ...rest] = await usersByMaster(cluster, 8)
   const [victim = '', ...others] = [...users, ...rest.flat()]
   const before = await admit(t, app, [victim, ...others.slice(0, 8)], 'before', false)
-  const serve = await unserve(cluster, await slotOfUser(cluster, victim))
+  const serve = await unserve(cluster.masters, await slotOfUser(cluster, victim))
 
   const read = async (one: FastifyInstance) =>
     (await as(one, ADMIN)('GET', `/api/sessions/limits/${victim}`)).body

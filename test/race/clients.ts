@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { randomNumbers } from '../helpers/random-numbers.ts'
 import { Connection, NotSent, type RawAnswer } from './connection.ts'
 import { History, type HistoryData, type Kind, type Outcome } from './history.ts'
 
@@ -204,15 +205,4 @@ function outcomeOf (kind: Kind, status: number, body: string): Outcome | undefin
 /** The name of a user, by number. */
 export function userName (user: number): string {
   return `racer-${user}`
-}
-
-/** Numbers from 0 to 1 that a seed repeats (mulberry32). */
-function randomNumbers (seed: number): () => number {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

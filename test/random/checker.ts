@@ -1,0 +1,156 @@
+/**
+ * Searches what callers were told for promises that were broken. It finds only what is certain, and
+ * excuses only what docs/operations.md does, each excuse by its name.
+ */
+import { isEnd, isGrant, type Call, type Operation } from './history.ts'
+
+/** How finely the clocks agree, and how long a request without an answer may go on. */
+const [CLOCK_MS, LATE_MS] = [250, 10_000]
+/** How much later than its time to live a lease may end. */
+const LINGERS_MS = 1000
+
+/** Redis lost what it was told within this time. */
+export interface Loss {
+  backToMs: number
+  untilMs: number
+}
+
+/** What was done to the servers and to the service, as far as it excuses anything. */
+export interface World {
+  losses: Loss[]
+  /** Service processes that were killed. */
+  killed: Set<string>
+  /** Sessions of which a key was removed, and when that was. */
+  evicted: Map<string, number>
+  /** When all replicas were found to be well: then each has told what it knew. */
+  quietMs: number[]
+}
+
+/** What a check found: broken promises, with the session, and excuses by their names. */
+export class Findings {
+  readonly broken: Array<{ what: string; call: Call }> = []
+  readonly excused = new Map<string, number>()
+
+  breaks (what: string, call: Call): void {
+    this.broken.push({ what, call })
+  }
+
+  excuse (why: string): void {
+    this.excused.set(why, (this.excused.get(why) ?? 0) + 1)
+  }
+}
+
+export type Standing = 'up' | 'gone' | 'either'
+
+/**
+ * Whether a session has to be up, all the while from one time to another, or may not be, or whether
+ * nobody can say. An acknowledged end holds for ever.
+ */
+export function standing ({ operations }: Call, fromMs: number, toMs = fromMs): Standing {
+  const ends = operations.filter((one) => isEnd(one) && one.invokedMs <= toMs)
+  if (ends.some(({ outcome, completedMs }) => outcome === 'ok' && completedMs <= fromMs)) {
+    return 'gone'
+  }
+  const grants = operations.filter((one) => isGrant(one) && one.invokedMs <= toMs)
+  const isSaidGone = grants.some(({ outcome }) => outcome === 'ended' || outcome === 'conflict')
+  const certain = grants.filter(({ outcome, completedMs }) =>
+    outcome === 'ok' && completedMs <= fromMs)
+  const possible = grants.filter(({ outcome }) => outcome === 'ok' || outcome === 'unknown')
+  const lastMs = Math.max(-Infinity, ...possible.map(({ completedMs, invokedMs, ttlMs, outcome }) =>
+    (outcome === 'ok' ? completedMs : invokedMs + LATE_MS) + ttlMs + LINGERS_MS + CLOCK_MS))
+  if (fromMs > lastMs) return 'gone'
+  const untilMs = Math.max(...certain.map(({ invokedMs, ttlMs }) => invokedMs + ttlMs - CLOCK_MS))
+  const mayHaveEnded = ends.some(({ outcome }) => outcome !== 'failed')
+  return toMs < untilMs && !mayHaveEnded && !isSaidGone ? 'up' : 'either'
+}
+
+/** When the first end of a session was acknowledged; Infinity for never. */
+export function endedAtMs ({ operations }: Call): number {
+  const ends = operations.filter((one) => isEnd(one) && one.outcome === 'ok')
+  return Math.min(Infinity, ...ends.map(({ completedMs }) => completedMs))
+}
+
+/** Whether nobody who was told still knows, and Redis was not told or has lost it. */
+function isForgotten (told: Operation[], { killed, losses }: World): boolean {
+  if (told.some(({ process }) => !killed.has(process))) return false
+  return told.every(({ degraded, completedMs }) =>
+    degraded ||
+    losses.some(({ backToMs, untilMs }) => backToMs <= completedMs && completedMs <= untilMs))
+}
+
+/** Why a session that has to be up need not be, if there is a reason. */
+export function excuseMissing (call: Call, world: World, nowMs: number): string | undefined {
+  const grants = call.operations.filter((one) => isGrant(one) && one.outcome === 'ok')
+  const evictedMs = world.evicted.get(call.id)
+  if (evictedMs !== undefined && !grants.some(({ invokedMs }) => invokedMs > evictedMs)) {
+    return 'promise 2: a key of it was removed, and it was not renewed since'
+  }
+  const running = grants.filter(({ invokedMs, ttlMs }) => invokedMs + ttlMs > nowMs)
+  if (isForgotten(running, world)) {
+    return 'promise 16: Redis lost it, the replicas that knew of it were killed, not renewed since'
+  }
+}
+
+/** Why a session that has ended may be up again, if there is a reason. */
+export function excuseBack (call: Call, world: World): string | undefined {
+  const told = call.operations.filter((one) =>
+    (isEnd(one) && one.outcome === 'ok') || (isGrant(one) && one.outcome === 'ended'))
+  if (isForgotten(told, world)) {
+    return 'promises 4 and 16: Redis lost the end, and the replicas that knew of it were killed'
+  }
+}
+
+/** Checks what was answered about one session since then. */
+export function checkCall (call: Call, world: World, sinceMs: number, found: Findings): void {
+  const ended = call.operations.filter((one) => isEnd(one) && one.outcome === 'ok')
+  for (const one of call.operations) {
+    if (one.completedMs < sinceMs || one.completedMs === Infinity || !isGrant(one)) continue
+    if (one.outcome === 'ended' || one.outcome === 'conflict') {
+      const isDue = call.operations.some((other) =>
+        isEnd(other) && other.outcome !== 'failed' && other.invokedMs <= one.completedMs)
+      if (!isDue) found.breaks(`a live session was lost: ${one.kind} says ${one.outcome}`, call)
+    }
+    const before = ended.filter(({ completedMs }) => completedMs < one.invokedMs)
+    if (one.outcome !== 'ok' || before.length === 0) continue
+    const knew = before.some(({ process, isNamed }) => isNamed && process === one.process)
+    const isKnown = before.some(({ degraded, completedMs }) =>
+      !degraded || world.quietMs.some((ms) => completedMs < ms && ms < one.invokedMs))
+    const excuse = excuseBack(call, world)
+    if (excuse !== undefined) found.excuse(excuse)
+    else if (one.degraded && !knew) {
+      found.excuse('promise 13: taken by a replica that was cut off, and gone when it is back')
+    } else if (!isKnown && !knew) {
+      found.excuse('promise 13: ended at a replica that was cut off, and gone when it is back')
+    } else found.breaks(`an ended session came back: ${one.kind} says ok`, call)
+  }
+}
+
+/**
+ * Checks admissions that were asked for and answered within one time of calm: none passes the
+ * limit, and none is refused while there is room.
+ * @param calls - all of one user
+ */
+export function checkLimit (
+  calls: Call[],
+  limit: number,
+  calm: { fromMs: number; toMs: number },
+  found: Findings
+): void {
+  for (const call of calls) {
+    for (const one of call.operations) {
+      const { kind, outcome, invokedMs, completedMs, degraded } = one
+      if (kind !== 'acquire' || degraded || one !== call.operations[0]) continue
+      if (invokedMs < calm.fromMs || completedMs > calm.toMs) continue
+      const others = calls.filter((other) => other !== call).map((other) =>
+        standing(other, invokedMs, completedMs))
+      const certain = others.filter((each) => each === 'up').length
+      const possible = others.filter((each) => each !== 'gone').length
+      if (outcome === 'ok' && certain >= limit) {
+        found.breaks(`admitted beside ${certain}, of a limit of ${limit}`, call)
+      }
+      if (outcome === 'refused' && possible < limit) {
+        found.breaks(`refused beside ${possible}, of a limit of ${limit}: ${one.note}`, call)
+      }
+    }
+  }
+}

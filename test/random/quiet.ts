@@ -1,0 +1,152 @@
+/** What is checked when all replicas are well, and nothing is asked but by the check itself. */
+import { leasesOf } from '../helpers/leases.ts'
+import { Callers, LIMIT, type OwnCall, USERS } from './callers.ts'
+import {
+  endedAtMs,
+  excuseBack,
+  excuseMissing,
+  type Findings,
+  standing,
+  type Standing
+} from './checker.ts'
+import type { Dice } from './dice.ts'
+import type { Scene } from './faults.ts'
+import type { Replica } from './replicas.ts'
+import { type Expected, readViews, type View, wrongIn } from './views.ts'
+
+/** How many sessions are released by their id, and asked for once more, at each quiet point. */
+const SAMPLE = 4
+/** How many ended sessions are looked for by their id, besides in every list. */
+const ENDED_SAMPLE = 30
+
+export class Quiet {
+  #scene: Scene
+  #callers: Callers
+  #found: Findings
+  #dice: Dice
+  /** Sessions about which something was found: it is said once. */
+  #spoilt = new Set<string>()
+
+  constructor (scene: Scene, callers: Callers, found: Findings, dice: Dice) {
+    this.#scene = scene
+    this.#dice = dice
+    this.#callers = callers
+    this.#found = found
+  }
+
+  /** All views, before and after each session is renewed, and what can be done about sessions. */
+  async check (): Promise<void> {
+    for (const replica of this.#scene.replicas) await this.#views(replica, 'as they are', true)
+    await this.#endAgain()
+    for (const call of this.#up()) {
+      await this.#callers.renew(call)
+      const last = call.operations.at(-1)
+      if (last?.outcome !== 'ok' || last.degraded) this.#breaks('a renewal fails', call)
+    }
+    await this.#views(this.#dice.of(this.#scene.replicas), 'renewed', false)
+    await this.#holdOn()
+    await this.#release()
+    await this.#admit()
+  }
+
+  #up (): OwnCall[] {
+    return this.#callers.idle('up').filter(({ isLeft, id }) => !isLeft && !this.#spoilt.has(id))
+  }
+
+  #breaks (what: string, call: OwnCall): void {
+    if (this.#spoilt.has(call.id)) return
+    this.#spoilt.add(call.id)
+    this.#found.breaks(what, call)
+  }
+
+  /** Compares the views of one replica, and what Redis holds, with what callers were told. */
+  async #views (replica: Replica, when: string, excuses: boolean): Promise<void> {
+    const calls = [...this.#callers.calls.values()]
+    const fromMs = performance.now()
+    const sought = this.#sought(calls)
+    const views: View[] = await readViews(replica.ask, sought)
+    const leases = await leasesOf(...(await this.#scene.deployment.masters()))
+    const ids = [...leases].map((lease) => lease.split(' ')[1] ?? '')
+    views.push({ name: 'leases in Redis', ids, isAbout: () => true })
+    const toMs = performance.now()
+    const expected = calls.map((call) => this.#expect(call, [fromMs, toMs], excuses))
+    for (const { view, what, id } of wrongIn(views, expected)) {
+      const call = this.#callers.calls.get(id ?? '') ?? lastOf(calls, view)
+      if (call === undefined) throw new Error(`${view} ${what}: ${id}`)
+      this.#breaks(`${when}, at ${replica.process}: ${view} ${what}`, call)
+    }
+  }
+
+  /** Those that are looked for by their id. */
+  #sought (calls: OwnCall[]): Expected[] {
+    const now = performance.now()
+    const gone = calls.filter((call) => standing(call, now) === 'gone')
+    const some = new Set(this.#dice.some(gone, ENDED_SAMPLE))
+    return calls
+      .filter((call) => some.has(call) || standing(call, now) !== 'gone')
+      .map((call) => this.#expect(call, [now, now], false))
+  }
+
+  #expect (call: OwnCall, [fromMs, toMs]: [number, number], excuses: boolean): Expected {
+    const { id, username, node } = call
+    let is: Standing = this.#spoilt.has(id) ? 'either' : standing(call, fromMs, toMs)
+    const { world } = this.#scene
+    const excuse = !excuses || is === 'either'
+      ? undefined
+      : is === 'up' ? excuseMissing(call, world, toMs) : excuseBack(call, world)
+    const hasEnded = endedAtMs(call) < Infinity
+    if (excuse !== undefined && (is === 'up' || hasEnded)) {
+      this.#found.excuse(excuse)
+      is = 'either'
+    }
+    return { id, username, node, standing: is }
+  }
+
+  /** Ends once more what may be back for a reason. */
+  async #endAgain (): Promise<void> {
+    const { world } = this.#scene
+    for (const call of this.#callers.idle('ended')) {
+      if (excuseBack(call, world) !== undefined) await this.#callers.release(call)
+    }
+  }
+
+  /** Whoever holds a slot holds it at the limit, too. */
+  async #holdOn (): Promise<void> {
+    for (const call of this.#dice.some(this.#up(), SAMPLE)) {
+      const { outcome, note, degraded } = await this.#callers.acquireAgain(call)
+      if (outcome !== 'ok' || degraded || !note.startsWith('200')) {
+        this.#breaks('asked for again, it does not hold its slot', call)
+      }
+    }
+  }
+
+  async #release (): Promise<void> {
+    for (const call of this.#dice.some(this.#up(), SAMPLE)) {
+      const { outcome, note, degraded } = await this.#callers.release(call)
+      if (outcome !== 'ok' || degraded || !note.includes('"released":true')) {
+        this.#breaks('released by its id alone, it is not', call)
+      }
+    }
+  }
+
+  /** A user has as many slots as the limit leaves. */
+  async #admit (): Promise<void> {
+    for (const user of USERS) {
+      const own = [...this.#callers.calls.values()].filter(({ username }) => username === user)
+      const now = performance.now()
+      const up = own.map((call) => standing(call, now, now + 2000))
+      if (up.includes('either') || own.some(({ id }) => this.#spoilt.has(id))) continue
+      const count = up.filter((each) => each === 'up').length
+      const call = await this.#callers.acquire(user)
+      const wanted = count < LIMIT ? 'ok' : 'refused'
+      const { outcome } = call.operations[0] ?? {}
+      if (outcome !== wanted) this.#breaks(`beside ${count}, an acquire is ${outcome}`, call)
+      if (call.state === 'up') await this.#callers.release(call)
+    }
+  }
+}
+
+/** A call of the user that a view is about, to tell what happened; any where there is none. */
+function lastOf (calls: OwnCall[], view: string): OwnCall | undefined {
+  return calls.findLast(({ username }) => view.split(' ').includes(username)) ?? calls.at(-1)
+}
