@@ -19,14 +19,14 @@ const MADE_ROOM = 'made room for a newer session'
 /** Why a session lost its slot that its node no longer lists. */
 const MISSING = 'missing on its node'
 
-/** A request for a slot. */
-export async function tellAcquired (
+/** A request for a slot; in slices where very many sessions had to end for it. */
+export function tellAcquired (
   outcomes: Outcomes,
   { username, sessionId, node }: AcquireRequest,
   result: Allowed<AcquireResult>,
   by: Actor,
   log: Log
-): Promise<void> {
+): void | Promise<void> {
   if (!outcomes.observed) return
   const { outcome, degraded = false } = result
   const about = { sessionId, username, node, by, reason: 'acquire', degraded }
@@ -39,18 +39,18 @@ export async function tellAcquired (
     return outcomes.tell({ what: 'rejected', ...about, barred, count, limit }, log)
   }
   const { lease, terminated, observed } = result
-  if (terminated.length > 0) {
-    const why = { username, reason: MADE_ROOM, degraded }
-    await tellTerminated(outcomes, terminated, why, by, log)
-  }
   if (lease.node !== '') about.node = lease.node
   const emergency = lease.details.emergency ?? false
-  outcomes.tell(
-    outcome === 'admitted'
-      ? { what: 'started', ...about, count, limit, emergency, observed }
-      : { what: 'refreshed', ...about, count, limit, emergency },
-    log
-  )
+  const tellUp = () =>
+    outcomes.tell(
+      outcome === 'admitted'
+        ? { what: 'started', ...about, count, limit, emergency, observed }
+        : { what: 'refreshed', ...about, count, limit, emergency },
+      log
+    )
+  if (terminated.length === 0) return tellUp()
+  const why = { username, reason: MADE_ROOM, degraded }
+  return tellTerminated(outcomes, terminated, why, by, log).then(tellUp)
 }
 
 /** Renewals: what changed, and what was refused. */

@@ -63,7 +63,8 @@ export class AdmissionService {
   async acquire (request: AcquireRequest, by: Actor, log: Log) {
     const result = allowed(await this.#store.acquire(request), request)
     const { dryRun } = request
-    if (!dryRun) await tellAcquired(this.outcomes, request, result, by, log)
+    const telling = dryRun ? undefined : tellAcquired(this.outcomes, request, result, by, log)
+    if (telling !== undefined) await telling
     if (result.outcome === 'conflict') throw idConflict(result)
     if (result.outcome === 'ended') throw ended(result)
     const { count, limit, degraded = false } = result
