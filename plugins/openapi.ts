@@ -31,7 +31,12 @@ export default fp<{ version: string }>(
       logLevel: 'warn',
       staticCSP: CONTENT_POLICY
     })
-    app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
+    // Made once: anybody can ask for it, as often as they like.
+    let text: string | undefined
+    app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
+      text ??= JSON.stringify(app.swagger())
+      return reply.type('application/json; charset=utf-8').send(text)
+    })
     app.get('/', { schema: { hide: true } }, (_request, reply) => reply.redirect('/docs'))
   },
   { name: 'openapi', dependencies: ['auth'] }
