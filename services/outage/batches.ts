@@ -1,15 +1,35 @@
 /** The leases that are told to Redis when it is back, in batches, and what a script is given. */
+import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
+import { outcomeOf } from '../redis/script-outcomes.ts'
 import type { Script } from '../redis/scripts.ts'
 import type { HeldLease } from '../sessions/lease.ts'
 import { encodeRest } from '../sessions/redis/lease-record.ts'
 import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../sessions/timing.ts'
+import type { Replayed } from './tell-end.ts'
 
 /** How many sessions one batch holds. */
 export const BATCH = 200
 
+/**
+ * Puts leases back.
+ * @returns what became of each
+ * @throws ServiceError `store_unavailable`
+ */
+export async function askRestore (
+  executor: RedisExecutor,
+  keys: RedisKeys,
+  batch: HeldLease[]
+): Promise<Replayed[]> {
+  if (batch.length === 0) return []
+  const codes = (await executor.run(
+    executor.scripts.restore(...restoreArguments(keys, batch))
+  )) as number[]
+  return codes.map((code) => outcomeOf(code) as Replayed)
+}
+
 /** Keys and arguments of restore.lua. */
-export function restoreArguments (keys: RedisKeys, batch: HeldLease[]): Parameters<Script> {
+function restoreArguments (keys: RedisKeys, batch: HeldLease[]): Parameters<Script> {
   const list: string[] = []
   const args: Array<string | number> = [RECORD_GRACE_MS, keys.nodeLeasesPrefix, ENDED_MEMORY_MS]
   for (const { lease, remainingMs, terminated } of batch) {

@@ -4,7 +4,7 @@
  */
 import type { PolicyCache } from '../policy/policy.ts'
 import type { RedisClock } from '../redis/redis-clock.ts'
-import type { HeldLease, Lease } from '../sessions/lease.ts'
+import { type HeldLease, type Lease, shifted } from '../sessions/lease.ts'
 import type { Ended } from '../sessions/memory/ended-ids.ts'
 import type { End, LeaseTable, Live } from '../sessions/memory/lease-table.ts'
 import { MemorySessionStore } from '../sessions/memory/memory-session-store.ts'
@@ -21,6 +21,8 @@ import { UserEnds } from './user-ends.ts'
 
 /** The most users of whom it is remembered how many external sessions they had. */
 const MOST_EXTERNAL = 100_000
+/** How far the other store's clock may be ahead of what is known of it, in milliseconds. */
+const CLOCK_ERROR_MS = 2000
 
 /**
  * Mirrors leases. Its clock does not follow steps of the other store's, because what counts is how
@@ -72,15 +74,18 @@ export class LeaseMirror extends MemorySessionStore {
     return ms + this.#clock.steppedByMs
   }
 
-  /** Takes over that all of a user's sessions were ended that had begun by then, by that clock. */
-  seeUserEnd (username: string, atMs: number, includesEmergency: boolean): void {
-    this.userEnds.note(username, atMs - this.#clock.steppedByMs, includesEmergency, this.now())
+  /** By how much that clock was set, in milliseconds. */
+  get steppedByMs (): number {
+    return this.#clock.steppedByMs
   }
 
   /** Takes over a lease that the other store has taken, or holds. */
   take (lease: Lease, ttlMs: number, terminated: string[] = []): void {
     const now = this.table.now()
-    this.table.put(shifted(lease, -this.#clock.steppedByMs), now, now + ttlMs, terminated)
+    const taken = shifted(lease, -this.#clock.steppedByMs)
+    // That clock may have been set, and nobody knows it yet.
+    const isAhead = taken.startedMs > now + CLOCK_ERROR_MS
+    this.table.put(isAhead ? { ...taken, startedMs: now } : taken, now, now + ttlMs, terminated)
   }
 
   /**
@@ -240,10 +245,4 @@ export class LeaseMirror extends MemorySessionStore {
   endedSince (sinceMs: number): Generator<[sessionId: string, ended: Ended]> {
     return this.table.endedSince(sinceMs)
   }
-}
-
-/** A lease by another clock, which is so far ahead. */
-function shifted (lease: Lease, byMs: number): Lease {
-  if (byMs === 0) return lease
-  return { ...lease, startedMs: lease.startedMs + byMs, expiresMs: lease.expiresMs + byMs }
 }

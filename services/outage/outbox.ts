@@ -24,8 +24,10 @@ export type Message =
     username: string
     reason: string
     includeEmergency: boolean
-    /** When all sessions of the user were ended. */
+    /** When all sessions of the user were ended, by the clock of the store. */
     atMs: number
+    /** By how much that clock had been set by then. */
+    steppedByMs: number
   }
   | { kind: 'undo'; username: string; ttlMs: number }
   | { kind: 'lapsed'; username: string; node: string }

@@ -2,16 +2,15 @@
 import { setImmediate } from 'node:timers/promises'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
-import { outcomeOf } from '../redis/script-outcomes.ts'
-import type { HeldLease } from '../sessions/lease.ts'
+import type { HeldLease, Lease } from '../sessions/lease.ts'
 import type { Outcomes } from '../sessions/outcomes.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
-import { BATCH, batchesByUser, batchesOf, inBatches, restoreArguments } from './batches.ts'
+import { askRestore, BATCH, batchesByUser, batchesOf, inBatches } from './batches.ts'
 import type { LeaseMirror } from './lease-mirror.ts'
 import type { Message, Outbox } from './outbox.ts'
 import type { Part } from './shard.ts'
-import { observe, tellEnd, type Replayed } from './tell-end.ts'
+import { observe, tellEnd } from './tell-end.ts'
 import { isUnavailable } from './unavailable.ts'
 
 /** How many batches are under way at once. */
@@ -90,12 +89,12 @@ export class Replay {
   /** Tells what has ended since then. */
   async #endAgain (part: Part, sinceMs: number, told: Told): Promise<void> {
     const { store, mirror } = this.#parts
-    for (const [username, { ordinaryMs, allMs }] of mirror.userEnds.since(sinceMs, mirror.now())) {
-      const key = this.#userKey(username)
+    for (const [user, end] of mirror.userEnds.since(sinceMs, mirror.now(), mirror.steppedByMs)) {
+      const key = this.#userKey(user)
       if (!part.holds(key)) continue
       await this.#at(part, key, async () => {
-        await store.endUser(username, ENDED_BEFORE, false, mirror.byOtherClock(ordinaryMs))
-        if (allMs > 0) await store.endUser(username, ENDED_BEFORE, true, mirror.byOtherClock(allMs))
+        await store.endUser(user, ENDED_BEFORE, false, end.ordinaryMs)
+        if (end.allMs > 0) await store.endUser(user, ENDED_BEFORE, true, end.allMs)
       })
     }
     const ends: Array<[sessionId: string, message: Message]> = []
@@ -123,15 +122,18 @@ export class Replay {
       if (found.length === 0) continue
       const refused = await store.claimForRestore(found)
       for (const [i, { lease }] of found.entries()) {
-        // It was ended by its id alone.
-        if (refused[i] !== 'ended') continue
-        const { sessionId, username, attempt } = lease
-        mirror.forget(sessionId, { username, attempt })
-        const end = { kind: 'ended' as const, username, attempt, reason: ENDED_BEFORE }
-        await this.#tellEndIn(part, sessionId, { ...end, endedMs: mirror.now() })
+        if (refused[i] === 'ended') await this.#endRefused(part, lease)
       }
       await store.noteRestored(found.filter((_one, i) => refused[i] === undefined))
     }
+  }
+
+  /** Ends a session that was ended by its id alone, when nobody could tell whose it was. */
+  async #endRefused (part: Part, { sessionId, username, attempt }: Lease): Promise<void> {
+    const { mirror } = this.#parts
+    mirror.forget(sessionId, { username, attempt })
+    const end = { kind: 'ended' as const, username, attempt, reason: ENDED_BEFORE }
+    await this.#tellEndIn(part, sessionId, { ...end, endedMs: mirror.now() })
   }
 
   /** The users of the mirror that are wanted; others have their turn meanwhile. */
@@ -218,14 +220,14 @@ export class Replay {
 
   async #restore (part: Part, batch: HeldLease[]): Promise<void> {
     const key = this.#userKey(batch[0]?.lease.username ?? '')
-    await this.#at(part, key, async () => await this.#restoreBatch(batch))
+    await this.#at(part, key, async () => await this.#restoreBatch(part, batch))
   }
 
-  async #restoreBatch (batch: HeldLease[]): Promise<void> {
-    const { store, mirror } = this.#parts
+  async #restoreBatch (part: Part, batch: HeldLease[]): Promise<void> {
+    const { executor, keys, store, mirror } = this.#parts
     const refused = await store.claimForRestore(batch)
     const claimed = batch.filter((_one, i) => refused[i] === undefined)
-    const outcomes = await this.#askRestore(claimed)
+    const outcomes = await askRestore(executor, keys, claimed)
     const restored = claimed.filter((_one, i) => outcomes[i] === 'restored')
     for (const held of restored) mirror.told(held)
     const rest = batch.flatMap((_one, i) => refused[i] ?? [])
@@ -236,15 +238,9 @@ export class Replay {
       if (what !== 'restored') mirror.forget(sessionId, { username, attempt })
       observe(this.#parts, what, sessionId, username, 'replay after an outage')
     })
+    for (const [i, { lease }] of batch.entries()) {
+      if (refused[i] === 'ended') await this.#endRefused(part, lease)
+    }
     await store.noteRestored(restored)
-  }
-
-  async #askRestore (batch: HeldLease[]): Promise<Replayed[]> {
-    if (batch.length === 0) return []
-    const { executor, keys } = this.#parts
-    const codes = (await executor.run(
-      executor.scripts.restore(...restoreArguments(keys, batch))
-    )) as number[]
-    return codes.map((code) => outcomeOf(code) as Replayed)
   }
 }

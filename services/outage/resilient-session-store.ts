@@ -183,15 +183,15 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
       )
       await forEachInTurns(leases, ({ sessionId, attempt, leaseMs }) =>
         mirror.forget(sessionId, { username, attempt, leaseMs }))
-      mirror.seeUserEnd(username, atMs, includeEmergency)
+      mirror.userEnds.note(username, atMs, includeEmergency, mirror.now(), mirror.steppedByMs)
       return { terminated: leases.map(({ sessionId }) => sessionId), spared }
     } catch (error) {
       if (!this.#isOut(username, error)) throw error
       const result = await mirror.terminateUser(username, reason, includeEmergency)
       // Other replicas may know of more: they are told by way of Redis.
-      const atMs = mirror.now()
-      mirror.userEnds.note(username, atMs, includeEmergency, atMs)
-      outbox.putUser({ kind: 'user_ended', username, reason, includeEmergency, atMs })
+      const [atMs, { steppedByMs }] = [mirror.byOtherClock(mirror.now()), mirror]
+      mirror.userEnds.note(username, atMs, includeEmergency, mirror.now(), steppedByMs)
+      outbox.putUser({ kind: 'user_ended', username, reason, includeEmergency, atMs, steppedByMs })
       return { ...result, degraded: true }
     }
   }

@@ -3,6 +3,7 @@ import type { Outcome, Outcomes } from '../sessions/outcomes.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
 import type { LeaseMirror } from './lease-mirror.ts'
 import type { Message } from './outbox.ts'
+import { afterSteps } from './user-ends.ts'
 
 /** Why a slot is given back that may have been taken for a caller who was refused. */
 const UNANSWERED = 'acquire without an answer'
@@ -17,7 +18,7 @@ export type Replayed = Extract<
 
 interface Parts {
   store: RedisSessionStore
-  mirror: Pick<LeaseMirror, 'byOtherClock'>
+  mirror: Pick<LeaseMirror, 'byOtherClock' | 'steppedByMs'>
   outcomes: Outcomes
 }
 
@@ -41,7 +42,7 @@ export async function tellEnd (
   }
   if (message.kind === 'user_ended') {
     const { username, reason, includeEmergency } = message
-    const atMs = mirror.byOtherClock(message.atMs)
+    const atMs = afterSteps(message.atMs, message.steppedByMs, mirror.steppedByMs)
     const { leases } = await store.endUser(username, reason, includeEmergency, atMs)
     for (const one of leases) observe(parts, 'terminated', one.sessionId, username, reason)
     return

@@ -53,3 +53,9 @@ export interface HeldLease {
   /** When it was last taken or renewed. */
   touchedMs: number
 }
+
+/** A lease by another clock, which is so far ahead. */
+export function shifted (lease: Lease, byMs: number): Lease {
+  if (byMs === 0) return lease
+  return { ...lease, startedMs: lease.startedMs + byMs, expiresMs: lease.expiresMs + byMs }
+}

@@ -43,6 +43,8 @@ export async function unserve (
   for (const master of masters) await master.cli('CLUSTER', 'DELSLOTS', String(slot))
   return async () => {
     await owner?.cli('CLUSTER', 'ADDSLOTS', String(slot))
+    // Otherwise its replica may lack the slot when it takes over.
+    await owner?.cli('CLUSTER', 'BUMPEPOCH')
     for (const master of masters) {
       if (master !== owner) await master.cli('CLUSTER', 'SETSLOT', String(slot), 'NODE', id)
     }

@@ -1,5 +1,4 @@
 /** The one clock: that of Redis, whatever the machine's says, and what is done when it is set. */
-import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { RedisClock } from '../../services/redis/redis-clock.ts'
 import { ADMIN, as } from '../helpers/app.ts'
@@ -77,16 +76,6 @@ async function leaseEndsInMs (redis: RedisServer, user: string, id: string): Pro
   return end - Number(seconds) * 1000
 }
 
-async function untilWarned (...apps: FastifyInstance[]): Promise<void> {
-  for (const app of apps) {
-    const warned = async () =>
-      (await as(app, null)('GET', '/healthz/ready')).body.warnings.some((text: string) =>
-        /clock of Redis/.test(text)
-      )
-    await waitFor(warned, { what: 'the warning' })
-  }
-}
-
 async function stepped (t: Test, bySeconds: number) {
   const clock = fakeClock(t)
   const redis = await startRedis(t, { env: clock.env })
@@ -107,7 +96,11 @@ async function stepped (t: Test, bySeconds: number) {
   await redis.cli('SET', ...record)
   await as(other, ADMIN)('DELETE', '/api/sessions/b1?username=bob')
   clock.set(bySeconds)
-  await untilWarned(app)
+  const warned = async () =>
+    (await as(app, null)('GET', '/healthz/ready')).body.warnings.some((text: string) =>
+      /clock of Redis/.test(text)
+    )
+  await waitFor(warned, { what: 'the warning' })
   await waitFor(async () => (await leasesOf(redis)).has('alice a1'), { what: 'the lease' })
   for (const one of [app, other]) await untilDegraded(one, false)
   return { redis, app, up, gone }
@@ -135,26 +128,29 @@ t.test('a clock that is set back: no lease lives for ever, and learning ends', a
   t.ok(Number(generation.split(' ')[1]) <= (Number(seconds) + 1) * 1000, 'data began in the past')
 })
 
-t.test('a clock that is set back ends no call that began after its user was ended', async (t) => {
-  const clock = fakeClock(t)
-  const redis = await startRedis(t, { env: clock.env })
-  const [app, other] = [
-    await startOn(t, { REDIS_URL: redis.url }),
-    await startOn(t, { REDIS_URL: redis.url })
-  ]
-  for (const one of [app, other]) await untilDegraded(one, false)
-  const [gone, up] = ['gone', 'up'].map((id) => ({ username: 'alice', id, node: 'n' })) as [
-    KnownSession,
-    KnownSession
-  ]
-  t.equal((await acquire(app, gone)).status, 201)
-  await as(app, ADMIN)('DELETE', '/api/sessions/users/alice/sessions', {})
-  t.equal((await acquire(other, up)).status, 201)
-  clock.set(-60)
-  await untilWarned(app, other)
-  for (const one of [app, other]) await untilDegraded(one, false)
-  for (const one of [app, other]) await audit(t, one, [redis], { up: [up], gone: [gone] })
-})
+for (const bySeconds of [-60, 60]) {
+  t.test(`a step by ${bySeconds} s ends no call that began after its user was ended`, async (t) => {
+    const clock = fakeClock(t)
+    const redis = await startRedis(t, { env: clock.env })
+    const [app, other] = [
+      await startOn(t, { REDIS_URL: redis.url }),
+      await startOn(t, { REDIS_URL: redis.url })
+    ]
+    for (const one of [app, other]) await untilDegraded(one, false)
+    const [gone, up] = ['gone', 'up'].map((id) => ({ username: 'alice', id, node: 'n' })) as [
+      KnownSession,
+      KnownSession
+    ]
+    t.equal((await acquire(app, gone)).status, 201)
+    await as(app, ADMIN)('DELETE', '/api/sessions/users/alice/sessions', {})
+    t.equal((await acquire(other, up)).status, 201)
+    const noticed = Promise.all([app, other].map(async (one) => await untilDegraded(one, true)))
+    clock.set(bySeconds)
+    await noticed
+    for (const one of [app, other]) await untilDegraded(one, false)
+    for (const one of [app, other]) await audit(t, one, [redis], { up: [up], gone: [gone] })
+  })
+}
 
 t.test('the end of all is told by the clock of Redis, though that was set', async (t) => {
   const clock = fakeClock(t)
@@ -164,8 +160,9 @@ t.test('the end of all is told by the clock of Redis, though that was set', asyn
     await startOn(t, { REDIS_URL: redis.url })
   ]
   for (const one of [app, other]) await untilDegraded(one, false)
+  const noticed = Promise.all([app, other].map(async (one) => await untilDegraded(one, true)))
   clock.set(HOUR)
-  await untilWarned(app, other)
+  await noticed
   for (const one of [app, other]) await untilDegraded(one, false)
   const session = { username: 'alice', id: 'a1', node: 'n' }
   t.equal((await acquire(other, session)).status, 201)

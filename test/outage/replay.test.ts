@@ -6,6 +6,7 @@ import { LeaseMirror } from '../../services/outage/lease-mirror.ts'
 import { Outbox } from '../../services/outage/outbox.ts'
 import { Replay } from '../../services/outage/replay.ts'
 import type { Part } from '../../services/outage/shard.ts'
+import { UserEnds } from '../../services/outage/user-ends.ts'
 import { memoryPolicySource } from '../../services/policy/memory-policy-source.ts'
 import { PolicyCache } from '../../services/policy/policy.ts'
 import type { RedisExecutor } from '../../services/redis/executor.ts'
@@ -87,6 +88,7 @@ const CODES = new Map(Array.from({ length: 18 }, (_, code) => [outcomeOf(code), 
 /** A replay into a Redis that answers as told, and all that it was told. */
 function startReplay ({
   cluster = false,
+  claims = [] as Array<'ended'>,
   answer = (_id: string): ScriptOutcome => 'restored'
 } = {}) {
   const clock = new ManualClock()
@@ -130,7 +132,7 @@ function startReplay ({
       told.push(`end ${all ? 'all' : 'ordinary'} of ${username} until ${(atMs ?? 0) - startMs}`)
       return { atMs, leases: [], spared: [] }
     },
-    claimForRestore: async () => [],
+    claimForRestore: async () => claims,
     holderOf: async () => '',
     noteRestored: async () => {}
   } as unknown as RedisSessionStore
@@ -239,6 +241,37 @@ t.test('the replay', async (t) => {
     for (let i = 0; i < 1001; i++) mirror.forget(`many ${i}`)
     t.equal(mirror.forgotten, 1, 'the one that ended longest ago is given up')
     t.equal((await endsNow()).length, 1000)
+  })
+
+  t.test('ends a session whose id was ended while nobody could tell whose it was', async (t) => {
+    const { told, mirror, replay, up } = startReplay({ cluster: true, claims: ['ended'] })
+    up('a')
+    await replay.run(ALL, 0)
+    t.same(told, ['end a'], 'where its user lies, too')
+    t.equal(mirror.holderOf('a'), undefined)
+  })
+
+  t.test('tells the end of all of a user by a clock that was set, and no later', async (t) => {
+    const ends = new UserEnds()
+    const toldAt = (steppedByMs: number) =>
+      [...ends.since(0, 0, steppedByMs)].map(([, { ordinaryMs }]) => ordinaryMs)
+    ends.note('alice', 5000, false, 5000)
+    t.same(toldAt(0), [5000])
+    t.same(toldAt(-HOUR), [5000 - HOUR], 'back')
+    t.same(toldAt(HOUR), [5000], 'what Redis has from before has not begun later')
+    ends.note('alice', HOUR + 6000, false, 6000, HOUR)
+    t.same([toldAt(HOUR), toldAt(0)], [[HOUR + 6000], [6000]])
+    ends.note('alice', 7000, false, 7000, HOUR)
+    t.same(toldAt(0), [7000], 'that it was set back shows in the instant itself')
+  })
+
+  t.test('takes no session to have begun in the future', async (t) => {
+    const { clock, mirror } = startReplay()
+    const about = { sessionId: 'a', username: 'alice', attempt: 0, node: '', details: {} }
+    for (const [aheadMs, wantedMs] of [[1000, 1000], [MINUTE, 0]] as const) {
+      mirror.take({ ...about, startedMs: clock.now() + aheadMs, expiresMs: 0 }, MINUTE)
+      t.equal(mirror.mirroredOf('a')?.lease.startedMs, clock.now() + wantedMs)
+    }
   })
 
   t.test('tells the end of an id that is nobody\'s where the id lies', async (t) => {

@@ -120,11 +120,13 @@ export class Callers {
   async #terminate (username: string): Promise<void> {
     const own = [...this.calls.values()].filter((call) => call.username === username)
     if (own.some(({ busy }) => busy > 0)) return
-    // One whose lease has ended may be unknown, so that it is not ended.
-    const up = own.filter(({ state }) => state === 'up').filter((call) => !this.#lapses(call))
+    const all = own.filter(({ state }) => state === 'up')
+    // One whose lease has just ended is unknown, so that it is not ended.
+    const lapsing = all.filter((call) => this.#lapses(call))
+    const up = all.filter((call) => !lapsing.includes(call))
     this.#restUntilMs.set(username, Infinity)
-    const outcome = await this.#about(up, () =>
-      this.requests.terminate(this.#anyReplica(), username, up))
+    const outcome = await this.#about(all, () =>
+      this.requests.terminate(this.#anyReplica(), username, up, lapsing))
     this.#restUntilMs.set(username, performance.now() + REST_MS)
     if (outcome === 'failed') return
     for (const call of up) call.state = outcome === 'ok' ? 'ended' : 'doubt'

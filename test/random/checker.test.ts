@@ -79,6 +79,12 @@ t.test('an ended session that comes back is found', async (t) => {
   }))
   t.match(check(alone).excused, [/^promise 13/], 'nor after an end that was not told yet')
   t.match(check(alone, { ...calm, quietMs: [150] }).broken, [/came back/], 'it was told by then')
+  const losses = [{ backToMs: 0, untilMs: 150 }]
+  const lost = { ...calm, losses }
+  t.match(check(back({ process: 'r1.0' }), lost).excused, [/^promise 16/], 'nor after a loss')
+  t.match(check(back({}), lost).broken, [/came back/], 'but by the replica that ended it')
+  const later = { ...lost, quietMs: [180] }
+  t.match(check(back({ process: 'r1.0' }), later).broken, [/came back/], 'or when it was told')
   const beside = callOf('a', { atMs: 0 }, release(100), renew(105))
   t.same(check(beside).broken, [], 'asked before the end was acknowledged')
 })

@@ -29,14 +29,15 @@ export interface World {
 /** What a check found: broken promises, with the session, and excuses by their names. */
 export class Findings {
   readonly broken: Array<{ what: string; call: Call }> = []
-  readonly excused = new Map<string, number>()
+  readonly excused = new Map<string, Set<string>>()
 
   breaks (what: string, call: Call): void {
     this.broken.push({ what, call })
   }
 
-  excuse (why: string): void {
-    this.excused.set(why, (this.excused.get(why) ?? 0) + 1)
+  excuse (why: string, { id }: Call): void {
+    const ids = this.excused.get(why) ?? new Set()
+    this.excused.set(why, ids.add(id))
   }
 }
 
@@ -73,9 +74,12 @@ export function endedAtMs ({ operations }: Call): number {
 /** Whether nobody who was told still knows, and Redis was not told or has lost it. */
 function isForgotten (told: Operation[], { killed, losses }: World): boolean {
   if (told.some(({ process }) => !killed.has(process))) return false
-  return told.every(({ degraded, completedMs }) =>
-    degraded ||
-    losses.some(({ backToMs, untilMs }) => backToMs <= completedMs && completedMs <= untilMs))
+  return told.every((one) => one.degraded || losses.some((loss) => covers(loss, one)))
+}
+
+/** Whether Redis may have lost what was acknowledged. */
+function covers ({ backToMs, untilMs }: Loss, { completedMs }: Operation): boolean {
+  return backToMs <= completedMs && completedMs <= untilMs
 }
 
 /** Why a session that has to be up need not be, if there is a reason. */
@@ -100,6 +104,19 @@ export function excuseBack (call: Call, world: World): string | undefined {
   }
 }
 
+/** Why one that had ended may be taken until the next quiet point, if there is a reason. */
+function excuseTaken (one: Operation, before: Operation[], world: World): string | undefined {
+  const { quietMs, losses } = world
+  if (before.some(({ process, isNamed }) => isNamed && process === one.process)) return undefined
+  if (one.degraded) return 'promise 13: taken by a replica that was cut off'
+  const isToldSince = (ms: number) => quietMs.some((quiet) => ms < quiet && quiet < one.invokedMs)
+  const isNew = ({ degraded, completedMs }: Operation) => degraded && !isToldSince(completedMs)
+  if (before.every(isNew)) return 'promise 13: ended at a replica that was cut off'
+  const isLost = losses.some((loss) =>
+    before.every((end) => covers(loss, end)) && !isToldSince(loss.untilMs))
+  return isLost ? 'promise 16: taken before an end that Redis lost was told again' : undefined
+}
+
 /** Checks what was answered about one session since then. */
 export function checkCall (call: Call, world: World, sinceMs: number, found: Findings): void {
   const ended = call.operations.filter((one) => isEnd(one) && one.outcome === 'ok')
@@ -112,16 +129,9 @@ export function checkCall (call: Call, world: World, sinceMs: number, found: Fin
     }
     const before = ended.filter(({ completedMs }) => completedMs < one.invokedMs)
     if (one.outcome !== 'ok' || before.length === 0) continue
-    const knew = before.some(({ process, isNamed }) => isNamed && process === one.process)
-    const isKnown = before.some(({ degraded, completedMs }) =>
-      !degraded || world.quietMs.some((ms) => completedMs < ms && ms < one.invokedMs))
-    const excuse = excuseBack(call, world)
-    if (excuse !== undefined) found.excuse(excuse)
-    else if (one.degraded && !knew) {
-      found.excuse('promise 13: taken by a replica that was cut off, and gone when it is back')
-    } else if (!isKnown && !knew) {
-      found.excuse('promise 13: ended at a replica that was cut off, and gone when it is back')
-    } else found.breaks(`an ended session came back: ${one.kind} says ok`, call)
+    const excuse = excuseBack(call, world) ?? excuseTaken(one, before, world)
+    if (excuse !== undefined) found.excuse(excuse, call)
+    else found.breaks(`an ended session came back: ${one.kind} says ok`, call)
   }
 }
 

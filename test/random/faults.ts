@@ -172,3 +172,6 @@ export function faultsOf ({ unserve: canUnserve }: Deployment): Fault[] {
   ]
   return canUnserve === undefined ? faults : [...faults, unserve]
 }
+
+/** What can happen while another fault lasts: nothing that asks the servers. */
+export const BESIDE: Fault[] = [cut, delay, pauseService, killService]

@@ -69,7 +69,14 @@ export class Quiet {
     const ids = [...leases].map((lease) => lease.split(' ')[1] ?? '')
     views.push({ name: 'leases in Redis', ids, isAbout: () => true })
     const toMs = performance.now()
-    const expected = calls.map((call) => this.#expect(call, [fromMs, toMs], excuses))
+    const isUp = new Set(ids)
+    const expected = calls.map((call) => {
+      const one = this.#expect(call, [fromMs, toMs])
+      const excuse = excuses && this.#excuse(call, one.standing, toMs)
+      if (!excuse) return one
+      if ((one.standing === 'up') !== isUp.has(call.id)) this.#found.excuse(excuse, call)
+      return { ...one, standing: 'either' as const }
+    })
     for (const { view, what, id } of wrongIn(views, expected)) {
       const call = this.#callers.calls.get(id ?? '') ?? lastOf(calls, view)
       if (call === undefined) throw new Error(`${view} ${what}: ${id}`)
@@ -84,22 +91,20 @@ export class Quiet {
     const some = new Set(this.#dice.some(gone, ENDED_SAMPLE))
     return calls
       .filter((call) => some.has(call) || standing(call, now) !== 'gone')
-      .map((call) => this.#expect(call, [now, now], false))
+      .map((call) => this.#expect(call, [now, now]))
   }
 
-  #expect (call: OwnCall, [fromMs, toMs]: [number, number], excuses: boolean): Expected {
+  #expect (call: OwnCall, [fromMs, toMs]: [number, number]): Expected {
     const { id, username, node } = call
-    let is: Standing = this.#spoilt.has(id) ? 'either' : standing(call, fromMs, toMs)
-    const { world } = this.#scene
-    const excuse = !excuses || is === 'either'
-      ? undefined
-      : is === 'up' ? excuseMissing(call, world, toMs) : excuseBack(call, world)
-    const hasEnded = endedAtMs(call) < Infinity
-    if (excuse !== undefined && (is === 'up' || hasEnded)) {
-      this.#found.excuse(excuse)
-      is = 'either'
-    }
+    const is = this.#spoilt.has(id) ? 'either' : standing(call, fromMs, toMs)
     return { id, username, node, standing: is }
+  }
+
+  /** Why a session need not be as it should. */
+  #excuse (call: OwnCall, is: Standing, nowMs: number): string | undefined {
+    const { world } = this.#scene
+    if (is === 'up') return excuseMissing(call, world, nowMs)
+    return is === 'gone' && endedAtMs(call) < Infinity ? excuseBack(call, world) : undefined
   }
 
   /** Ends once more what may be back for a reason. */

@@ -51,9 +51,19 @@ export class Requests {
     return await this.#one(replica, 'release', call, 'DELETE', `/api/sessions/${call.id}`)
   }
 
-  /** The end of all sessions of a user; these are those that are known. */
-  async terminate (replica: Replica, username: string, calls: Call[]): Promise<Outcome> {
+  /**
+   * The end of all sessions of a user.
+   * @param calls - those that are up
+   * @param lapsing - those of which nobody can say whether they are up
+   */
+  async terminate (
+    replica: Replica,
+    username: string,
+    calls: Call[],
+    lapsing: Call[]
+  ): Promise<Outcome> {
     const begun = calls.map((call) => this.#begin(replica, 'terminate', call))
+    const unsure = lapsing.map((call) => this.#begin(replica, 'terminate', call))
     const url = `/api/sessions/users/${username}/sessions`
     const reply = await replica.ask('DELETE', url, { reason: 'random' })
     const outcome = this.#take(reply, 'terminate')
@@ -61,6 +71,7 @@ export class Requests {
       this.#end(one, reply, outcome)
       one.isNamed = reply.body?.terminated?.includes(one.id) === true
     }
+    for (const one of unsure) this.#end(one, reply, 'unknown')
     return outcome
   }
 
