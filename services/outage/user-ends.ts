@@ -71,8 +71,11 @@ export class UserEnds {
     for (const [username, end] of this.#ends) {
       if (now - end.notedMs > LONGEST_TTL_MS) this.#ends.delete(username)
       if (now - end.notedMs > LONGEST_TTL_MS || end.notedMs < sinceMs) continue
-      const told = (atMs: number) => afterSteps(atMs, end.steppedByMs, steppedByMs)
-      yield [username, { ordinaryMs: told(end.ordinaryMs), allMs: told(end.allMs) }]
+      // Once moved back it stays there: calls may have begun by the clock of that time.
+      end.ordinaryMs = afterSteps(end.ordinaryMs, end.steppedByMs, steppedByMs)
+      end.allMs = afterSteps(end.allMs, end.steppedByMs, steppedByMs)
+      end.steppedByMs = steppedByMs
+      yield [username, end]
     }
   }
 }
