@@ -214,7 +214,7 @@ t.test('the audit log', async (t) => {
           !tried.includes(route) && !byPost.includes(route) && !route.includes('/api/auth/')
       ),
       [],
-      'each is tried here, but for logins (below), API keys and changes by POST (files of their own)'
+      'each is tried here; logins are below, API keys and changes by POST in their own files'
     )
   })
 
