@@ -1,5 +1,6 @@
 /** Tokens that are bound to a switch node (BIND_NODES). */
 import t from 'tap'
+import { BY_POST } from '../../plugins/by-post.ts'
 import { ACCESS } from '../../services/auth/access-table.ts'
 import { type Claims, as, startApp, startAppOn } from '../helpers/app.ts'
 import { isBackground, monitorRedis } from '../helpers/redis-monitor.ts'
@@ -16,15 +17,10 @@ const changes: Record<string, (id: string, node: string) => object | undefined> 
   }),
   'POST /api/sessions/:session_id/renew': () => ({ username: 'alice' }),
   'DELETE /api/sessions/:session_id': () => undefined,
-  'POST /api/sessions/:session_id/release': () => undefined,
   'POST /api/sessions/release': (id) => ({
     sessions: [{ session_id: `${id}-new` }, { session_id: id }]
   }),
   'PUT /api/sessions/nodes/:node': (id) => ({
-    epoch: 1,
-    sessions: [{ session_id: id, username: 'alice' }]
-  }),
-  'POST /api/sessions/nodes/:node': (id) => ({
     epoch: 1,
     sessions: [{ session_id: id, username: 'alice' }]
   }),
@@ -35,6 +31,12 @@ const changes: Record<string, (id: string, node: string) => object | undefined> 
   'GET /api/auth/api-keys': () => undefined,
   'DELETE /api/auth/api-keys/:id': () => undefined
 }
+for (const [route, url] of Object.entries(BY_POST)) {
+  const body = changes[route]
+  if (body !== undefined) changes[`POST ${url}`] = body
+}
+/** What a node may do to itself. */
+const FORGETS = ['DELETE /api/sessions/nodes/:node', 'POST /api/sessions/nodes/:node/forget']
 
 t.test('with BIND_NODES, the token of a switch node', async (t) => {
   const redis = await startRedis(t)
@@ -103,7 +105,7 @@ t.test('with BIND_NODES, the token of a switch node', async (t) => {
       ] as const) {
         const { status } = await change(b, route, id, node)
         // Whoever has a node may forget it: that reaches no session of another.
-        const own = route === 'DELETE /api/sessions/nodes/:node' && node === 'pbx-b'
+        const own = FORGETS.includes(route) && node === 'pbx-b'
         t.equal(status, own ? 200 : 403, `${route} ${id} ${node}`)
       }
       t.equal(

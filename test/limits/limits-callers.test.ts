@@ -182,8 +182,7 @@ t.test(
       )
     }
     for (const [method, url, allow] of [
-      ['PATCH', '/limits', /GET, HEAD, PUT$/],
-      ['POST', '/limits', /GET, HEAD, PUT$/],
+      ['PATCH', '/limits', /^DELETE, GET, HEAD, POST, PUT$/],
       ['PUT', '/counts', /GET, HEAD$/],
       ['PATCH', '/limits/alice', /^DELETE, GET, HEAD, PUT$/],
       ['POST', '/limits/alice', /^DELETE, GET, HEAD, PUT$/],
