@@ -4,6 +4,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import {
   AdmissionRequestSchema,
   AdmissionSchema,
+  AdmittedSchema,
   BatchReleaseItemSchema,
   BatchReleaseRequestSchema,
   BatchReleaseSchema,
@@ -41,7 +42,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
         body: ref(AdmissionRequestSchema),
         response: {
           200: ref(AdmissionSchema),
-          201: ref(AdmissionSchema),
+          201: ref(AdmittedSchema),
           ...problems(400, 401, 403, 409, 410, 413, 415, 429, 503)
         }
       }

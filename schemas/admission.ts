@@ -8,13 +8,13 @@ import {
   SessionIdSchema,
   TimestampSchema,
   UsernameSchema,
+  nullable,
   stringEnum
 } from './names.ts'
 import {
   EmergencySchema,
   TtlSchema,
   details,
-  nullable,
   reason,
   session,
   sessionId
@@ -51,21 +51,28 @@ export const AdmissionRequestSchema = Type.Object(
   { $id: 'AdmissionRequest', additionalProperties: false }
 )
 
+/** The members of an answer to a session that asks for a slot. */
+const admission = <T extends TSchema>(sessionOrNull: T) => ({
+  allowed: Type.Boolean({ examples: [true] }),
+  session: sessionOrNull,
+  count: Type.Integer({
+    description: "The user's sessions that are up, including this one.",
+    examples: [2]
+  }),
+  limit: Type.Integer({ examples: [10] }),
+  terminated: Type.Array(sessionId, {
+    description: 'Sessions that were terminated to make room. Hang up these calls.',
+    examples: [[]]
+  }),
+  degraded: DegradedSchema
+})
+
+/** The answer to a session that has just been admitted. */
+export const AdmittedSchema = Type.Object(admission(session), { $id: 'Admitted' })
+
+/** The answer to a session that holds its slot already, or to a dry run. */
 export const AdmissionSchema = Type.Object(
-  {
-    allowed: Type.Boolean({ examples: [true] }),
-    session: Type.Union([session, Type.Null()], { description: 'Null in a dry run.' }),
-    count: Type.Integer({
-      description: "The user's sessions that are up, including this one.",
-      examples: [2]
-    }),
-    limit: Type.Integer({ examples: [10] }),
-    terminated: Type.Array(sessionId, {
-      description: 'Sessions that were terminated to make room. Hang up these calls.',
-      examples: [[]]
-    }),
-    degraded: DegradedSchema
-  },
+  admission(Type.Union([session, Type.Null()], { description: 'Null in a dry run.' })),
   { $id: 'Admission' }
 )
 
@@ -126,7 +133,7 @@ export const BatchRenewalSchema = Type.Object(
           description: 'Hang up the call if its session has ended.'
         }),
         result: stringEnum(outcomes, { description: 'The outcome once more, for older clients.' }),
-        expires_at: Type.Union([TimestampSchema, Type.Null()]),
+        expires_at: nullable(TimestampSchema),
         detail
       }),
       { description: 'One result per item, in the order of the request.' }

@@ -1,7 +1,6 @@
 /** API keys on the wire. */
 import { Type } from '@sinclair/typebox'
-import { NodeNameSchema, TimestampSchema, stringEnum } from './names.ts'
-import { nullable } from './sessions.ts'
+import { NodeNameSchema, TimestampSchema, nullable, stringEnum } from './names.ts'
 
 /** The longest lifetime of a key, in days. */
 export const MAX_API_KEY_DAYS = 3650
@@ -69,7 +68,7 @@ export const ApiKeyListSchema = Type.Object(
     keys: Type.Array(
       Type.Object({
         ...record,
-        last_used_at: Type.Union([TimestampSchema, Type.Null()], {
+        last_used_at: nullable(TimestampSchema, {
           description: 'Up to a minute late. Null for a key that has not been used.'
         })
       })

@@ -1,13 +1,13 @@
 /** Counts on the wire: how many sessions one user has, or a list of users has. */
 import { Type, type Static } from '@sinclair/typebox'
-import { DegradedSchema, StaleSchema } from './names.ts'
+import { DegradedSchema, StaleSchema, nullable } from './names.ts'
 
 export const CountSchema = Type.Object(
   {
     username: Type.String({ examples: ['alice'] }),
     count: Type.Integer({ description: 'Live leases plus external sessions.', examples: [2] }),
     limit: Type.Integer({ examples: [10] }),
-    available: Type.Union([Type.Integer(), Type.Null()], {
+    available: nullable(Type.Integer(), {
       description: 'How many more sessions the user may have. Null when unlimited; never negative.',
       examples: [8]
     }),
@@ -29,7 +29,7 @@ export const CountListSchema = Type.Object(
       examples: [{ alice: 2 }]
     }),
     total: Type.Integer({ description: 'The sum of the counts in this answer.', examples: [2] }),
-    next_cursor: Type.Optional(Type.Union([Type.String(), Type.Null()]))
+    next_cursor: Type.Optional(nullable(Type.String()))
   },
   { $id: 'CountList' }
 )

@@ -1,6 +1,6 @@
 /** Health on the wire: the state of the service and of what it depends on. */
 import { Type, type Static } from '@sinclair/typebox'
-import { stringEnum } from './names.ts'
+import { nullable, stringEnum } from './names.ts'
 
 export const ComponentHealthSchema = Type.Object(
   {
@@ -9,7 +9,7 @@ export const ComponentHealthSchema = Type.Object(
         '`partial`: it serves, but not everything. A part of a Redis Cluster is out, or some ' +
         'commands were refused a moment ago: some callers get `degraded: true` or 503.'
     }),
-    latency_ms: Type.Union([Type.Number(), Type.Null()], {
+    latency_ms: nullable(Type.Number(), {
       description: 'How long the last check took. Null when there was none.',
       examples: [0.4]
     })

@@ -8,6 +8,7 @@ import {
   TimestampSchema,
   UsernameSchema,
   freeText,
+  nullable,
   stringEnum
 } from './names.ts'
 import { PolicySchema } from './policy.ts'
@@ -63,7 +64,7 @@ export const LimitListSchema = Type.Object(
       examples: [{ _default: 5, alice: 10 }]
     }),
     next_cursor: Type.Optional(
-      Type.Union([Type.String(), Type.Null()], {
+      nullable(Type.String(), {
         description: 'Present when a page was requested. Null on the last page.'
       })
     )

@@ -1,5 +1,5 @@
 /** The names that callers choose and the patterns that these must match, and small shared forms. */
-import { Type } from '@sinclair/typebox'
+import { Type, type Static, type TInteger, type TNumber, type TString } from '@sinclair/typebox'
 
 /** The longest free text, in characters. The rest is cut off. */
 const MAX_TEXT = 256
@@ -107,6 +107,17 @@ export const TimestampSchema = Type.String({
   format: 'date-time',
   examples: ['2026-11-22T10:00:00.000Z']
 })
+
+/**
+ * A text or number in an answer, or null. A list of types costs an answer little; of a union, each
+ * choice would be validated.
+ */
+export function nullable<T extends TString | TInteger | TNumber> (
+  schema: T,
+  options: { description?: string; examples?: unknown[] } = {}
+) {
+  return Type.Unsafe<Static<T> | null>({ ...schema, ...options, type: [schema.type, 'null'] })
+}
 
 /** Whether an answer was given without Redis. */
 export const DegradedSchema = Type.Boolean({

@@ -6,9 +6,10 @@ import {
   DegradedSchema,
   SessionIdSchema,
   TimestampSchema,
-  UsernameSchema
+  UsernameSchema,
+  nullable
 } from './names.ts'
-import { TtlSchema, details, nullable, sessionId } from './sessions.ts'
+import { TtlSchema, details, sessionId } from './sessions.ts'
 
 /** The most calls that one node report may list. */
 export const MAX_NODE_SESSIONS = 20_000

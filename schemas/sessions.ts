@@ -1,7 +1,7 @@
 /** Sessions on the wire: one session, lists of them, and lists of the users who have them. */
 import { Type, type Static, type TBoolean, type TObject, type TOptional } from '@sinclair/typebox'
 import { ref } from './components.ts'
-import { DegradedSchema, TimestampSchema, freeText, stringEnum } from './names.ts'
+import { DegradedSchema, TimestampSchema, freeText, nullable, stringEnum } from './names.ts'
 
 /** How long a lease lasts without a renewal, in seconds. */
 export const DEFAULT_TTL_SECONDS = 90
@@ -14,10 +14,6 @@ export const sessionId = Type.String({ examples: ['call-7f3a@pbx1'] })
 
 /** A username as an answer gives it. */
 export const username = Type.String({ examples: ['alice'] })
-
-/** A schema, or null. */
-export const nullable = <T extends ReturnType<typeof Type.String>>(schema: T) =>
-  Type.Union([schema, Type.Null()])
 
 export const TtlSchema = Type.Integer({
   minimum: 10,
@@ -76,10 +72,10 @@ export const SessionSchema = Type.Object(
     to: nullable(Type.String({ examples: ['sip:+14155550100@carrier.example.net'] })),
     direction: nullable(Type.String({ examples: ['outbound'] })),
     emergency: Type.Boolean(),
-    started_at: Type.Union([TimestampSchema, Type.Null()], {
+    started_at: nullable(TimestampSchema, {
       description: 'Null for an external session whose start cannot be read.'
     }),
-    expires_at: Type.Union([TimestampSchema, Type.Null()], {
+    expires_at: nullable(TimestampSchema, {
       description: 'When the lease expires unless it is renewed. Null for an external session.'
     }),
     metadata: Type.Unsafe<Record<string, string | number | boolean>>({

@@ -1,5 +1,5 @@
 /** Reads queries. */
-import { parse } from 'node:querystring'
+import { parse } from 'fast-querystring'
 
 /**
  * The parameters of a query. A plus is a plus and not a space: clients write telephone numbers both

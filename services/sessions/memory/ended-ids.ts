@@ -80,9 +80,10 @@ export class EndedIds {
     }
   }
 
-  #ended ({ endedAt, expiresAt, ...kept }: Kept): Ended {
+  #ended ({ endedAt, expiresAt, username, attempt, node, onlyNode }: Kept): Ended {
     const base = this.#baseMs ?? 0
-    return { ended: true, endedMs: base + endedAt, expiresMs: base + expiresAt, ...kept }
+    const [endedMs, expiresMs] = [base + endedAt, base + expiresAt]
+    return { ended: true, endedMs, expiresMs, username, attempt, node, onlyNode }
   }
 
   /** Forgets the next one in turn, if its time is over. */

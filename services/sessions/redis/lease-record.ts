@@ -39,6 +39,12 @@ export function decodeRecord (record: string): LeaseRecord | undefined {
   }
 }
 
+/** Which attempt a lease is of, from its record; undefined where that is none. */
+export function attemptOf (record: string): number | undefined {
+  const [, attempt] = /^\+\S* \d+ \S* (\d*)/.exec(record) ?? []
+  return attempt === undefined ? undefined : Number(attempt)
+}
+
 /** Ids of the sessions that were ended to make room for the session of a record. */
 export function terminatedFor (record: string): string[] {
   const at = record.indexOf('\n')

@@ -2,7 +2,7 @@
 import type { RedisKeys } from '../../redis/keys.ts'
 import type { BoundTo, ReleaseResult } from '../session-store.ts'
 import { ENDED_MEMORY_MS, LONGEST_TTL_MS, RECORD_GRACE_MS } from '../timing.ts'
-import { decodeRecord } from './lease-record.ts'
+import { attemptOf } from './lease-record.ts'
 
 /** Which session is ended, how, and when it is left alone. */
 export interface ReleaseOptions {
@@ -57,7 +57,7 @@ export function releaseResult (
   { outcome, record, leaseMs }: ReleasedFrom
 ): ReleaseResult {
   if (outcome === 'released') {
-    return { outcome, username, attempt: decodeRecord(record ?? '')?.attempt, leaseMs }
+    return { outcome, username, attempt: attemptOf(record ?? ''), leaseMs }
   }
   if (outcome === 'conflict' || outcome === 'forbidden') return { outcome }
   if (outcome === 'unknown') return { outcome, wasEnded: record === undefined }
