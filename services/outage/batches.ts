@@ -32,7 +32,7 @@ export async function askRestore (
 function restoreArguments (keys: RedisKeys, batch: HeldLease[]): Parameters<Script> {
   const list: string[] = []
   const args: Array<string | number> = [RECORD_GRACE_MS, keys.nodeLeasesPrefix, ENDED_MEMORY_MS]
-  for (const { lease, remainingMs, terminated } of batch) {
+  for (const { lease, remainingMs, terminated, boundTo } of batch) {
     const { sessionId, username, attempt, startedMs, node, details } = lease
     list.push(
       keys.lease(username, sessionId),
@@ -41,7 +41,7 @@ function restoreArguments (keys: RedisKeys, batch: HeldLease[]): Parameters<Scri
     )
     const named = terminated.length > 0 ? `\n${terminated.join(' ')}` : ''
     const rest = encodeRest(details, attempt) + named
-    args.push(username, sessionId, remainingMs, startedMs, node, rest)
+    args.push(username, sessionId, remainingMs, startedMs, node, rest, boundTo)
   }
   return [list, args]
 }

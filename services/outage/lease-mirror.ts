@@ -117,6 +117,7 @@ export class LeaseMirror extends MemorySessionStore {
     if (attempt !== undefined && attempt !== entry.attempt) return false
     entry.expiresMs = now + ttlMs
     entry.touchedMs = now
+    entry.bound = false
     return true
   }
 
@@ -193,7 +194,7 @@ export class LeaseMirror extends MemorySessionStore {
       if (from > 0) await turn()
       const some = sessions.slice(from, from + AT_ONCE)
       const up = some.filter((_session, i) => isUp(from + i))
-      await this.renew(up.map((session) => ({ ...session, node })), ttlMs)
+      await this.renew(up.map((session) => ({ ...session, node, boundTo: undefined })), ttlMs)
       some.forEach(({ sessionId, username, attempt }, i) => {
         if (outcomes[from + i] === 'ended') this.forget(sessionId, { username, attempt })
       })
@@ -232,7 +233,8 @@ export class LeaseMirror extends MemorySessionStore {
   #held (live: Live, now: number): HeldLease {
     const { terminated, touchedMs } = live
     const lease = shifted(live, this.#clock.steppedByMs)
-    return { lease, remainingMs: live.expiresMs - now, terminated, touchedMs }
+    const boundTo = live.bound ? live.node : ''
+    return { lease, remainingMs: live.expiresMs - now, terminated, touchedMs, boundTo }
   }
 
   /** The other store was told of a lease as it was then. */

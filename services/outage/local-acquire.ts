@@ -30,9 +30,9 @@ export async function acquireLocally (
   asked: boolean,
   cause: unknown
 ): Promise<AcquireResult> {
-  const { sessionId, username, ttlMs, dryRun } = request
+  const { sessionId, username, ttlMs, dryRun, boundTo } = request
   const undo = () => {
-    if (asked && !dryRun) outbox.put(sessionId, { kind: 'undo', username, ttlMs })
+    if (asked && !dryRun) outbox.put(sessionId, { kind: 'undo', username, ttlMs, boundTo })
   }
   if (mode === 'deny') {
     undo()

@@ -29,7 +29,7 @@ export type Message =
     /** By how much that clock had been set by then. */
     steppedByMs: number
   }
-  | { kind: 'undo'; username: string; ttlMs: number }
+  | { kind: 'undo'; username: string; ttlMs: number; boundTo?: string | undefined }
   | { kind: 'lapsed'; username: string; node: string }
 
 /**

@@ -235,7 +235,9 @@ export class Replay {
     const inOrder = [...claimed, ...batch.filter((_one, i) => refused[i] !== undefined)]
     inOrder.forEach(({ lease: { sessionId, username, attempt } }, i) => {
       const what = known[i] ?? 'conflict'
-      if (what !== 'restored') mirror.forget(sessionId, { username, attempt })
+      if (what === 'ended') mirror.forget(sessionId, { username, attempt })
+      // It is somebody else's, and has not ended.
+      if (what === 'conflict') mirror.lapse(sessionId)
       observe(this.#parts, what, sessionId, username, 'replay after an outage')
     })
     for (const [i, { lease }] of batch.entries()) {

@@ -52,9 +52,10 @@ export async function tellEnd (
     await store.releaseFrom(username, sessionId, MISSING, { node, lapses: true })
     return
   }
-  const { username, ttlMs } = message
+  const { username, ttlMs, boundTo } = message
   const { outcome } = await store.releaseFrom(username, sessionId, UNANSWERED, {
     untouchedTtlMs: ttlMs,
+    boundTo,
     lapses: true
   })
   if (outcome === 'released') observe(parts, 'released', sessionId, username, UNANSWERED)

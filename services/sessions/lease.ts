@@ -52,6 +52,11 @@ export interface HeldLease {
   terminated: string[]
   /** When it was last taken or renewed. */
   touchedMs: number
+  /**
+   * The only node whose sessions its caller may touch: if another one has it, it stays there. The
+   * empty text for any.
+   */
+  boundTo: string
 }
 
 /** A lease by another clock, which is so far ahead. */

@@ -2,7 +2,7 @@
  * What a caller that is bound to a node may not do on a healthy Redis, it may not do in an outage.
  */
 import t from 'tap'
-import { as, connected, type Claims } from '../helpers/app.ts'
+import { ADMIN, as, connected, type Claims } from '../helpers/app.ts'
 import { audit } from '../helpers/audit.ts'
 import { startCluster, startRedis } from '../helpers/servers.ts'
 import { startProxy } from '../helpers/tcp-proxy.ts'
@@ -46,6 +46,90 @@ t.test('a release in an outage by a caller of another node ends nothing', async 
   }
   const up = ids.map((id) => ({ username: 'alice', id, node: 'pbx-a' }))
   await audit(t, near, [redis], { up, gone: [{ username: 'alice', id: 'own' }] })
+})
+
+/** What a caller of another node says of a call that is up, while Redis is away. */
+const TAKES: Record<string, (id: string) => [method: 'POST', path: string, body: object]> = {
+  acquire: (id) => ['POST', '', { username: 'alice', session_id: id, ttl: 86_400 }],
+  'a later attempt': (id) => ['POST', '', { username: 'alice', session_id: id, attempt: 9 }],
+  'another user': (id) => ['POST', '', { username: 'mallory', session_id: id, attempt: 9 }],
+  renewal: (id) => ['POST', `/${id}/renew`, { username: 'alice', ttl: 86_400 }],
+  'renewal of a later attempt': (id) => [
+    'POST', `/${id}/renew`, { username: 'alice', attempt: 9 }
+  ],
+  batch: (id) => [
+    'POST', '/renew', { sessions: [{ session_id: id, username: 'alice', attempt: 9 }] }
+  ],
+  report: (id) => [
+    'POST',
+    '/nodes/pbx-b',
+    { epoch: 1, sessions: [{ session_id: id, username: 'alice', attempt: 9 }] }
+  ]
+}
+
+t.test('a session is not taken over in an outage by a caller of another node', async (t) => {
+  const redis = await startRedis(t)
+  const proxy = await startProxy(t, redis)
+  const env = { BIND_NODES: 'true', MAX_SESSIONS_PER_USER: '0' }
+  const near = await startOn(t, { REDIS_URL: redis.url, ...env })
+  const far = await startOn(t, { REDIS_URL: `redis://${proxy.host}:${proxy.port}`, ...env })
+  await connected(near, far)
+  const [a, b] = [as(near, switchOf('pbx-a')), as(far, switchOf('pbx-b'))]
+  const takes = Object.entries(TAKES)
+  const idOf = (name: string) => name.replaceAll(' ', '-')
+  for (const [name] of takes) {
+    const body = { username: 'alice', session_id: idOf(name) }
+    t.equal((await a('POST', '/api/sessions', body)).status, 201)
+  }
+  const ends = async () =>
+    (await a('GET', '/api/sessions/active?username=alice')).body.sessions
+      .map(({ session_id: id, expires_at: end }: Record<string, string>) => `${id} ${end}`).sort()
+  const before = await ends()
+  proxy.reset()
+  await untilDegraded(far, true)
+  for (const [name, take] of takes) {
+    const [method, path, body] = take(idOf(name))
+    const answer = await b(method, `/api/sessions${path}`, body)
+    t.ok(answer.status < 300, `${name}: nobody here knows whose it is`)
+  }
+  proxy.pass()
+  await untilDegraded(far, false)
+  t.same(await ends(), before, 'none lasts longer than its own caller said')
+  for (const [name] of takes) {
+    const id = idOf(name)
+    const found = await a('GET', `/api/sessions/${id}`)
+    t.match(found.body, { node: 'pbx-a', attempt: 0, username: 'alice' }, name)
+    const renewed = await a('POST', `/api/sessions/${id}/renew`, { username: 'alice' })
+    t.match(renewed, { status: 200, body: { session: { node: 'pbx-a', attempt: 0 } } }, name)
+    const again = await b('POST', `/api/sessions/${id}/renew`, { username: 'alice' })
+    t.equal(again.status, 403, `${name}: it is not theirs`)
+  }
+  t.same((await b('GET', '/api/sessions/nodes/pbx-b')).body.sessions ?? [], [])
+  const up = takes.map(([name]) => ({ username: 'alice', id: idOf(name), node: 'pbx-a' }))
+  await audit(t, near, [redis], { up, gone: [] })
+  await audit(t, far, [redis], { up, gone: [] })
+})
+
+t.test('a refusal in an outage gives back no slot of another node', async (t) => {
+  const redis = await startRedis(t)
+  const proxy = await startProxy(t, redis)
+  const env = { BIND_NODES: 'true', MAX_SESSIONS_PER_USER: '3', REDIS_TIMEOUT_MS: '500' }
+  const near = await startOn(t, { REDIS_URL: redis.url, ...env })
+  const far = await startOn(t, { REDIS_URL: `redis://${proxy.host}:${proxy.port}`, ...env })
+  await connected(near, far)
+  const [a, b] = [as(near, switchOf('pbx-a')), as(far, switchOf('pbx-b'))]
+  const take = (send: typeof a, id: string) =>
+    send('POST', '/api/sessions', { username: 'alice', session_id: id })
+  t.equal((await take(a, 'theirs')).status, 201)
+  for (const id of ['own-1', 'own-2']) t.equal((await take(b, id)).status, 201)
+  await as(far, ADMIN)('PUT', '/api/sessions/limits/alice', { limit: 2 })
+  // Redis is asked, and does not answer: it may have taken the slot.
+  proxy.blackhole()
+  t.match(await take(b, 'theirs'), { status: 409, body: { degraded: true } })
+  proxy.pass()
+  await untilDegraded(far, false)
+  const renewed = await a('POST', '/api/sessions/theirs/renew', { username: 'alice' })
+  t.match(renewed, { status: 200, body: { reregistered: false } }, 'its slot was never free')
 })
 
 t.test('in a Cluster neither, where it is not known who holds an id', async (t) => {

@@ -2,14 +2,15 @@
 -- not matter, because the calls are up. A lease that is held already never gets shorter, and an id
 -- that has ended stays ended, unless the lease is of a later attempt. A session that was registered
 -- anew meanwhile gets back its start, its node and its details.
--- Returns  the outcome for each session: RESTORED, CONFLICT (another user holds the id), ENDED
---          (this attempt, or a later one, has ended, or a later one is live, or all sessions of its
+-- Returns  the outcome for each session: RESTORED, CONFLICT (another user holds the id, or it is of
+--          another node, and whoever said that it is up is bound to this one), ENDED (this attempt, or a later one, has ended, or a later one is live, or all sessions of its
 --          user were ended after it began)
 local keys = KEYS -- for each session: its record, the leases of its user, and the user's last end
 local record_grace_ms = ARGV[1] -- how much longer than its lease a record is kept
 local node_leases_prefix = ARGV[2] -- '' in a cluster
 local ended_ttl_ms = ARGV[3] -- how long an id that has ended is remembered
--- From the 4th on, for each session: user, id, ms left, started ms, node, the rest of its record.
+-- From the 4th on, for each session: user, id, ms left, started ms, node, the rest of its record,
+-- and the only node whose sessions its caller may touch ('' for any).
 local args = ARGV
 local FIRST = 4
 
@@ -40,7 +41,7 @@ local function fuller (known, other)
   return match(known, '^%d*!? *$') and other or known
 end
 
-local function restore (at, user, id, left_ms, started, node, rest)
+local function restore (at, user, id, left_ms, started, node, rest, bound_to)
   local record_key, leases_key, user_end_key = unpack(keys, at, at + 2)
   local record = text_at(record_key)
   local attempt = tonumber(match(rest, '^%d+')) or 0
@@ -49,8 +50,10 @@ local function restore (at, user, id, left_ms, started, node, rest)
   if is_late and (of_node == '' or of_node == node) then return ENDED end
   local holder, known_start, held_on, rest_at, live_attempt = match(record, LEASE_RECORD)
   live_attempt = tonumber(live_attempt) or 0
-  if holder and holder ~= user and call('PTTL', record_key) > tonumber(record_grace_ms) then
-    return CONFLICT
+  local is_foreign = holder and bound_to ~= '' and held_on ~= bound_to
+  if holder and (holder ~= user or is_foreign) then
+    -- A record outlives its lease: the id is free when the lease has ended.
+    if call('PTTL', record_key) > tonumber(record_grace_ms) then return CONFLICT end
   end
   if holder == user and attempt < live_attempt then return ENDED end
   if has_ended(user_end_key, started, rest) then
@@ -83,7 +86,7 @@ end
 
 local outcomes = {}
 for i = 1, #keys / 3 do
-  local at = FIRST + (i - 1) * 6
-  outcomes[i] = restore(3 * i - 2, unpack(args, at, at + 5))
+  local at = FIRST + (i - 1) * 7
+  outcomes[i] = restore(3 * i - 2, unpack(args, at, at + 6))
 end
 return outcomes

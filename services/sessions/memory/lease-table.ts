@@ -10,6 +10,7 @@ import { BoundedMap } from '../../util/bounded-map.ts'
 import { EndedIds, laterAttempt, type Ended } from './ended-ids.ts'
 import { ExpiryQueue } from '../../util/expiry-queue.ts'
 import { NameIndex } from './name-index.ts'
+import type { NodeReportState } from './node-reports.ts'
 
 /** A lease, held until `expiresMs` and remembered a little longer. */
 export type Live = Lease & {
@@ -20,6 +21,8 @@ export type Live = Lease & {
   touchedMs: number
   /** Whether a store that this table only mirrors does not know of it yet, as it is now. */
   untold: boolean
+  /** Whether only callers that are bound to its node have said that it is up. */
+  bound: boolean
 }
 export type Entry = Live | Ended
 
@@ -54,17 +57,6 @@ const NONE: string[] = []
 const MOST_NODES = 10_000
 /** The most ended ids that are remembered. */
 const MOST_ENDED = 1_000_000
-
-/** What a switch node has last reported, and when. */
-export interface NodeReportState {
-  epoch: number
-  lastSeenMs: number
-  ttlMs: number
-  /** A report under way that comes in parts. */
-  parts?: { of: number; last: number; given: number; before: number; firstMs: number }
-  /** What its parts have listed so far. */
-  listed?: Set<string>
-}
 
 /** Holds entries; decides nothing. */
 export class LeaseTable {
@@ -146,8 +138,9 @@ export class LeaseTable {
   /**
    * Notes a lease that ends at `expiresMs`, whatever it says itself. That an earlier attempt has
    * ended stays known.
+   * @param bound - whether its caller is bound to its node
    */
-  put (lease: Lease, now: number, expiresMs: number, terminated = NONE): void {
+  put (lease: Lease, now: number, expiresMs: number, terminated = NONE, bound = false): void {
     const { sessionId: id, username, attempt, startedMs, node, details } = lease
     const before = this.#entries.get(id)
     if (before !== undefined) this.#unlist(before)
@@ -167,6 +160,7 @@ export class LeaseTable {
       terminated,
       touchedMs: now,
       untold: false,
+      bound,
       ended: false
     }
     this.#entries.set(id, entry)

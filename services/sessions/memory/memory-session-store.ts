@@ -26,9 +26,6 @@ import { FORBIDDEN, endUnknown, holdsFor, isForeign, someForeign } from './bound
 import type { LeaseTable, Live } from './lease-table.ts'
 import { leaseOf, oldestFirst, renewedIn } from './live-leases.ts'
 
-/** A session that is said to be up still, everything named. */
-type Renewal = RenewRequest & { node: string; details: Details }
-
 const NO_DETAILS: Details = {}
 
 /** Decides by the leases in a table. */
@@ -67,17 +64,15 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     return this.#refresh(request, entry, now)
   }
 
-  #refresh (
-    { username, attempt, ttlMs, dryRun }: AcquireRequest,
-    entry: Live,
-    now: number
-  ): AcquireResult {
+  #refresh (request: AcquireRequest, entry: Live, now: number): AcquireResult {
+    const { username, attempt, ttlMs, dryRun, boundTo } = request
     const terminated = attempt > entry.attempt ? [] : entry.terminated
     if (!dryRun) {
       entry.expiresMs = now + ttlMs
       entry.touchedMs = now
       entry.attempt = attempt
       entry.terminated = terminated
+      entry.bound = boundTo !== undefined
     }
     return {
       outcome: 'refreshed',
@@ -89,11 +84,8 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     }
   }
 
-  #admit (
-    { username, sessionId, attempt, ttlMs, node = '', details, dryRun }: AcquireRequest,
-    now: number,
-    admitAll: boolean
-  ): AcquireResult {
+  #admit (request: AcquireRequest, now: number, admitAll: boolean): AcquireResult {
+    const { username, sessionId, attempt, ttlMs, node = '', details, dryRun, boundTo } = request
     const { limit, unlimited, bar } = this.#limits.limitNow(username)
     const live = this.table.ofUser(username, now)
     const mode = admitAll ? 'admit' : limitMode(this.#policy.current, details.emergency ?? false)
@@ -107,7 +99,7 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     const lease = { sessionId, username, attempt, node, ...times, details }
     if (!dryRun) {
       for (const id of terminated) this.table.end(id, now)
-      this.table.put(lease, now, lease.expiresMs, terminated)
+      this.table.put(lease, now, lease.expiresMs, terminated, boundTo !== undefined)
     }
     return {
       outcome: 'admitted',
@@ -123,10 +115,10 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     const now = this.table.now()
     const expiresMs = now + ttlMs
     if (someForeign(this.table, requests, now)) return requests.map(() => ({ ...FORBIDDEN }))
-    return requests.map(({ sessionId, username, attempt, node = '', details = NO_DETAILS }) => {
-      const outcome = this.#renew({ sessionId, username, attempt, node, details }, now, expiresMs)
+    return requests.map((request) => {
+      const outcome = this.#renew(request, request.node ?? '', now, expiresMs)
       if (outcome !== 'renewed' && outcome !== 'reregistered') return { outcome }
-      const live = renewedIn(this.table, sessionId, now)
+      const live = renewedIn(this.table, request.sessionId, now)
       const { attempt: renewed } = live
       const lease = () => ({ ...leaseOf(live, expiresMs), attempt: renewed })
       return { outcome, expiresMs, lease }
@@ -134,10 +126,12 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
   }
 
   #renew (
-    { sessionId, username, attempt, node, details }: Renewal,
+    { sessionId, username, attempt, details = NO_DETAILS, boundTo }: RenewRequest,
+    node: string,
     now: number,
     expiresMs: number
   ): RenewResult['outcome'] {
+    const bound = boundTo !== undefined
     const entry = this.table.known(sessionId, now)
     const isEnded = entry?.ended === true && (attempt ?? 0) <= (entry.attempt ?? 0)
     if (isEnded && holdsFor(entry, node)) {
@@ -149,18 +143,21 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
       return 'conflict'
     }
     // A lease that has expired, but is remembered, is registered again as the call that it was.
-    if (known?.username === username) return this.#prolong(known, { attempt, node }, now, expiresMs)
+    if (known?.username === username) {
+      return this.#prolong(known, { attempt, node, bound }, now, expiresMs)
+    }
     const lease = { sessionId, username, node, startedMs: now, expiresMs, details }
-    this.table.put({ ...lease, attempt: attempt ?? 0 }, now, expiresMs)
+    this.table.put({ ...lease, attempt: attempt ?? 0 }, now, expiresMs, [], bound)
     return 'reregistered'
   }
 
   #prolong (
     known: Live,
-    { attempt = known.attempt, node }: Pick<Renewal, 'attempt' | 'node'>,
+    said: { attempt: number | undefined; node: string; bound: boolean },
     now: number,
     expiresMs: number
   ): RenewResult['outcome'] {
+    const { attempt = known.attempt, node, bound } = said
     if (attempt < known.attempt) return 'ended'
     const terminated = attempt > known.attempt ? [] : known.terminated
     const outcome = known.expiresMs > now ? 'renewed' : 'reregistered'
@@ -169,10 +166,11 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
       known.touchedMs = now
       known.attempt = attempt
       known.terminated = terminated
+      known.bound = bound
       return outcome
     }
     const lease = { ...known, attempt, node: node === '' ? known.node : node }
-    this.table.put(lease, now, expiresMs, terminated)
+    this.table.put(lease, now, expiresMs, terminated, bound)
     return outcome
   }
 
@@ -202,10 +200,11 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     if (someForeign(this.table, sessions, now)) return FORBIDDEN
     const state = noteReport(this.table.reports, report, now)
     if ('outcome' in state) return state
-    const outcomes = sessions.map(({ sessionId, username, attempt, details = NO_DETAILS }) => {
-      const renewal = { sessionId, username, attempt, node, details }
-      const outcome = this.#renew(renewal, now, now + ttlMs)
-      if (outcome === 'renewed' || outcome === 'reregistered') state.listed.add(sessionId)
+    const outcomes = sessions.map((session) => {
+      const outcome = this.#renew(session, node, now, now + ttlMs)
+      if (outcome === 'renewed' || outcome === 'reregistered') {
+        state.listed.add(session.sessionId)
+      }
       return outcome
     })
     const tally = tallyReport(sessions, outcomes)

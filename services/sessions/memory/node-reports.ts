@@ -2,7 +2,17 @@
 import type { BoundedMap } from '../../util/bounded-map.ts'
 import type { NodeReconciliation } from '../session-store.ts'
 import { NODE_MEMORY_MS, PART_MEMORY_MS } from '../timing.ts'
-import type { NodeReportState } from './lease-table.ts'
+
+/** What a switch node has last reported, and when. */
+export interface NodeReportState {
+  epoch: number
+  lastSeenMs: number
+  ttlMs: number
+  /** A report under way that comes in parts. */
+  parts?: { of: number; last: number; given: number; before: number; firstMs: number }
+  /** What its parts have listed so far. */
+  listed?: Set<string>
+}
 
 /** A report that goes on: what has been listed so far, and when its first part came. */
 interface Underway {
