@@ -6,13 +6,11 @@ import type { KnownSession } from '../sessions/lease.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
 import type { ReleaseRequest, ReleaseResult } from '../sessions/session-store.ts'
 import type { LeaseMirror } from './lease-mirror.ts'
-import type { Shards } from './shards.ts'
 
 /** What is asked. */
 interface Asked {
   store: RedisSessionStore
   mirror: LeaseMirror
-  shards: Pick<Shards, 'areOne'>
 }
 
 /**
@@ -41,7 +39,7 @@ export async function releaseIn (
   known: string | null | undefined
 ): Promise<ReleaseResult> {
   const { store } = asked
-  const mirrored = mirroredHolder(asked, request.sessionId)
+  const mirrored = asked.mirror.holderOf(request.sessionId)
   if (request.username === undefined && mirrored !== undefined) {
     const result = await store.release({ ...request, username: mirrored })
     if (result.outcome === 'released') return result
@@ -58,14 +56,9 @@ export async function sessionIn (
   sessionId: string,
   known: string | null | undefined
 ): Promise<KnownSession | null> {
-  const { store } = asked
+  const { store, mirror } = asked
   const found = await store.getSession(sessionId, known)
   if (found !== null) return found
-  const mirrored = mirroredHolder(asked, sessionId)
+  const mirrored = mirror.holderOf(sessionId)
   return mirrored === undefined ? null : await store.getSession(sessionId, mirrored)
-}
-
-/** The holder as the mirror knows it, where one server holds all users. */
-function mirroredHolder ({ mirror, shards }: Asked, sessionId: string): string | undefined {
-  return shards.areOne ? mirror.holderOf(sessionId) : undefined
 }

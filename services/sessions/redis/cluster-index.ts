@@ -99,24 +99,38 @@ export class ClusterIndex {
     )
     // Nobody can tell now whether the holder's lease is live.
     if (found === undefined) return 'held'
-    const [nowMs, record, end] = found
+    const { record, isLive } = found
     const ended = endedAttempt(record ?? '')
     if (ended !== undefined) return attempt > ended ? 'free' : 'ended'
-    if (end !== null && Number(end) > nowMs) return 'held'
-    return decodeRecord(record ?? '') === undefined ? 'held' : 'free'
+    return isLive || decodeRecord(record ?? '') === undefined ? 'held' : 'free'
   }
 
-  /** The time, the record of an id, and the end of its lease, at its holder. */
+  /** Whether a user has a live lease of an id; true where nobody can tell. */
+  async holds (sessionId: string, username: string): Promise<boolean> {
+    const found = await this.#reach.ask(
+      this.#keys.user('user-leases', username),
+      async () => await this.#lookAt(sessionId, username)
+    )
+    return found?.isLive ?? true
+  }
+
+  /** The record of an id at its holder, and whether its lease is live. */
   async #lookAt (sessionId: string, holder: string) {
     const { client } = this.#executor
     const leases = this.#keys.user('user-leases', holder)
-    return await this.#executor.run(
+    const lease = this.#keys.lease(holder, sessionId)
+    const [nowMs, record, end, keptMs] = await this.#executor.run(
       Promise.all([
         this.#executor.nowMs(leases),
-        this.#executor.or(null, client.get(this.#keys.lease(holder, sessionId))),
-        this.#executor.or(null, client.zscore(leases, sessionId))
+        this.#executor.or(null, client.get(lease)),
+        this.#executor.or(null, client.zscore(leases, sessionId)),
+        client.pttl(lease)
       ])
     )
+    // Where the lease itself was evicted, the record says how long it would last.
+    const isLease = decodeRecord(record ?? '') !== undefined
+    const isLive = Number(end ?? 0) > nowMs || (isLease && keptMs > RECORD_GRACE_MS)
+    return { record, isLive }
   }
 
   /**

@@ -47,14 +47,20 @@ export class RedisClusterSessionStore extends RedisSessionStore {
   }
 
   override async acquire (request: AcquireRequest): Promise<AcquireResult> {
-    const { sessionId, username, attempt, ttlMs, dryRun } = request
+    const { sessionId, username, attempt, ttlMs, dryRun, node, heldBy } = request
+    // The index may have lost whose the id is.
+    const isHeld = async () => heldBy !== undefined && await this.#index.holds(sessionId, heldBy)
     if (dryRun) {
       const others = await this.#othersClaim(sessionId, username, attempt)
+      if (others === undefined && await isHeld()) return { outcome: 'conflict' }
       return others ?? (await super.acquire(request))
     }
-    const { node } = request
     const claim = await this.#index.claim(sessionId, username, ttlMs, attempt, node)
     if (claim.outcome !== 'claimed') return { outcome: claim.outcome }
+    if (claim.fresh && await isHeld()) {
+      await this.#index.unclaim(sessionId)
+      return { outcome: 'conflict' }
+    }
     const result = await super.acquire(request)
     if (result.outcome === 'admitted' || result.outcome === 'refreshed') {
       await Promise.all([
