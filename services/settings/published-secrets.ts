@@ -1,7 +1,9 @@
 /**
- * Secrets that anybody can read: those of Voice Ferry's own files, and placeholders that examples,
- * deployment files and tutorials are made of.
+ * Secrets that anybody can read: those of Voice Ferry's own files, of standards, and placeholders
+ * that examples, deployment files and tutorials are made of.
  */
+import { getHashes, hash } from 'node:crypto'
+import { WORDS } from './secret-strength.ts'
 
 /** As Voice Ferry's examples, compose files, manifests, charts and fallbacks in code have them. */
 const PUBLISHED = [
@@ -32,8 +34,24 @@ const PUBLISHED = [
   'dev-jwt-secret-not-for-production',
   'change-this-password-in-production',
   'change-me-in-production',
-  'redis-production-password'
+  'redis-production-password',
+  // The examples of https://jwt.io.
+  'a-string-secret-at-least-256-bits-long',
+  'a-valid-string-secret-that-is-at-least',
+  // RFC 7515, A.1, and RFC 7517, A.3; RFC 7520, 3.5.
+  'AyM1SysPpbyDfZld3umj1qzKObwVMQoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow',
+  'GawgguFyGrWKav7AX4VKUg',
+  'hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg'
 ]
+
+/** Hashes of one word are as well known as the word. */
+const HASHES = ['md5', 'sha1', 'sha256', 'sha384', 'sha512'].filter((name) =>
+  getHashes().includes(name))
+const MORE_WORDS =
+  `123456 12345678 123456789 admin123 changeme foo jwt jwt-secret jwt_secret jwtsecret mysecret
+  my-secret passw0rd password1 password123 qwerty secret123 secretkey voice-ferry voice_ferry
+  voiceferry`.split(/\s+/)
+let hashedWords: Set<string> | undefined
 
 /** With blanks, case and punctuation taken away, as people vary them. */
 const PLAIN_PUBLISHED = PUBLISHED.map(plain)
@@ -42,13 +60,31 @@ const PLAIN_PUBLISHED = PUBLISHED.map(plain)
 const PLACEHOLDER =
   /^(?:your|secret|supersecret|changeme|password|default|insert|example)|changeme|change(?:this|it|in|before|for)|replace(?:me|this|with)|(?:super|jwt|my|own)secret|secretkey|placeholder|notforproduction|donotuse|fillmein|(?:for|only)thetests/
 
-/** Whether a secret is published, as it is, with other punctuation, in base64, or several times. */
+/**
+ * Whether a secret is published, as it is, with other punctuation, in base64, or several times; or
+ * is the hash of a common word.
+ */
 export function isPublishedSecret (secret: string): boolean {
+  if (isHashedWord(secret)) return true
   return [secret, Buffer.from(secret, 'base64').toString()].some((one) => {
     const text = plain(one)
     if (text === '') return false
     return PLACEHOLDER.test(text) || PLAIN_PUBLISHED.some((known) => text.includes(known))
   })
+}
+
+/** Whether a secret is the hash of a word, in hexadecimal or base64. */
+function isHashedWord (secret: string): boolean {
+  const isHex = /^[0-9a-f]+$/i.test(secret)
+  hashedWords ??= new Set([...WORDS, ...MORE_WORDS].flatMap(hashesOf))
+  return hashedWords.has(Buffer.from(secret, isHex ? 'hex' : 'base64').toString('hex'))
+}
+
+/** The hashes of a word as people write it, and as `echo` prints it. */
+function hashesOf (word: string): string[] {
+  const forms = [word, word.toUpperCase(), word.replace(/^./, (letter) => letter.toUpperCase())]
+  const texts = forms.flatMap((form) => [form, `${form}\n`])
+  return texts.flatMap((text) => HASHES.map((name) => hash(name, text)))
 }
 
 function plain (text: string): string {

@@ -22,16 +22,16 @@ const SHORTEST_PIECE = 4
 const RUNS = ['qwertyuiop', 'qwertzuiop', 'asdfghjkl', 'zxcvbnm', 'azertyuiop', '01234567890']
 
 /** Words that secrets are thought up from, in small letters. */
-const WORDS =
-  `access admin alice auth baseball base batman beef brown cafe babe call calls change changed
+export const WORDS =
+  `access admin alice auth baseball base batman beef bits brown cafe babe call calls change changed
   character characters company config console dead default demo development develop docker dragon
   enough example feed ferry football foobar forever generate hello hmac iloveyou insecure insert
-  jason json jumps lazy length letmein limit limits local localhost long longer master minimum
+  jason json jumps lazy least length letmein limit limits local localhost long longer master minimum
   monkey must need never only openssl over password passwort phrase placeholder please princess
   private prod production public quick random redis replace root sample secret secrets secure
   security server service session sessions shadow shared signing sign simple some staging string
   strong sunshine superman super switch temporary temp testing tests test that this those token
-  tokens user value very voice welcome with words word your`.split(/\s+/)
+  tokens user valid value very voice welcome with words word your`.split(/\s+/)
 
 /** What often stands for a letter. */
 const LEET = new Map([...'013457$@'].map((character, i) => [character, 'oieastsa'[i] ?? '']))
