@@ -132,7 +132,7 @@ export function handleError (
   if (error instanceof ServiceError) {
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
     if (error.code === 'store_unavailable') {
-      request.log.warn({ err: error.cause }, error.message)
+      request.log.warn({ err: error }, error.message)
       request.server.refusals?.note()
     }
     return sendProblem(reply, {

@@ -97,9 +97,11 @@ function policyCache (
   source: PolicySource,
   defaults: Policy
 ): PolicyCache {
-  const cache = new PolicyCache(source, defaults, (policy) =>
-    log.info({ policy }, 'policy in force')
-  )
+  const cache = new PolicyCache(source, defaults, (policy) => {
+    if (policy.enabled && policy.session_limit_action !== 'observe') {
+      log.info({ policy }, 'policy in force')
+    } else log.warn({ policy }, 'policy in force: it refuses nobody')
+  })
   cache.onStatus = (status) => {
     if (status === 'invalid') warnings.raise('policy', INVALID_POLICY)
     else if (status === 'current') warnings.clear('policy')

@@ -29,7 +29,10 @@ function readCommand ([verb, ...args]: string[]): Command {
   if (verb === 'list' && args.length === 0) return list
   const [id = ''] = args
   if (verb === 'revoke' && args.length === 1 && new RegExp(`^${API_KEY_ID}$`).test(id)) {
-    return async (store) => (await store.remove(id)) ? `${id} revoked` : `${id} was not there`
+    return async (store) => {
+      if (await store.remove(id)) return `${id} revoked`
+      throw new ServiceError('not_found', `there is no API key ${id}`)
+    }
   }
   throw new OptionError(USAGE)
 }

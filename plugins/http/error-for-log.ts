@@ -3,6 +3,8 @@
  * command, which may be `AUTH`.
  */
 
+import { ServiceError } from '../../services/errors.ts'
+import { inWords } from '../../services/redis/replies.ts'
 import { withoutPasswords } from '../../services/util/without-passwords.ts'
 
 /** How many levels of causes are logged. */
@@ -21,6 +23,11 @@ export function errorForLog (error: unknown, depth = 0): LoggedError {
     return { type: typeof error, message: withoutPasswords(String(error)), stack: '' }
   }
   const { name: type, message, stack = '', cause } = error
+  if (error instanceof ServiceError && error.code === 'store_unavailable') {
+    // What was found there is of use; that it cannot be asked, and where that was noticed, is not.
+    const why = cause instanceof Error ? cause.message : message
+    return { type, message: withoutPasswords(inWords(why)), stack: '', code: error.code }
+  }
   const { code } = error as { code?: unknown }
   return {
     type,

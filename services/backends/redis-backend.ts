@@ -104,11 +104,18 @@ export function redisBackend (redis: RedisOptions, options: BackendOptions): Bac
 /** How limits are read in advance. */
 function readingOf (lists: LimitLists, { log, warnings }: BackendOptions): Reading {
   const code = 'limits_unknown_in_an_outage'
+  let failed = false
   return {
     lists,
-    onError: (error) =>
-      log.info({ err: error }, 'could not read all limits in advance; trying again soon'),
-    onFull: (isFull) => isFull ? warnings.raise(code, LIMITS_UNKNOWN) : warnings.clear(code)
+    onError: (error) => {
+      if (!failed) log.info({ err: error }, 'could not read all limits in advance; trying again')
+      failed = true
+    },
+    onFull: (isFull) => {
+      failed = false
+      if (isFull) warnings.raise(code, LIMITS_UNKNOWN)
+      else warnings.clear(code)
+    }
   }
 }
 

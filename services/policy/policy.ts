@@ -34,6 +34,7 @@ export class PolicyCache {
   onStatus: (status: PolicyStatus) => void = () => {}
   #source: PolicySource
   #current: Policy
+  #told = ''
   #writes = 0
   #refreshing: Repeated | undefined
   #status: PolicyStatus = 'current'
@@ -42,7 +43,7 @@ export class PolicyCache {
   /**
    * @param source - where the policy is kept
    * @param initial - what holds until the source has answered once
-   * @param onChange - told of every policy that differs from the one before
+   * @param onChange - told of the policy at the start, and of each that differs from the one before
    */
   constructor (
     source: PolicySource,
@@ -96,6 +97,7 @@ export class PolicyCache {
     const work = async () => await this.refresh()
     this.#refreshing = repeat({ work, onError, everyMs: POLICY_REFRESH_MS })
     await this.#refreshing.first
+    this.#tell()
   }
 
   /** Ends the reading. */
@@ -110,8 +112,14 @@ export class PolicyCache {
   }
 
   #take (policy: Policy): void {
-    const before = this.#current
     this.#current = policy
-    if (JSON.stringify(before) !== JSON.stringify(policy)) this.#onChange(policy)
+    this.#tell()
+  }
+
+  #tell (): void {
+    const policy = JSON.stringify(this.#current)
+    if (policy === this.#told) return
+    this.#told = policy
+    this.#onChange(this.#current)
   }
 }

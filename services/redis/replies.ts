@@ -32,6 +32,11 @@ export function deniedCommand (error: unknown): string | undefined {
 /** What the client says of a command that it did not send. */
 const NOT_SENT = /^(Stream isn't writeable|The Cluster client is not connected)/
 
+/** A failure to reach Redis in words: the client says of a lost connection how it is set up. */
+export function inWords (message: string): string {
+  return NOT_SENT.test(message) ? 'there is no connection to Redis' : message
+}
+
 /**
  * Whether a command that failed may have been carried out all the same: it was sent, and no answer
  * came. An error reply says that it was not.

@@ -310,6 +310,10 @@ async function useProgram (
   t.match(run('list'), new RegExp(`${id} +cli +switch +k9 `))
   t.match(run('revoke', id), /revoked/)
   await waitFor(async () => (await status()) === 401, soon)
+  const again = spawnSync(process.execPath, [program, 'revoke', id], {
+    cwd: root, env, encoding: 'utf8'
+  })
+  t.match(again, { status: 1, stdout: '', stderr: `there is no API key ${id}\n` })
 }
 
 t.test('npm run api-key says what is wrong, in one line', async (t) => {

@@ -40,6 +40,35 @@ t.test('what is wrong with the connection is named', async (t) => {
   t.same(await warnings(await startApp(t, { REDIS_URL: nobody })), [], 'a Redis that is down')
 })
 
+t.test('an outage is said in words and in short lines, each once', async (t) => {
+  const redis = await startRedis(t)
+  const lines: string[] = []
+  const stream = { write: (line: string) => lines.push(line) }
+  const settings = { REDIS_URL: redis.url, LOG_LEVEL: 'info' }
+  const app = await startApp(t, settings, { logger: { stream } })
+  const said = (text: string) => lines.filter((line) => line.includes(text))
+  t.equal(said('"msg":"policy in force"').length, 1, 'the policy at the start')
+  await redis.stop()
+  await waitFor(() => said('Redis is down').length > 0, { what: 'the outage to be logged' })
+  t.match(said('Redis is down'), [/no connection to Redis|ECONN|Connection is closed/])
+  t.equal((await as(app, ADMIN)('PUT', '/api/sessions/limits/a', { limit: 1 })).status, 503)
+  t.ok(said('The store is unavailable').length > 0)
+  for (const line of lines) {
+    t.ok(line.length < 600, line)
+    t.notMatch(line, /enableOfflineQueue|"stack":"[^"]/)
+  }
+})
+
+t.test('a policy that refuses nobody is logged as a warning', async (t) => {
+  const offs = [{ ENABLE_SESSION_LIMITS: 'false' }, { SESSION_LIMIT_ACTION: 'observe' }]
+  for (const settings of offs) {
+    const lines: string[] = []
+    const stream = { write: (line: string) => lines.push(line) }
+    await startApp(t, { ...settings, LOG_LEVEL: 'info' }, { logger: { stream } })
+    t.match(lines.filter((line) => line.includes('policy in force')), [/"level":40.*refuses nobody/])
+  }
+})
+
 t.test('a file that is replaced is read again; one that is gone stays known', async (t) => {
   const path = join(temporaryFolder(t), 'file.pem')
   const other = `${path}.new`
