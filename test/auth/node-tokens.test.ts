@@ -149,7 +149,21 @@ t.test('with BIND_NODES, the token of a switch node', async (t) => {
       last_activity: 1
     }
     await app.redis.set('voice-ferry-c4:session:ext-1', JSON.stringify(external), 'EX', 60)
-    await app.redis.sadd('voice-ferry-c4:user-sessions:carol', 'ext-1')
+    await app.redis.set('voice-ferry-c4:session:ext-2', JSON.stringify(external), 'EX', 60)
+    await app.redis.sadd('voice-ferry-c4:user-sessions:carol', 'ext-1', 'ext-2')
+    for (const path of ['ext-2', 'ext-2?username=carol']) {
+      t.match(
+        await b('DELETE', `/api/sessions/${path}`),
+        { status: 200, body: { released: false } },
+        'until then it is not theirs to end'
+      )
+    }
+    t.match(
+      await unbound('DELETE', '/api/sessions/ext-2?username=carol&node=pbx-b'),
+      { status: 200, body: { released: false } },
+      'nor that of a node that somebody names'
+    )
+    t.match((await b('GET', '/api/sessions/counts/carol')).body, { count: 2, external: 2 })
     t.equal(
       (await a('POST', '/api/sessions', { username: 'carol', session_id: 'ext-1' })).status,
       201

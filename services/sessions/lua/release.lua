@@ -48,8 +48,10 @@ local function remember (whose, ended_attempt, for_node, ms)
 end
 
 -- Removes the id from the sessions that the switch recorded itself; a lapse leaves those alone.
-local function remove_external ()
-  return not lapses and pcall('SREM', external_key, id) == 1
+-- They are of no node: where only one node's are meant, this removes what has a lease there, too.
+local function remove_external (has_lease)
+  if lapses or not has_lease and (bound_to ~= '' or only_node ~= '') then return false end
+  return pcall('SREM', external_key, id) == 1
 end
 
 local whose, ended_attempt, of_node = match(record, ENDED_RECORD)
@@ -105,7 +107,7 @@ if lapses then
   if holder then call('PEXPIRE', record_key, record_grace_ms) end
   return { ends and RELEASED or UNKNOWN, record }
 end
-local was_up = remove_external() or ends
+local was_up = remove_external(holder and ends) or ends
 local left_ms = ends and ends - now or 0
 local remembered_ms = math.max(was_up and ended_ttl_ms or unknown_ttl_ms, left_ms)
 local for_node = holder and '' or bound_to
