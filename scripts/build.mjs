@@ -17,6 +17,7 @@ if (compiler === undefined) {
   process.exit(1)
 }
 
+console.error('building …') // on stderr, since `npm run --silent token` prints a token and no more
 rmSync('dist', { recursive: true, force: true })
 const { status } = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.build.json'], {
   stdio: 'inherit'

@@ -1,9 +1,12 @@
 /** What the documents say: the README's first session is answered as printed, and links resolve. */
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { delimiter, dirname } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { loadConfig } from '../../config.ts'
+import { welcome } from '../../welcome.ts'
 import { ADMIN, listen, startApp, tokenFor } from '../helpers/app.ts'
 
 const root = new URL('../../', import.meta.url)
@@ -34,6 +37,27 @@ t.test('every request of the README is answered as the README prints', async (t)
   }
 })
 
+t.test('what the first start prints is of the same session', async (t) => {
+  const { commands } = firstSession()
+  t.notMatch(commands, 'TOKEN=', 'the pasted token is kept')
+  const printed = welcome('a.b.c', 'http://localhost:3001')
+  const [first, ...rest] = printed.split('\n').flatMap((line) => /^ {2}(.*)/.exec(line)?.[1] ?? [])
+  t.equal(first, 'export TOKEN=a.b.c')
+  t.ok(rest.length > 4)
+  for (const line of rest) t.ok(commands.split('\n').includes(line), line)
+})
+
+t.test('the settings of production in the README are those that production needs', async (t) => {
+  const readme = read(new URL('README.md', root))
+  const block = /## In production\n.*?```ini\n(.*?)```/s.exec(readme)?.[1] ?? ''
+  const env = Object.fromEntries(
+    [...block.matchAll(/^([A-Z_]+)=(.*)$/gm)].map(([, name = '', value]) => [name, value])
+  )
+  t.strictSame(Object.keys(env), ['NODE_ENV', 'REDIS_URL', 'JWT_SECRET'])
+  t.throws(() => loadConfig(env), { message: /^JWT_SECRET: must be set in production/ })
+  t.ok(loadConfig({ ...env, JWT_SECRET: randomBytes(48).toString('base64') }))
+})
+
 t.test('every relative link leads to a file, and every anchor to a heading', async (t) => {
   for (const document of documents) {
     const base = new URL(document, root)
@@ -60,7 +84,7 @@ t.test('docs/operations.md explains every line that is logged above debug', asyn
 function firstSession (): { commands: string; printed: string[] } {
   const readme = read(new URL('README.md', root))
   const block = /## A first session\n.*?```sh\n(.*?)```/s.exec(readme)?.[1] ?? ''
-  const lines = block.split('\n').filter((line) => !line.startsWith('export TOKEN='))
+  const lines = block.split('\n')
   return {
     commands: lines.filter((line) => !line.startsWith('#')).join('\n'),
     printed: lines.flatMap((line) => (line.startsWith('# {') ? [line.slice(2)] : []))
