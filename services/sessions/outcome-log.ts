@@ -5,14 +5,14 @@ import type { Observer } from './outcomes.ts'
 export const logOutcome: Observer = (outcome, log) => {
   if (outcome.what === 'rejected') {
     log.info(
-      { violation: { ...particularsOf(outcome), observed: false } },
+      { violation: violationOf(outcome, false) },
       outcome.barred ? 'session refused: the user is barred' : 'session refused: limit reached'
     )
   }
   if (outcome.what !== 'started' && outcome.what !== 'refreshed') return
   if (outcome.what === 'started' && outcome.observed) {
     log.warn(
-      { violation: { ...particularsOf(outcome), observed: true } },
+      { violation: violationOf(outcome, true) },
       'session admitted that would be refused: the policy only observes'
     )
   }
@@ -21,12 +21,18 @@ export const logOutcome: Observer = (outcome, log) => {
   }
 }
 
-function particularsOf (outcome: {
+interface Particulars {
   username: string
   sessionId: string
   count: number
   limit: number
-}) {
-  const { username, sessionId, count, limit } = outcome
+}
+
+/** `degraded`: it was decided without Redis, by what this replica knows. */
+function violationOf (outcome: Particulars & { degraded: boolean }, observed: boolean) {
+  return { ...particularsOf(outcome), degraded: outcome.degraded, observed }
+}
+
+function particularsOf ({ username, sessionId, count, limit }: Particulars) {
   return { username, session_id: sessionId, count, limit }
 }

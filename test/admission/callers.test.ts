@@ -49,7 +49,7 @@ async function checkLog (
     'the answer that was set'
   )
   t.strictSame(noted('violation'), [
-    { username: 'alice', session_id: 'b', count: 1, limit: 1, observed: false }
+    { username: 'alice', session_id: 'b', count: 1, limit: 1, degraded: false, observed: false }
   ])
   await acquire('b', { dry_run: true })
   t.strictSame(noted('violation'), [], 'a dry run is no violation')
@@ -62,7 +62,7 @@ async function checkLog (
   const [line] = lines.filter(({ violation }) => violation !== undefined)
   t.ok(Number(line?.level) >= 40, 'what only observing let in is a warning')
   t.strictSame(noted('violation'), [
-    { username: 'alice', session_id: 'c', count: 3, limit: 1, observed: true }
+    { username: 'alice', session_id: 'c', count: 3, limit: 1, degraded: false, observed: true }
   ])
   await acquire('c')
   await acquire('d', { dry_run: true })
