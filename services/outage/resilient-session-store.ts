@@ -30,6 +30,7 @@ import {
 } from './local-acquire.ts'
 import { redisAway, type RetryOnce } from './retry-once.ts'
 import type { Shards } from './shards.ts'
+import { endMissed } from './tell-end.ts'
 import { UserByUser } from './user-by-user.ts'
 import { isUnavailable } from './unavailable.ts'
 import { forEachInTurns } from '../util/in-turns.ts'
@@ -184,7 +185,9 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
       await forEachInTurns(leases, ({ sessionId, attempt, leaseMs }) =>
         mirror.forget(sessionId, { username, attempt, leaseMs }))
       mirror.userEnds.note(username, atMs, includeEmergency, mirror.now(), mirror.steppedByMs)
-      return { terminated: leases.map(({ sessionId }) => sessionId), spared }
+      const about = { username, reason, includeEmergency, endedMs: atMs }
+      const more = await endMissed(this.#parts, about)
+      return { terminated: [...leases.map(({ sessionId }) => sessionId), ...more], spared }
     } catch (error) {
       if (!this.#isOut(username, error)) throw error
       const result = await mirror.terminateUser(username, reason, includeEmergency)

@@ -1,10 +1,13 @@
 /** Tells Redis what has ended, and observers what that came to. */
 import type { Outcome, Outcomes } from '../sessions/outcomes.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
+import { forEachLimit } from '../util/for-each-limit.ts'
 import type { LeaseMirror } from './lease-mirror.ts'
 import type { Message } from './outbox.ts'
 import { afterSteps } from './user-ends.ts'
 
+/** How many sessions are ended at once. */
+const AT_ONCE = 50
 /** Why a slot is given back that may have been taken for a caller who was refused. */
 const UNANSWERED = 'acquire without an answer'
 /** Why a session lost its slot. */
@@ -59,6 +62,29 @@ export async function tellEnd (
     lapses: true
   })
   if (outcome === 'released') observe(parts, 'released', sessionId, username, UNANSWERED)
+}
+
+/**
+ * Ends, with all of a user's sessions, those that are up as far as the mirror knows, and that Redis
+ * did not list: it may have evicted the list.
+ * @returns the ids of those that were up
+ * @throws ServiceError `store_unavailable`
+ */
+export async function endMissed (
+  { store, mirror }: { store: RedisSessionStore; mirror: LeaseMirror },
+  about: { username: string; reason: string; includeEmergency: boolean; endedMs: number }
+): Promise<string[]> {
+  const { includeEmergency, ...end } = about
+  const missed = [...mirror.untoldOf(end.username, -Infinity)].filter(({ lease }) =>
+    lease.startedMs <= end.endedMs && (includeEmergency || lease.details.emergency !== true))
+  const found: string[] = []
+  await forEachLimit(missed, AT_ONCE, async ({ lease: { sessionId, attempt } }) => {
+    const request = { sessionId, attempt, node: undefined, ...end }
+    const result = await store.release(request)
+    await mirror.noteReleased(request, result)
+    if (result.outcome === 'released') found.push(sessionId)
+  })
+  return found
 }
 
 /** Tells observers what became of a session. */

@@ -98,6 +98,20 @@ for (const [where, deployment] of Object.entries(DEPLOYMENTS)) {
     })
   }
 
+  for (const [what, gone] of Object.entries({ ...deployment.gone, 'list of leases': '' })) {
+    t.test(`${where}, the ${what} is gone: all of the user's sessions are ended`, async (t) => {
+      const { app, send } = await evicted(t, deployment, gone || deployment.gone.record)
+      if (gone === '') t.equal(await app.redis.del(deployment.gone.lease), 1)
+      const ended = await send('DELETE', '/api/sessions/users/alice/sessions')
+      t.equal(ended.status, 200)
+      for (const { id } of both) {
+        const renewed = await send('POST', `/api/sessions/${id}/renew`, { username: 'alice' })
+        t.equal(renewed.status, 410, `${id} stays ended`)
+      }
+      await audit(t, app, servers, { up: [], gone: both })
+    })
+  }
+
   t.test(`${where}, the record is gone: views of its user and by its id have it`, async (t) => {
     const { send } = await evicted(t, deployment, deployment.gone.record)
     t.match(await send('GET', '/api/sessions/a1'), { status: 200, body: { username: 'alice' } })
