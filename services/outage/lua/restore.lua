@@ -3,8 +3,9 @@
 -- that has ended stays ended, unless the lease is of a later attempt. A session that was registered
 -- anew meanwhile gets back its start, its node and its details.
 -- Returns  the outcome for each session: RESTORED, CONFLICT (another user holds the id, or it is of
---          another node, and whoever said that it is up is bound to this one), ENDED (this attempt, or a later one, has ended, or a later one is live, or all sessions of its
---          user were ended after it began)
+--          another node, and whoever said that it is up is bound to this one), ENDED
+--          (this attempt, or a later one, has ended, or a later one is live, or all sessions of
+--          its user were ended after it began)
 local keys = KEYS -- for each session: its record, the leases of its user, and the user's last end
 local record_grace_ms = ARGV[1] -- how much longer than its lease a record is kept
 local node_leases_prefix = ARGV[2] -- '' in a cluster
