@@ -1,11 +1,26 @@
 /** Which secrets production takes. */
-import { createHash, randomBytes, randomInt, randomUUID } from 'node:crypto'
+import { createHash, createHmac, randomBytes, randomInt, randomUUID } from 'node:crypto'
 import t from 'tap'
 import { loadConfig } from '../../config.ts'
 import { withoutPasswords } from '../../services/util/without-passwords.ts'
 import { production } from './service-process.ts'
 
 const NAMES = ['JWT_SECRET', 'JWT_SECRET_PREVIOUS'] as const
+
+const RFC_7515_KEY =
+  'AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow'
+const TUTORIAL_KEY = '404E635266556A586E3272357538782F413F4428472B4B6250645367566B5970'
+
+t.test('the key of RFC 7515 is spelled right: it signs the token of A.1', async (t) => {
+  const signed =
+    'eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.' +
+    'eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ'
+  const key = Buffer.from(RFC_7515_KEY, 'base64')
+  t.equal(
+    createHmac('sha256', key).update(signed).digest('base64url'),
+    'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'
+  )
+})
 
 t.test('production refuses every secret that is published', async (t) => {
   const published = [
@@ -32,9 +47,23 @@ t.test('production refuses every secret that is published', async (t) => {
     // https://jwt.io, and RFC 7515, 7517 and 7520.
     'a-string-secret-at-least-256-bits-long',
     'a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long',
+    RFC_7515_KEY,
     'AyM1SysPpbyDfZld3umj1qzKObwVMQoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow',
+    Buffer.from(RFC_7515_KEY, 'base64').toString('base64'),
+    Buffer.from(RFC_7515_KEY, 'base64').toString('hex'),
+    Buffer.from('a-string-secret-at-least-256-bits-long').toString('hex'),
+    'AAPapAv4LbFbiVawEjagUBluYqN5rhna-8nuldDvOx8',
+    // A tutorial that very many programs were copied from, and what its key encodes.
+    TUTORIAL_KEY,
+    TUTORIAL_KEY.toLowerCase(),
+    Buffer.from(TUTORIAL_KEY).toString('base64'),
+    Buffer.from(TUTORIAL_KEY, 'hex').toString(),
     'hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG+Onbc6mxCcYg=',
-    ...['secret', 'secret\n', 'password', 'changeme', 'Admin', 'voice-ferry'].flatMap((word) => [
+    Buffer.from('hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg', 'base64').toString('hex'),
+    ...[
+      '', 'secret', 'secret\n', 'password', 'change-me', 'Admin', 'voice-ferry',
+      'your-256-bit-secret', 'a-string-secret-at-least-256-bits-long'
+    ].flatMap((word) => [
       createHash('sha256').update(word).digest('hex'),
       createHash('md5').update(word).digest('hex').toUpperCase(),
       createHash('sha1').update(word).digest('hex'),
