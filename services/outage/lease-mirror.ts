@@ -90,12 +90,12 @@ export class LeaseMirror extends MemorySessionStore {
 
   /**
    * Notes that the other store does not know of a session as it is now.
-   * @returns the attempt that is live; undefined where none is
+   * @returns the lease that is live; undefined where none is
    */
-  markUntold (sessionId: string): number | undefined {
+  markUntold (sessionId: string): Lease | undefined {
     const live = this.table.live(sessionId, this.table.now())
     if (live !== undefined) live.untold = true
-    return live?.attempt
+    return live
   }
 
   /** Names the sessions that were ended to make room for one, so that they are named again. */

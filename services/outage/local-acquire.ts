@@ -51,8 +51,8 @@ export async function acquireLocally (
 
 /** Notes that a session is up as Redis does not know it yet. */
 export function noteUp ({ mirror, outbox }: Pick<LocalParts, 'mirror' | 'outbox'>, id: string) {
-  const attempt = mirror.markUntold(id)
-  if (attempt !== undefined) outbox.up(id, attempt)
+  const live = mirror.markUntold(id)
+  if (live !== undefined) outbox.up(id, live.attempt, live.node)
 }
 
 /**

@@ -38,9 +38,12 @@ export type Message =
  */
 const MOST_MESSAGES = 200_000
 
-/** Holds the last message about each session id. */
+/**
+ * Holds the last message about each session id; and of callers that are bound to a node, the last
+ * one of each node, for none of them speaks for the others.
+ */
 export class Outbox {
-  #messages = new BoundedMap<string, Message>(MOST_MESSAGES)
+  #messages = new BoundedMap<string, [sessionId: string, message: Message]>(MOST_MESSAGES)
   #up: Set<string> | undefined
 
   get size (): number {
@@ -48,25 +51,31 @@ export class Outbox {
   }
 
   put (sessionId: string, message: Message): void {
-    this.#up?.delete(sessionId)
-    this.#messages.put(sessionId, message)
+    const key = keyOf(sessionId, message)
+    if (key === sessionId) this.#up?.delete(sessionId)
+    this.#messages.put(key, [sessionId, message])
   }
 
   /** Notes that all sessions of a user have ended that began by now. */
   putUser (message: Extract<Message, { kind: 'user_ended' }>): void {
     const { username, includeEmergency } = message
     // No session id has a space in it.
-    this.#messages.put(` ${includeEmergency ? 'all' : 'ordinary'} ${username}`, message)
+    this.put(` ${includeEmergency ? 'all' : 'ordinary'} ${username}`, message)
   }
 
-  /** This attempt is up: that it ended is not to be told any more, but that earlier ones did. */
-  up (sessionId: string, attempt: number): void {
-    const message = this.#messages.get(sessionId)
-    if (message?.kind === 'ended' && attempt > 0) {
-      const before = Math.min(message.attempt ?? Infinity, attempt - 1)
-      this.#messages.set(sessionId, { ...message, attempt: before })
-    } else {
-      this.#messages.delete(sessionId)
+  /**
+   * This attempt is up on a node: that it ended is not to be told any more, but that earlier ones
+   * did, and what other nodes have ended.
+   */
+  up (sessionId: string, attempt: number, node: string): void {
+    for (const key of [sessionId, `${sessionId} ${node}`]) {
+      const [, message] = this.#messages.get(key) ?? []
+      if (message?.kind === 'ended' && attempt > 0) {
+        const before = Math.min(message.attempt ?? Infinity, attempt - 1)
+        this.#messages.set(key, [sessionId, { ...message, attempt: before }])
+      } else {
+        this.#messages.delete(key)
+      }
     }
     this.#up?.add(sessionId)
   }
@@ -97,7 +106,7 @@ export class Outbox {
     isWanted: (sessionId: string, message: Message) => boolean = () => true
   ): Array<[sessionId: string, message: Message]> {
     const taken: Array<[string, Message]> = []
-    for (const entry of this.#messages) {
+    for (const [, entry] of this.#messages) {
       if (isWanted(...entry) && taken.push(entry) === count) break
     }
     return taken
@@ -105,6 +114,13 @@ export class Outbox {
 
   /** A message was told; unless there is a newer one about the same session, it is done with. */
   settle (sessionId: string, message: Message): void {
-    if (this.#messages.get(sessionId) === message) this.#messages.delete(sessionId)
+    const key = keyOf(sessionId, message)
+    if (this.#messages.get(key)?.[1] === message) this.#messages.delete(key)
   }
+}
+
+/** No session id has a space in it. */
+function keyOf (sessionId: string, message: Message): string {
+  const { boundTo } = message.kind === 'ended' ? message : {}
+  return boundTo === undefined ? sessionId : `${sessionId} ${boundTo}`
 }

@@ -110,6 +110,35 @@ t.test('a session is not taken over in an outage by a caller of another node', a
   await audit(t, far, [redis], { up, gone: [] })
 })
 
+t.test('what a node ended in an outage stays ended, whatever another one says', async (t) => {
+  const redis = await startRedis(t)
+  const proxy = await startProxy(t, redis)
+  const env = { BIND_NODES: 'true', MAX_SESSIONS_PER_USER: '0' }
+  const near = await startOn(t, { REDIS_URL: redis.url, ...env })
+  const far = await startOn(t, { REDIS_URL: `redis://${proxy.host}:${proxy.port}`, ...env })
+  await connected(near, far)
+  const [a, b] = [as(far, switchOf('pbx-a')), as(far, switchOf('pbx-b'))]
+  const ids = ['taken', 'renewed', 'released']
+  const body = (id: string) => ({ username: 'alice', session_id: id })
+  for (const id of ids) {
+    const taken = await as(near, switchOf('pbx-a'))('POST', '/api/sessions', body(id))
+    t.equal(taken.status, 201)
+  }
+  proxy.reset()
+  await untilDegraded(far, true)
+  for (const id of ids) t.equal((await a('DELETE', `/api/sessions/${id}`)).status, 200)
+  t.equal((await b('POST', '/api/sessions', body('taken'))).status, 201)
+  t.equal((await b('POST', '/api/sessions/renewed/renew', { username: 'alice' })).status, 200)
+  t.equal((await b('DELETE', '/api/sessions/released')).status, 200)
+  proxy.pass()
+  await untilDegraded(far, false)
+  for (const id of ids) {
+    const again = await as(near, switchOf('pbx-a'))('POST', '/api/sessions', body(id))
+    t.equal(again.status, 410, `${id} has ended`)
+  }
+  await audit(t, near, [redis], { up: [], gone: ids.map((id) => ({ username: 'alice', id })) })
+})
+
 t.test('a refusal in an outage gives back no slot of another node', async (t) => {
   const redis = await startRedis(t)
   const proxy = await startProxy(t, redis)

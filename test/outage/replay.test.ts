@@ -49,7 +49,7 @@ t.test('the outbox', async (t) => {
   t.test('does not tell the end of a session that is up', async (t) => {
     const outbox = new Outbox()
     outbox.put('a', ended('r'))
-    outbox.up('a', 0)
+    outbox.up('a', 0, '')
     t.equal(outbox.size, 0)
   })
 
@@ -57,21 +57,35 @@ t.test('the outbox', async (t) => {
     const outbox = new Outbox()
     outbox.put('a', ended('r'))
     outbox.put('b', { ...ended('r'), attempt: 1 })
-    outbox.up('a', 7)
-    outbox.up('b', 7)
+    outbox.up('a', 7, '')
+    outbox.up('b', 7, '')
     t.match(outbox.take(9), [['a', { attempt: 6 }], ['b', { attempt: 1 }]])
+  })
+
+  t.test('keeps what each node has ended, whatever the others say of the id', async (t) => {
+    const outbox = new Outbox()
+    const [a, b] = ['a', 'b'].map((boundTo) => ({ ...ended('r'), boundTo }))
+    if (a === undefined || b === undefined) throw new Error('two nodes')
+    outbox.put('id', a)
+    outbox.put('id', b)
+    outbox.put('id', ended('anybody'))
+    t.same(outbox.take(9), [['id', a], ['id', b], ['id', ended('anybody')]])
+    outbox.up('id', 0, 'b')
+    t.same(outbox.take(9), [['id', a]])
+    outbox.settle('id', a)
+    t.equal(outbox.size, 0)
   })
 
   t.test('remembers which sessions are up only while that is tracked', async (t) => {
     const outbox = new Outbox()
-    outbox.up('before', 0)
+    outbox.up('before', 0, '')
     outbox.trackUp()
-    for (const id of ['a', 'b', 'c', 'a']) outbox.up(id, 0)
+    for (const id of ['a', 'b', 'c', 'a']) outbox.up(id, 0, '')
     outbox.put('b', ended('r'))
     t.same(outbox.takeUp(), ['a', 'c'])
     t.same(outbox.takeUp(), [])
     outbox.forgetUp()
-    outbox.up('after', 0)
+    outbox.up('after', 0, '')
     t.same(outbox.takeUp(), [])
   })
 
@@ -159,7 +173,7 @@ function startReplay ({
     const lease = { ...about, startedMs, expiresMs: 0 }
     mirror.take(lease, ttlMs)
     mirror.markUntold(sessionId)
-    outbox.up(sessionId, 0)
+    outbox.up(sessionId, 0, '')
   }
   return { clock, told, batches, observed, state, mirror, outbox, replay, up }
 }

@@ -137,7 +137,7 @@ export class LeaseTable {
 
   /**
    * Notes a lease that ends at `expiresMs`, whatever it says itself. That an earlier attempt has
-   * ended stays known.
+   * ended stays known, and that another node has ended the id.
    * @param bound - whether its caller is bound to its node
    */
   put (lease: Lease, now: number, expiresMs: number, terminated = NONE, bound = false): void {
@@ -146,7 +146,9 @@ export class LeaseTable {
     if (before !== undefined) this.#unlist(before)
     const ended = this.#ended.get(id, now)
     const isEarlier = ended !== undefined && (ended.attempt ?? 0) < attempt
-    if (ended !== undefined && !(isEarlier && this.#keepsEarlierEnds)) this.#ended.delete(id)
+    const isOthers = ended?.onlyNode !== undefined && ended.onlyNode !== node
+    const stays = this.#keepsEarlierEnds && (isEarlier || isOthers)
+    if (ended !== undefined && !stays) this.#ended.delete(id)
     // Each by its name: to spread a lease takes 2 µs, this 0.1, and there is one for each
     // admission.
     const entry: Live = {
