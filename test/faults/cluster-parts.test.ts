@@ -171,7 +171,7 @@ for (const where of ['a Cluster', 'one server']) {
       ['10,000 limits', () =>
         send('POST', '/api/sessions/limits/bulk', { limits: limits(10_000) })]
     ] as const) {
-      const admissions = new Admissions(app, ['x', 'y', 'z'], work)
+      const admissions = new Admissions(app, ['x', 'y', 'z'], work.replaceAll(' ', '-'))
       const startedMs = performance.now()
       const { status, body } = await ask()
       const tookMs = performance.now() - startedMs

@@ -51,8 +51,7 @@ export async function audit (
     const counted = await send('GET', `/api/sessions/counts/${user}`)
     t.match(counted.body, { count: wanted.length, leases: wanted.length }, `the count of ${user}`)
     t.notOk('stale_ms' in counted.body, 'which is fresh')
-    const shown = await send('GET', `/api/sessions/users/${user}`)
-    t.same(sessionIds(shown.body.sessions), wanted, `${user} in full`)
+    t.same(await pagesOf(send, `/api/sessions/users/${user}?`), wanted, `${user} in full`)
   }
   for (const node of new Set(up.flatMap(({ node }) => node ?? []))) {
     t.same(await listed(send, `node=${node}`), ids((one) => one.node === node), `node ${node}`)
@@ -77,14 +76,19 @@ function path (id: string): string {
 /** Asks for a view; a client of another process does as well as one of this. */
 export type Look = (method: 'GET', url: string) => Promise<{ body: any }>
 
-/** The ids in all pages of a list of sessions. */
+/** The ids in all pages of the list of sessions. */
 export async function listed (send: Look, query: string): Promise<string[]> {
+  return await pagesOf(send, `/api/sessions/active?${query}&`)
+}
+
+/** The ids in all pages of a view, whose address ends in `?` or `&`. */
+async function pagesOf (send: Look, view: string): Promise<string[]> {
   const found: string[] = []
   let cursor: string | null = ''
   while (cursor !== null) {
     const { body }: Awaited<ReturnType<Look>> = await send(
       'GET',
-      `/api/sessions/active?count=500&cursor=${cursor}&${query}`
+      `${view}count=500&cursor=${cursor}`
     )
     found.push(...sessionIds(body.sessions))
     cursor = body.next_cursor

@@ -23,8 +23,6 @@ const RIGHTS = [
   '+time',
   '+ping',
   '+info',
-  '+multi',
-  '+exec',
   '+cluster|slots',
   '+cluster|info'
 ]
