@@ -112,6 +112,23 @@ for (const [where, deployment] of Object.entries(DEPLOYMENTS)) {
     })
   }
 
+  for (const [gone, key] of Object.entries(deployment.gone)) {
+    for (const how of ['renewal', 'admission'] as const) {
+      const what = `${where}, the ${gone} is gone: released where nobody knows whose it is`
+      t.test(`${what}, it is free after the next ${how}`, async (t) => {
+        const { app, send } = await evicted(t, deployment, key)
+        const other = await startOn(t, deployment.env)
+        await connected(other)
+        t.equal((await as(other, ADMIN)('DELETE', '/api/sessions/a1')).status, 200)
+        const { status } = how === 'renewal'
+          ? await send('POST', '/api/sessions/a1/renew', { username: 'alice' })
+          : await send('POST', '/api/sessions', { username: 'alice', session_id: 'a1' })
+        t.equal(status, 410, 'it has ended')
+        await audit(t, app, servers, { up: both.slice(1), gone: both.slice(0, 1) })
+      })
+    }
+  }
+
   t.test(`${where}, the record is gone: views of its user and by its id have it`, async (t) => {
     const { send } = await evicted(t, deployment, deployment.gone.record)
     t.match(await send('GET', '/api/sessions/a1'), { status: 200, body: { username: 'alice' } })

@@ -48,7 +48,11 @@ local function restore (at, user, id, left_ms, started, node, rest, bound_to)
   local attempt = tonumber(match(rest, '^%d+')) or 0
   local _, ended_attempt, of_node = match(record, ENDED_RECORD)
   local is_late = ended_attempt and attempt <= (tonumber(ended_attempt) or 0)
-  if is_late and (of_node == '' or of_node == node) then return ENDED end
+  if is_late and (of_node == '' or of_node == node) then
+    -- It may have ended where nobody could tell whose it was.
+    if of_node == '' then pcall('ZREM', leases_key, id) end
+    return ENDED
+  end
   local holder, known_start, held_on, rest_at, live_attempt = match(record, LEASE_RECORD)
   live_attempt = tonumber(live_attempt) or 0
   local is_foreign = holder and bound_to ~= '' and held_on ~= bound_to

@@ -85,7 +85,11 @@ if record then
   local _, ended_attempt, of_node = string.match(record, ENDED_RECORD)
   local is_late = ended_attempt and attempt <= (tonumber(ended_attempt) or 0)
   if is_late and (of_node == '' or of_node == node) then
-    if not dry_run then call('PEXPIRE', record_key, ended_ttl_ms, 'GT') end
+    if not dry_run then
+      call('PEXPIRE', record_key, ended_ttl_ms, 'GT')
+      -- It may have ended where nobody could tell whose it was.
+      if of_node == '' then pcall('ZREM', leases_key, id) end
+    end
     return { ENDED }
   end
   local holder, started, held_on, rest_at, live_attempt = string.match(record, LEASE_RECORD)

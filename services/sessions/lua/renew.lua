@@ -108,6 +108,9 @@ for i = 1, total do
   local id, user, record_key, node = args[at], args[at + 1], record_keys[i], nodes[i]
   if outcomes[i] == ENDED and string.sub(records[i], 1, 1) == ENDED_MARK then
     call('PEXPIRE', record_key, ended_ttl_ms, 'GT')
+    -- It may have ended where nobody could tell whose it was.
+    local _, _, of_node = match(records[i], ENDED_RECORD)
+    if of_node == '' then pcall('ZREM', before_user .. user .. after_user, id) end
   elseif node then
     local leases_key = before_user .. user .. after_user
     local stays = held_on[i] == node

@@ -56,6 +56,7 @@ export class RedisClusterSessionStore extends RedisSessionStore {
       return others ?? (await super.acquire(request))
     }
     const claim = await this.#index.claim(sessionId, username, ttlMs, attempt, node)
+    if (claim.outcome === 'ended') await this.#endOwn(request)
     if (claim.outcome !== 'claimed') return { outcome: claim.outcome }
     if (claim.fresh && await isHeld()) {
       await this.#index.unclaim(sessionId)
@@ -85,6 +86,7 @@ export class RedisClusterSessionStore extends RedisSessionStore {
     await forEachLimit(requests.entries(), CLAIMS_AT_ONCE, async ([i, request]) => {
       const { sessionId, username, attempt = 0, node } = request
       const { outcome } = await this.#index.claim(sessionId, username, ttlMs, attempt, node)
+      if (outcome === 'ended') await this.#endOwn(request)
       if (outcome !== 'claimed') results[i] = { outcome }
       else if (byUser.get(username)?.push(i) === undefined) byUser.set(username, [i])
     })
@@ -97,6 +99,12 @@ export class RedisClusterSessionStore extends RedisSessionStore {
     })
     await this.#noteRenewed(requests, results)
     return results
+  }
+
+  /** Ends a user's session whose id has ended: nobody may have known then whose it was. */
+  async #endOwn ({ sessionId, username, attempt, boundTo }: RenewRequest): Promise<void> {
+    const options = { attempt, boundTo, onlyLive: true }
+    await this.releaseFrom(username, sessionId, 'ended before', options)
   }
 
   /** Notes in the index what became of renewals. */

@@ -29,6 +29,7 @@ import {
   type RoomMade
 } from './acquire-script.ts'
 import { endUser } from './end-user.ts'
+import { decodeRecord } from './lease-record.ts'
 import { RedisGhosts } from './redis-ghosts.ts'
 import { PLAINLY } from './per-user.ts'
 import { forgetNode, reconcileNode } from './redis-node-report.ts'
@@ -143,15 +144,21 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
   async release (request: ReleaseRequest, _holder?: string | null): Promise<ReleaseResult> {
     const { sessionId, username, reason, attempt, node, boundTo, endedMs: startedByMs } = request
     for (let tries = 1; ; tries++) {
-      const holder = username ?? (await this.getSession(sessionId))?.username
+      const holder = username ?? (await this.#holder(sessionId, tries))
       const options = { attempt, node, boundTo, startedByMs }
       const released = await this.releaseFrom(holder ?? '', sessionId, reason, options)
       if (released.outcome !== 'conflict' || username !== undefined) {
         return releaseResult(holder, released)
       }
-      // Without a username, a conflict is with somebody who has come meanwhile.
       if (tries === TRIES) return { outcome: 'unknown', unmet: true }
     }
+  }
+
+  /** Whose an id is; after a conflict by its record: somebody came, or the lease was evicted. */
+  async #holder (sessionId: string, tries: number): Promise<string | undefined> {
+    if (tries === 1) return (await this.getSession(sessionId))?.username
+    const record = this.executor.get(this.#keys.lease('', sessionId))
+    return decodeRecord((await this.executor.run(record)) ?? '')?.username
   }
 
   /**
