@@ -107,8 +107,8 @@ export const acquire: Mutant[] = [
   ],
   [
     'a dry run prolongs the memory of an ended id',
-    "if not dry_run then call('PEXPIRE'",
-    "if true then call('PEXPIRE'"
+    "if not dry_run then\n      call('PEXPIRE', record_key, ended",
+    "if true then\n      call('PEXPIRE', record_key, ended"
   ],
   [
     'the id of another user is free',

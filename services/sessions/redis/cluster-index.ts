@@ -105,13 +105,13 @@ export class ClusterIndex {
     return isLive || decodeRecord(record ?? '') === undefined ? 'held' : 'free'
   }
 
-  /** Whether a user has a live lease of an id; true where nobody can tell. */
-  async holds (sessionId: string, username: string): Promise<boolean> {
+  /** Whether a user has a live lease of an id; undefined where nobody can tell. */
+  async holds (sessionId: string, username: string): Promise<boolean | undefined> {
     const found = await this.#reach.ask(
       this.#keys.user('user-leases', username),
       async () => await this.#lookAt(sessionId, username)
     )
-    return found?.isLive ?? true
+    return found?.isLive
   }
 
   /** The record of an id at its holder, and whether its lease is live. */

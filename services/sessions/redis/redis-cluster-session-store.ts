@@ -49,7 +49,8 @@ export class RedisClusterSessionStore extends RedisSessionStore {
   override async acquire (request: AcquireRequest): Promise<AcquireResult> {
     const { sessionId, username, attempt, ttlMs, dryRun, node, heldBy } = request
     // The index may have lost whose the id is.
-    const isHeld = async () => heldBy !== undefined && await this.#index.holds(sessionId, heldBy)
+    const isHeld = async () =>
+      heldBy !== undefined && (await this.#index.holds(sessionId, heldBy)) !== false
     if (dryRun) {
       const others = await this.#othersClaim(sessionId, username, attempt)
       if (others === undefined && await isHeld()) return { outcome: 'conflict' }
@@ -103,6 +104,7 @@ export class RedisClusterSessionStore extends RedisSessionStore {
 
   /** Ends a user's session whose id has ended: nobody may have known then whose it was. */
   async #endOwn ({ sessionId, username, attempt, boundTo }: RenewRequest): Promise<void> {
+    if ((await this.#index.holds(sessionId, username)) !== true) return
     const options = { attempt, boundTo, onlyLive: true }
     await this.releaseFrom(username, sessionId, 'ended before', options)
   }
