@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { readFileSync, readdirSync } from 'node:fs'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -114,6 +115,8 @@ for (const options of [
       t.not(anonymous.status, 200, 'who gives no password gets no answer')
     }
     etcd.pause()
+    // The signal is only on its way at first, and another thread may answer once more.
+    await waitFor(() => hasStopped(etcd.pid), { what: 'etcd to stop' })
     const answer = etcd.get('/a').catch((error: Error) => error)
     t.equal(await Promise.race([answer, sleep(200, 'silent')]), 'silent')
     etcd.resume()
@@ -290,3 +293,10 @@ t.test('proxy', async (t) => {
     await t.rejects(open(), { code: 'ECONNREFUSED' })
   })
 })
+
+/** Whether every thread of a process has stopped. */
+function hasStopped (pid: number): boolean {
+  const tasks = `/proc/${pid}/task`
+  return readdirSync(tasks).every((task) =>
+    /\) [Tt] /.test(readFileSync(`${tasks}/${task}/stat`, 'utf8')))
+}

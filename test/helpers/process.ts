@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -94,30 +94,8 @@ function control (child: ChildProcess, signal: Signal): ServerProcess {
     pid: child.pid ?? 0,
     kill,
     stop: async () => await end('SIGTERM', 3000).catch(kill),
-    pause: () => {
-      signal('SIGSTOP')
-      waitUntilStopped(child.pid ?? 0)
-    },
+    pause: () => signal('SIGSTOP'),
     resume: () => signal('SIGCONT')
-  }
-}
-
-/**
- * Waits until every thread of a process has stopped: the signal is only on its way at first, and
- * another thread may answer once more. Where there is no /proc, it is not waited for.
- */
-function waitUntilStopped (pid: number): void {
-  const tasks = `/proc/${pid}/task`
-  const endMs = performance.now() + 5000
-  const isStopped = (task: string) => {
-    try {
-      return /\) [Tt] /.test(readFileSync(`${tasks}/${task}/stat`, 'utf8'))
-    } catch {
-      return true // It has ended.
-    }
-  }
-  while (performance.now() < endMs && existsSync(tasks)) {
-    if (readdirSync(tasks).every(isStopped)) return
   }
 }
 
