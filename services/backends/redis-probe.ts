@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { storeUnavailable } from '../errors.ts'
 import type { ProbeKey } from '../outage/shard.ts'
-import type { Watermark } from '../outage/watermark.ts'
+import { RECENT_MS, type Watermark } from '../outage/watermark.ts'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
 
@@ -51,17 +51,20 @@ export async function probe (
   const { clock } = executor
   const marking = watermark.next(key, asked)
   const owns = ['text', 'sorted', 'set'].map((type) => `${own}:${type}`)
+  const markKey = keys.watermark(key, watermark.replica)
   const sentMs = clock.steadyMs()
   const [generation, ageMs, server, redisMs, mark, isAsLeft, ...refused] = (await executor.run(
     executor.scripts.probe(
-      [key, ...owns, keys.watermark(key, watermark.replica)],
+      [key, ...owns, markKey, keys.recent(markKey)],
       [
         begun,
         marking.mark,
         ...marking.before,
         marking.memoryMs,
         clock.outdated(key),
-        marking.servers.join(' ')
+        marking.servers.join(' '),
+        RECENT_MS,
+        marking.isRecent ? '1' : ''
       ]
     )
   )) as Reply

@@ -23,15 +23,24 @@ export async function askRestore (
 ): Promise<Replayed[]> {
   if (batch.length === 0) return []
   const codes = (await executor.run(
-    executor.scripts.restore(...restoreArguments(keys, batch))
+    executor.scripts.restore(...restoreArguments(keys, batch, executor.deadline()))
   )) as number[]
   return codes.map((code) => outcomeOf(code) as Replayed)
 }
 
 /** Keys and arguments of restore.lua. */
-function restoreArguments (keys: RedisKeys, batch: HeldLease[]): Parameters<Script> {
+function restoreArguments (
+  keys: RedisKeys,
+  batch: HeldLease[],
+  deadline: number | ''
+): Parameters<Script> {
   const list: string[] = []
-  const args: Array<string | number> = [RECORD_GRACE_MS, keys.nodeLeasesPrefix, ENDED_MEMORY_MS]
+  const args: Array<string | number> = [
+    RECORD_GRACE_MS,
+    keys.nodeLeasesPrefix,
+    ENDED_MEMORY_MS,
+    deadline
+  ]
   for (const { lease, remainingMs, terminated, boundTo } of batch) {
     const { sessionId, username, attempt, startedMs, node, details } = lease
     list.push(

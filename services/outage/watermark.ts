@@ -9,6 +9,12 @@ import type { Clock } from '../clock.ts'
 /** For how long a mark is kept that nobody renews, in milliseconds. */
 const MARK_MEMORY_MS = 86_400_000
 
+/**
+ * In how long the key expires that shows that nothing has expired before its time, in milliseconds:
+ * sooner than any record of a session.
+ */
+export const RECENT_MS = 10_000
+
 /** What a probe says of a mark: what to write, and what may stand there before. */
 export interface Marking {
   /** The mark to write; empty to leave it as it is. */
@@ -18,6 +24,10 @@ export interface Marking {
   /** On which server processes it is written; none for any. */
   servers: string[]
   memoryMs: number
+  /** When it is sent, by the clock. */
+  sentMs: number
+  /** Whether a probe was answered so short a time ago that what it has written is still there. */
+  isRecent: boolean
 }
 
 /** What a probe has found of a mark. */
@@ -35,9 +45,11 @@ interface Mark {
   seen: string
   sent: string
   losses: number
+  /** When the last probe was sent that was answered, by the clock. */
+  answeredMs: number
 }
 
-const UNKNOWN: Mark = { seen: '', sent: '', losses: 0 }
+const UNKNOWN: Mark = { seen: '', sent: '', losses: 0, answeredMs: -Infinity }
 
 /** Keeps the marks of this replica: one for each key that is probed. */
 export class Watermark {
@@ -76,9 +88,11 @@ export class Watermark {
   next (key: string, asked: string[] | undefined): Marking {
     const known = this.#marks.get(key) ?? UNKNOWN
     const before: [string, string] = [known.seen, known.sent]
-    const mark = asked === undefined ? '' : String(this.#clock())
+    const sentMs = this.#clock()
+    const mark = asked === undefined ? '' : String(sentMs)
+    const isRecent = sentMs - known.answeredMs < RECENT_MS / 2
     if (mark !== '') this.#marks.set(key, { ...known, sent: mark })
-    return { mark, before, servers: asked ?? [], memoryMs: MARK_MEMORY_MS }
+    return { mark, before, servers: asked ?? [], memoryMs: MARK_MEMORY_MS, sentMs, isRecent }
   }
 
   /**
@@ -87,7 +101,7 @@ export class Watermark {
    * same mark, and lack what was told after it.
    */
   note (key: string, marking: Marking, { mark: found, isAsLeft, server }: Found): void {
-    const { mark, servers } = marking
+    const { mark, servers, sentMs } = marking
     const isAsked = servers.length === 0 || servers.includes(server)
     const seen = isAsLeft && isAsked && mark !== '' ? mark : found
     // The answer may come when the next probe has been sent.
@@ -95,7 +109,8 @@ export class Watermark {
     this.#marks.set(key, {
       seen,
       sent: isAsLeft && Number(sent) > Number(seen) ? sent : seen,
-      losses: isAsLeft ? losses : losses + 1
+      losses: isAsLeft ? losses : losses + 1,
+      answeredMs: sentMs
     })
   }
 }

@@ -61,6 +61,11 @@ export class RedisKeys {
     return `${this.prefix}session-watermark${rest}:${replica}`
   }
 
+  /** String, expires soon: shows beside a watermark that nothing has expired before its time. */
+  recent (watermark: string): string {
+    return `${watermark}:recent`
+  }
+
   /** The key of a Cluster that tells of the data in the slot of a hash tag. */
   generationIn (tag: string): string {
     return `${this.generation}:{${tag}}`

@@ -1,10 +1,13 @@
 /** What an error reply of Redis says: that it serves nobody now, or not this one command. */
 import { ReplyError } from 'ioredis'
 
-/** Replies of a server that serves nobody at the moment, whatever it is asked. */
+/**
+ * Replies of a server that serves nobody at the moment, whatever it is asked. LATE is what scripts
+ * say where Redis hung, or its clock was set.
+ */
 const SERVES_NOBODY = new RegExp(
   '^(LOADING|READONLY|OOM|NOREPLICAS|MASTERDOWN|CLUSTERDOWN|BUSY|MISCONF|NOAUTH|WRONGPASS|' +
-    'UNKILLABLE|ERR max number of clients)'
+    'UNKILLABLE|LATE|ERR max number of clients)'
 )
 
 /**

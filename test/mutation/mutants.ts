@@ -39,10 +39,10 @@ const reportNode: Mutant[] = [
     'tonumber(last_epoch) > tonumber(epoch)',
     'tonumber(last_epoch) >= tonumber(epoch)'
   ],
-  ['a lower epoch is refused for ever', ' and now - seen < tonumber(last_ttl)', ''],
+  ['a lower epoch is refused for ever', ' and since_ms < tonumber(last_ttl)', ''],
   [
     'a lower epoch is refused for its own time to live',
-    'now - seen < tonumber(last_ttl)',
+    'since_ms < tonumber(last_ttl)',
     'now - seen < tonumber(ttl_ms)'
   ],
   ['the last epoch stays', 'local noted = epoch ..', 'local noted = (last_epoch or epoch) ..'],

@@ -151,12 +151,13 @@ function startReplay ({
     noteRestored: async () => {}
   } as unknown as RedisSessionStore
   const executor = {
+    deadline: () => '' as const,
     run: async <T>(reply: Promise<T>) => await reply,
     scripts: {
       async restore (_keys: string[], args: Array<string | number>) {
         check()
         const ids: string[] = []
-        for (let at = 4; at < args.length; at += 7) ids.push(String(args[at]))
+        for (let at = 5; at < args.length; at += 7) ids.push(String(args[at]))
         batches.push(ids)
         told.push(...ids.map((id) => `restore ${id}`))
         await state.onRestore(ids)

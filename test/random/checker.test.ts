@@ -13,7 +13,13 @@ import type { Call, Operation } from './history.ts'
 import { type Expected, type View, wrongIn } from './views.ts'
 
 const TTL_MS = 90_000
-const calm: World = { losses: [], killed: new Set(), evicted: new Map(), quietMs: [] }
+const calm: World = {
+  losses: [],
+  killed: new Set(),
+  evicted: new Map(),
+  steps: [],
+  quietMs: []
+}
 
 /** A call of one user. Its operations take 10 ms each, at r0 unless they say otherwise. */
 function callOf (id: string, ...operations: Array<Partial<Operation> & { atMs: number }>): Call {
@@ -112,6 +118,18 @@ t.test('an end that nobody knows any more is excused, and no other', async (t) =
     outcome: 'ended'
   }))
   t.equal(excuseBack(twice, { ...calm, killed, losses }), undefined, 'another knows it')
+})
+
+t.test('an end of all that a replica decided while the clock was set is excused', async (t) => {
+  const steps = [{ fromMs: 50, untilMs: 2000 }]
+  const end = { kind: 'terminate' as const, atMs: 100, isNamed: false, degraded: true }
+  const excused = excuseBack(callOf('a', { atMs: 0 }, end), { ...calm, steps })
+  t.match(excused, /^promise 6/)
+  t.equal(excuseBack(callOf('a', { atMs: 0 }, end), calm), undefined, 'no clock was set')
+  for (const other of [{ isNamed: true }, { degraded: false }, { atMs: 3000 }]) {
+    const call = callOf('a', { atMs: 0 }, { ...end, ...other })
+    t.equal(excuseBack(call, { ...calm, steps }), undefined, Object.keys(other).join())
+  }
 })
 
 t.test('a session that nobody knows any more is excused until it is renewed', async (t) => {

@@ -22,6 +22,8 @@ export interface World {
   killed: Set<string>
   /** Sessions of which a key was removed, and when that was. */
   evicted: Map<string, number>
+  /** When the clock of Redis was set, until it was set back and that was noticed. */
+  steps: Array<{ fromMs: number; untilMs: number }>
   /** When all replicas were found to be well: then each has told what it knew. */
   quietMs: number[]
 }
@@ -77,6 +79,15 @@ function isForgotten (told: Operation[], { killed, losses }: World): boolean {
   return told.every((one) => one.degraded || losses.some((loss) => covers(loss, one)))
 }
 
+/**
+ * Whether all sessions of a user were ended without Redis, by a replica that did not know of this
+ * one, while the clock was set: nobody can tell by which clock it has to have begun.
+ */
+function isUnnamedDuringStep (end: Operation, { steps }: World): boolean {
+  if (end.kind !== 'terminate' || end.isNamed || !end.degraded) return false
+  return steps.some(({ fromMs, untilMs }) => end.completedMs >= fromMs && end.invokedMs <= untilMs)
+}
+
 /** Whether Redis may have lost what was acknowledged. */
 function covers ({ backToMs, untilMs }: Loss, { completedMs }: Operation): boolean {
   return backToMs <= completedMs && completedMs <= untilMs
@@ -101,6 +112,10 @@ export function excuseBack (call: Call, world: World): string | undefined {
     (isEnd(one) && one.outcome === 'ok') || (isGrant(one) && one.outcome === 'ended'))
   if (isForgotten(told, world)) {
     return 'promises 4 and 16: Redis lost the end, and the replicas that knew of it were killed'
+  }
+  const ends = call.operations.filter((one) => isEnd(one) && one.outcome === 'ok')
+  if (ends.length > 0 && ends.every((one) => isUnnamedDuringStep(one, world))) {
+    return 'promise 6: it ended, unnamed, with all of a user\'s while the clock was set'
   }
 }
 

@@ -10,6 +10,8 @@ import type { Replica } from './replicas.ts'
 
 /** How much a replica of Redis may lack when it takes over. */
 const BEHIND_MS = 1000
+/** Within which a step of the clock is noticed. */
+const NOTICED_MS = 1000
 const PREFIX = 'voice-ferry-c4:'
 
 /** Where a fault happens. */
@@ -116,11 +118,14 @@ const restoreOld: Fault = async (scene) => {
 const setClock: Fault = async (scene) => {
   const { deployment: { setClock: set }, dice } = scene
   const seconds = dice.of([-3600, -60, -5, 5, 60, 3600])
+  const step = { fromMs: performance.now(), untilMs: Infinity }
+  scene.world.steps.push(step)
   set(seconds)
   lose(scene, -Infinity)
   const heal = () => {
     set(0)
     lose(scene, -Infinity)
+    step.untilMs = performance.now() + NOTICED_MS
   }
   return { what: `the clock set by ${seconds} s, and back`, heal }
 }

@@ -52,7 +52,13 @@ class Run {
   #struck: string[] = []
 
   constructor (t: Test, deployment: Deployment, replicas: Replica[], seed: number) {
-    const world: World = { losses: [], killed: new Set(), evicted: new Map(), quietMs: [] }
+    const world: World = {
+      losses: [],
+      killed: new Set(),
+      evicted: new Map(),
+      steps: [],
+      quietMs: []
+    }
     this.#t = t
     this.#callers = new Callers(replicas, new Dice(seed), 's')
     const up = () => this.#callers.idle('up').filter(({ isLeft }) => !isLeft)

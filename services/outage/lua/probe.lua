@@ -8,17 +8,22 @@
 --            of the expected, else 0; the commands that Redis refuses ... }
 -- An expected mark is replaced, unless a server process answers that was not asked before: one that
 -- came back with older data may have the same mark, and lack what was told after it.
+-- A key that expires sooner than any record tells whether records have expired before their time:
+-- the clock may have been set forward, and back before anybody looked. The mark is worth nothing then.
 local generation_key = KEYS[1]
 local text_key = KEYS[2] -- keys of the probe's own, one of each type
 local sorted_key = KEYS[3]
 local set_key = KEYS[4]
 local mark_key = KEYS[5]
+local recent_key = KEYS[6] -- the one that expires soon
 local new_name = ARGV[1] -- for the generation that begins where there is none
 local new_mark = ARGV[2] -- '' to leave the mark as it is
 local expected, or_expected = ARGV[3], ARGV[4] -- which mark may be there; '' for none
 local mark_memory_ms = ARGV[5]
 local outdated = ARGV[6] -- a generation that has to end, because the clock was set; '' for none
 local asked_servers = ARGV[7] -- with spaces between them; '' for any
+local recent_ms = ARGV[8] -- in how long it expires
+local is_recent = ARGV[9] == '1' -- it was written so short a time ago that it has to be there
 local MEMBER = 'probe'
 
 local refused = {}
@@ -67,7 +72,8 @@ need('SMEMBERS', set_key)
 need('SREM', set_key, MEMBER)
 
 local mark = need('GET', mark_key)
-if type(mark) ~= 'string' then mark = '' end
+if type(mark) ~= 'string' or is_recent and need('EXISTS', recent_key) == 0 then mark = '' end
+need('SET', recent_key, MEMBER, 'PX', recent_ms)
 local is_as_left = mark == expected or mark == or_expected
 if failure then return failure end
 

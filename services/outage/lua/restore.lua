@@ -10,19 +10,22 @@ local keys = KEYS -- for each session: its record, the leases of its user, and t
 local record_grace_ms = ARGV[1] -- how much longer than its lease a record is kept
 local node_leases_prefix = ARGV[2] -- '' in a cluster
 local ended_ttl_ms = ARGV[3] -- how long an id that has ended is remembered
--- From the 4th on, for each session: user, id, ms left, started ms, node, the rest of its record,
+local deadline = ARGV[4] -- until when they may be put back, by the clock of Redis; '' for any time
+-- From the 5th on, for each session: user, id, ms left, started ms, node, the rest of its record,
 -- and the only node whose sessions its caller may touch ('' for any).
 local args = ARGV
-local FIRST = 4
+local FIRST = 5
 
 -- include outcomes
 -- include now
+-- include in-time
 -- include record
 -- include enter-node
 -- include leave-node
 -- include user-end
 
 local call, pcall, match = redis.call, redis.pcall, string.match
+local CLOCK_ERROR_MS = 2000 -- how far an instant may lie in the future
 
 local function text_at (key)
   local stored = pcall('GET', key)
@@ -34,6 +37,8 @@ local function has_ended (user_end_key, started, rest)
   local ordinary, all = match(text_at(user_end_key), USER_END)
   local is_urgent = match(rest, '^%d*!')
   local ended_by = tonumber(is_urgent and all or ordinary) or 0
+  -- Noted before the clock was set back: whoever ended them tells it again, by the clock as it is.
+  if ended_by > now + CLOCK_ERROR_MS then return false end
   return tonumber(started) <= ended_by
 end
 

@@ -4,8 +4,12 @@
 --          be removed
 local users_leases = KEYS -- the key of each user's leases
 local most = tonumber(ARGV[1]) -- how many leases may be removed
+-- Until when they may be removed, by the clock of Redis; '' for any time. It may have been set, and
+-- leases seem to have expired that have not.
+local deadline = ARGV[2]
 
 -- include now
+-- include in-time
 
 local removed = {}
 for i, leases_key in ipairs(users_leases) do

@@ -26,12 +26,17 @@ local only_untouched_ttl_ms = tonumber(ARGV[9]) -- only a lease of this length, 
 local attempt = tonumber(ARGV[10]) -- nil for whichever is live
 local spares_emergency = ARGV[11] == '1'
 local lapses = ARGV[12] == '1'
-local only_live = ARGV[13] == '1' -- an id that is not up is left alone
+-- An id that is not up is left alone; with 'recorded' also a lease whose record is gone, so that
+-- nobody can tell when it began. '' to leave neither alone.
+local only_live = ARGV[13] ~= ''
+local only_recorded = ARGV[13] == 'recorded'
 local bound_to = ARGV[14] -- the only node whose sessions the caller may touch; '' for any
 local unknown_ttl_ms = ARGV[15] -- how long an id is remembered whose lease may be live elsewhere
+local deadline = ARGV[16] -- until when it may be ended, by the clock of Redis; '' for any time
 
 -- include outcomes
 -- include now
+-- include in-time
 -- include record
 -- include lease-end
 -- include leave-node
@@ -89,6 +94,7 @@ if holder and not ends then
   if left_ms > 0 then ends = now + left_ms end
 end
 if only_live and not ends and pcall('SISMEMBER', external_key, id) ~= 1 then return { UNMET } end
+if only_recorded and ends and not holder then return { UNMET } end
 if holder and ends then
   if only_node ~= '' and node ~= only_node then return { UNMET } end
   local is_younger = only_started_by_ms and tonumber(started) > only_started_by_ms

@@ -21,12 +21,14 @@ local new_node = ARGV[8] -- the node that all of the sessions are on; '' for the
 local wants_records = ARGV[9] == '1'
 local each = tonumber(ARGV[10]) -- how many arguments there are for each session
 local bound_to = ARGV[11] -- the only node whose sessions the caller may touch; '' for any
--- From the 12th on, for each session: id, user, if `each` is 3 or more the rest of the record that
+local deadline = ARGV[12] -- until when they may be renewed, by the clock of Redis; '' for any time
+-- From the 13th on, for each session: id, user, if `each` is 3 or more the rest of the record that
 -- an unknown one gets, and if it is 4 the attempt, which is '' for whichever is live.
 local args = ARGV
 
 -- include outcome-digits
 -- include now
+-- include in-time
 -- include record
 -- include lease-end
 -- include replace
@@ -37,7 +39,7 @@ local call, pcall, match = redis.call, redis.pcall, string.match
 -- As text: redis.call takes three times as long over a number, and tostring over making the text.
 local expires = string.format('%d', now + ttl_ms)
 local record_ttl_ms = string.format('%d', ttl_ms + record_grace_ms)
-local FIRST = 12
+local FIRST = 13
 local total = (#args - FIRST + 1) / each
 
 local record_keys = {}

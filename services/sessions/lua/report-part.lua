@@ -9,9 +9,11 @@ local parts = ARGV[3]
 local given = tonumber(ARGV[4]) -- how many sessions this part gives
 local age_ms = tonumber(ARGV[5]) -- how long ago the list was taken
 local kept_ms = ARGV[6]
+local deadline = ARGV[7] -- until when it may be noted, by the clock of Redis; '' for any time
 
 -- include outcomes
 -- include now
+-- include in-time
 
 local before, first = 0, now - age_ms
 if part > 1 then

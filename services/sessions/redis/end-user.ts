@@ -38,10 +38,12 @@ export async function endUser (
   const startedByMs = (await executor.run(
     executor.scripts.endUser(
       [keys.user('user-ended', username)],
-      [atMs ?? '', includeEmergency ? '1' : '', LONGEST_TTL_MS]
+      [atMs ?? '', includeEmergency ? '1' : '', LONGEST_TTL_MS, executor.deadline()]
     )
   )) as number
-  const options = { sparesEmergency: !includeEmergency, onlyLive: true, startedByMs }
+  // A lease whose record is gone may have begun since then.
+  const onlyLive = atMs === undefined || ('recorded' as const)
+  const options = { sparesEmergency: !includeEmergency, onlyLive, startedByMs }
   const leases: EndedLease[] = []
   const spared: string[] = []
   for await (const batch of reads.sessionIds(username, atMs !== undefined)) {

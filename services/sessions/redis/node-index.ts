@@ -21,7 +21,8 @@ export async function * membersOf (
 /** Removes what the index names beyond its end: that is no lease any more. */
 export async function removeExpired (executor: RedisExecutor, index: string): Promise<void> {
   for (let removed = STEP; removed === STEP;) {
-    const reply = await executor.run(executor.scripts.purge([index], [STEP]))
+    const args = [STEP, executor.deadline()]
+    const reply = await executor.run(executor.scripts.purge([index], args))
     removed = (reply as string[][])[0]?.length ?? 0
   }
 }

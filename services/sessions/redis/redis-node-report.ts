@@ -90,11 +90,10 @@ async function begin (
 > {
   const { node, epoch, ttlMs, part } = report
   const key = keys.nodeEpoch(node)
-  const args = [epoch, ttlMs, NODE_MEMORY_MS]
-  const reply = await reach.ask(
-    key,
-    async () => await executor.run(executor.scripts.reportNode([key], args))
-  )
+  const reply = await reach.ask(key, async () => {
+    const args = [epoch, ttlMs, NODE_MEMORY_MS, executor.deadline()]
+    return await executor.run(executor.scripts.reportNode([key], args))
+  })
   if (reply === undefined) return { nowMs: undefined }
   const [code, value] = reply as [number, number]
   const outcome = outcomeOf(code)

@@ -103,7 +103,8 @@ export class RedisRenewals {
       node,
       records ? '1' : '',
       each,
-      boundTo
+      boundTo,
+      this.#executor.deadline()
     ]
     for (let i = from; i < to; i++) {
       const { sessionId, username, attempt = '' } = requests[i] as RenewRequest

@@ -16,7 +16,8 @@ export async function notePart (
   { node, epoch, total, given, ageMs }: NodeReconciliation,
   { number, of }: { number: number; of: number }
 ): Promise<{ firstMs: number } | 'incomplete'> {
-  const args = [epoch, number, of, given, Math.ceil(ageMs), PART_MEMORY_MS]
+  const age = Math.ceil(ageMs)
+  const args = [epoch, number, of, given, age, PART_MEMORY_MS, executor.deadline()]
   const [code, sum = 0, firstMs = 0] = (await executor.run(
     executor.scripts.reportPart([keys.nodeReport(node)], args)
   )) as number[]

@@ -171,12 +171,11 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
     reason: string,
     options: ReleaseOptions = {}
   ): Promise<ReleasedFrom> {
-    const { scripts } = this.executor
-    const [code, record, leaseMs] = (await this.executor.run(
-      scripts.release(
-        releaseKeys(this.#keys, username, sessionId),
-        releaseArgs(this.#keys, username, sessionId, reason, options)
-      )
+    const { executor } = this
+    const args = releaseArgs(this.#keys, username, sessionId, reason, options)
+    args.push(executor.deadline())
+    const [code, record, leaseMs] = (await executor.run(
+      executor.scripts.release(releaseKeys(this.#keys, username, sessionId), args)
     )) as [number, string?, number?]
     const outcome = outcomeOf(code)
     if (outcome === 'conflict' || outcome === 'spared') return { outcome }

@@ -117,9 +117,11 @@ export class RedisSweep implements Sweeper {
   async #purge (usernames: string[]): Promise<void> {
     if (usernames.length === 0) return
     const keys = usernames.map((username) => this.#keys.user('user-leases', username))
+    const executor = this.#executor
     let purged: string[][]
     do {
-      purged = (await this.#executor.run(this.#executor.scripts.purge(keys, [BATCH]))) as string[][]
+      const args = [BATCH, executor.deadline()]
+      purged = (await executor.run(executor.scripts.purge(keys, args))) as string[][]
       purged.forEach((ids, i) => {
         if (ids.length > 0) this.#onExpired(usernames[i] ?? '', ids)
       })

@@ -21,8 +21,11 @@ export interface ReleaseOptions {
   sparesEmergency?: boolean
   /** The lease lapses: its slot is free, and nothing has ended. */
   lapses?: boolean
-  /** A session that is not up is left alone. */
-  onlyLive?: boolean
+  /**
+   * A session that is not up is left alone; `recorded`: a lease whose record is gone, too, because
+   * nobody can tell when it began.
+   */
+  onlyLive?: boolean | 'recorded'
   boundTo?: BoundTo
 }
 
@@ -72,6 +75,7 @@ export function releaseKeys (keys: RedisKeys, username: string, sessionId: strin
   ]
 }
 
+/** The arguments of release.lua, but for the last one, the deadline. */
 export function releaseArgs (
   keys: RedisKeys,
   username: string,
@@ -92,7 +96,7 @@ export function releaseArgs (
     options.attempt ?? '',
     options.sparesEmergency === true ? '1' : '',
     options.lapses === true ? '1' : '',
-    options.onlyLive === true ? '1' : '',
+    options.onlyLive === true ? '1' : options.onlyLive || '',
     options.boundTo ?? '',
     LONGEST_TTL_MS
   ]
