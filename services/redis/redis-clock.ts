@@ -14,8 +14,6 @@ const MOST_KEYS = 1_000
 interface Reading {
   /** How far it is ahead of the steady clock, at least, in milliseconds. */
   aheadMs: number
-  /** The same at most. */
-  mostAheadMs: number
   /** The generation of data that was begun before the clock was set; '' where it was not. */
   outdated: string
   /** By how much it was set, in milliseconds, while that generation has not ended. */
@@ -89,8 +87,9 @@ export class RedisClock {
 
   /**
    * Until when Redis may carry out a write that is waited for so long; '' while its time is not
-   * known. It errs on the late side, by what the quickest probe took. In a Cluster the clock that
-   * is furthest ahead counts.
+   * known. It errs on the early side, by how long the quickest answer to a probe was under way: an
+   * answer to a later write would be late itself. In a Cluster the clock that is furthest ahead
+   * counts.
    */
   deadline (waitMs: number): number | '' {
     return this.#furthestMs === undefined
@@ -108,14 +107,11 @@ export class RedisClock {
     const known = this.#readings.get(key)
     if (known === undefined) {
       const aheadMs = answer.redisMs - this.#steady()
-      const mostAheadMs = answer.redisMs + 1 - answer.sentMs
-      this.#readings.put(key, { aheadMs, mostAheadMs, outdated: '', steppedByMs: 0 })
+      this.#readings.put(key, { aheadMs, outdated: '', steppedByMs: 0 })
     } else {
       this.#takeInto(key, known, answer)
     }
-    this.#furthestMs = Math.max(
-      ...[...this.#readings.values()].map(({ mostAheadMs }) => mostAheadMs)
-    )
+    this.#furthestMs = Math.max(...[...this.#readings.values()].map(({ aheadMs }) => aheadMs))
     this.#reference ??= key
     this.#aheadMs = this.#readings.get(this.#reference)?.aheadMs ?? this.#aheadMs
     this.settle()
@@ -126,7 +122,6 @@ export class RedisClock {
     const [leastMs, mostMs] = [redisMs - this.#steady(), redisMs + 1 - sentMs]
     const before = known.aheadMs
     known.aheadMs = Math.min(Math.max(before, leastMs), mostMs)
-    known.mostAheadMs = Math.min(Math.max(known.mostAheadMs, leastMs), mostMs)
     if (known.outdated !== '' && known.outdated !== generation) {
       if (isBegun) this.onStepEnded(known.steppedByMs, key)
       known.outdated = ''

@@ -17,7 +17,7 @@ import { changes, prototypes } from './prototypes.ts'
 
 const PREFIX = 'voice-ferry-c4:'
 /** What the service keeps for itself. */
-const HOUSEKEEPING = /^session-(?:policy|generation|probe:text|watermark:[\w-]+)$/
+const HOUSEKEEPING = /^session-(?:policy|generation|probe:text|watermark:[\w-]+(?::recent)?)$/
 
 /** The usual code of each status. */
 const CODES: Record<number, string> = {
