@@ -161,6 +161,32 @@ for (const [outage, { strike, mend }] of Object.entries(outages)) {
   })
 }
 
+t.test('killed, terminate_oldest: an emergency call is not the one that ends', async (t) => {
+  const redis = await startDurableRedis(t)
+  const app = await startOn(t, { REDIS_URL: redis.url })
+  await untilDegraded(app, false)
+  const policy = { max_sessions_per_user: 2, session_limit_action: 'terminate_oldest' }
+  t.equal((await as(app, ADMIN)('PUT', '/api/sessions/limits', policy)).status, 200)
+  const [emergency, oldest, newest] = sessionsOf('alice', 'emergency', 'oldest', 'newest') as [
+    KnownSession,
+    KnownSession,
+    KnownSession
+  ]
+  const { username, id, node } = emergency
+  const urgent = { username, session_id: id, node, emergency: true }
+  t.equal((await as(app, ADMIN)('POST', '/api/sessions', urgent)).status, 201)
+  t.equal((await acquire(app, oldest)).status, 201)
+  await redis.kill()
+  await untilDegraded(app, true)
+  t.match(await acquire(app, newest), {
+    status: 201,
+    body: { count: 2, terminated: [oldest.id], degraded: true }
+  })
+  await restart(redis)
+  await untilDegraded(app, false)
+  await audit(t, app, [redis], { up: [emergency, newest], gone: [oldest] })
+})
+
 t.test('killed, OUTAGE_MODE=allow: nobody is refused without Redis', async (t) => {
   const redis = await startDurableRedis(t)
   const app = await startOn(t, { REDIS_URL: redis.url, OUTAGE_MODE: 'allow' })
