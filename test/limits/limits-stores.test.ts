@@ -280,8 +280,10 @@ for (const [kind, start] of Object.entries(stores)) {
           names,
           `the whole list of ${prefix}`
         )
+        // A name may come twice while Redis makes room, or gives some up: others change its keys.
+        const found = (await pages(limits, prefix, 1)).flat().map(([name]) => name)
         t.strictSame(
-          (await pages(limits, prefix, 1)).flat().map(([name]) => name),
+          [...new Set(found)],
           names,
           `pages of ${prefix}`
         )
