@@ -7,6 +7,7 @@ import type { TlsFiles } from '../config.ts'
 import { connectRedis } from '../services/redis/client.ts'
 import { connectionTrouble } from '../services/redis/connection-trouble.ts'
 import type { Settings } from '../schemas/settings.ts'
+import { systemTimer } from '../services/util/repeat.ts'
 
 /** How long a close waits for Redis to say goodbye, in milliseconds. */
 const QUIT_DEADLINE_MS = 500
@@ -15,6 +16,8 @@ const QUIT_DEADLINE_MS = 500
  * fails for one that is not.
  */
 const CONNECT_DEADLINE_MS = 500
+/** In how long a client that has given up connects again, in milliseconds. */
+const CONNECT_AGAIN_MS = 100
 
 /** Whether the settings name a Redis; otherwise everything is kept in memory. */
 export function usesRedis (config: Settings): boolean {
@@ -32,6 +35,7 @@ export default fp<{ tls: TlsFiles }>(
     if (!usesRedis(app.config)) return
     const client = connectRedis(app.config, tls)
     tellOfTrouble(app, client)
+    const close = connectAgain(client)
 
     // As @fastify/redis declares it, but not by its plugin: that makes the start wait for a
     // connection, and ends the client when the first answer is an error, such as that of a Redis
@@ -50,6 +54,7 @@ export default fp<{ tls: TlsFiles }>(
         )
     )
     app.addHook('onClose', async () => {
+      close()
       if (client.status === 'ready') {
         await atMost(
           QUIT_DEADLINE_MS,
@@ -61,6 +66,24 @@ export default fp<{ tls: TlsFiles }>(
   },
   { name: 'redis', dependencies: ['config', 'warnings'] }
 )
+
+/**
+ * Connects again where the client has given up for good: it does when Sentinels name another master
+ * while it connects.
+ * @returns what ends that
+ */
+function connectAgain (client: Redis): () => void {
+  let isClosing = false
+  client.on('end', () => {
+    if (isClosing) return
+    systemTimer(() => {
+      if (!isClosing) client.connect().catch(() => {})
+    }, CONNECT_AGAIN_MS)
+  })
+  return () => {
+    isClosing = true
+  }
+}
 
 /** Says why there is no connection: each cause once, until there is one again. */
 function tellOfTrouble ({ config, log, warnings }: FastifyInstance, client: Redis): void {

@@ -77,3 +77,25 @@ for (const [fault, strike] of [
     }
   })
 }
+
+t.test('a failover that is announced while the client connects does not end it', async (t) => {
+  const { sentinels, name } = await startSentinel(t)
+  const app = await startOn(t, {
+    REDIS_SENTINELS: sentinels.map(({ host, port }) => `${host}:${port}`).join(),
+    REDIS_SENTINEL_MASTER: name
+  })
+  await untilDegraded(app, false)
+  // What the client does itself when Sentinels name another master: nothing of its own API does.
+  const client = app.redis as unknown as { connector: { disconnect(): void } }
+  const heard = async (event: string) => await new Promise((resolve) => {
+    app.redis.once(event, resolve)
+  })
+  const [connecting, ended] = [heard('connecting'), heard('end')]
+  app.redis.stream.destroy()
+  await connecting
+  client.connector.disconnect()
+  await ended
+  await waitFor(() => app.redis.status === 'ready', { what: 'the client to connect again' })
+  await untilDegraded(app, false)
+  t.match(await acquire(app, { username: 'alice', id: 'a1' }), { body: { degraded: false } })
+})

@@ -9,7 +9,8 @@
 -- An expected mark is replaced, unless a server process answers that was not asked before: one that
 -- came back with older data may have the same mark, and lack what was told after it.
 -- A key that expires sooner than any record tells whether records have expired before their time:
--- the clock may have been set forward, and back before anybody looked. The mark is worth nothing then.
+-- the clock may have been set forward, and back before anybody looked. Then the mark is worth
+-- nothing.
 local generation_key = KEYS[1]
 local text_key = KEYS[2] -- keys of the probe's own, one of each type
 local sorted_key = KEYS[3]
