@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { storeUnavailable } from '../errors.ts'
 import type { ProbeKey } from '../outage/shard.ts'
-import { RECENT_MS, type Watermark } from '../outage/watermark.ts'
+import type { Watermark } from '../outage/watermark.ts'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
 
@@ -63,7 +63,7 @@ export async function probe (
         marking.memoryMs,
         clock.outdated(key),
         marking.servers.join(' '),
-        RECENT_MS,
+        marking.recentMs,
         marking.isRecent ? '1' : ''
       ]
     )

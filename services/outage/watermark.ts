@@ -13,7 +13,7 @@ const MARK_MEMORY_MS = 86_400_000
  * In how long the key expires that shows that nothing has expired before its time, in milliseconds:
  * sooner than any record of a session.
  */
-export const RECENT_MS = 10_000
+const RECENT_MS = 10_000
 
 /** What a probe says of a mark: what to write, and what may stand there before. */
 export interface Marking {
@@ -24,6 +24,8 @@ export interface Marking {
   /** On which server processes it is written; none for any. */
   servers: string[]
   memoryMs: number
+  /** In how long the key expires that is written beside the mark, in milliseconds. */
+  recentMs: number
   /** When it is sent, by the clock. */
   sentMs: number
   /** Whether a probe was answered so short a time ago that what it has written is still there. */
@@ -92,7 +94,8 @@ export class Watermark {
     const mark = asked === undefined ? '' : String(sentMs)
     const isRecent = sentMs - known.answeredMs < RECENT_MS / 2
     if (mark !== '') this.#marks.set(key, { ...known, sent: mark })
-    return { mark, before, servers: asked ?? [], memoryMs: MARK_MEMORY_MS, sentMs, isRecent }
+    const times = { memoryMs: MARK_MEMORY_MS, recentMs: RECENT_MS, sentMs }
+    return { mark, before, servers: asked ?? [], ...times, isRecent }
   }
 
   /**

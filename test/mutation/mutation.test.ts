@@ -2,7 +2,7 @@ import { Redis } from 'ioredis'
 import t from 'tap'
 import { RedisExecutor } from '../../services/redis/executor.ts'
 import { RedisKeys } from '../../services/redis/keys.ts'
-import { type Script, type Scripts, scriptTexts } from '../../services/redis/scripts.ts'
+import type { Script, ScriptName, Scripts } from '../../services/redis/scripts.ts'
 import { startRedis } from '../helpers/servers.ts'
 import { Model } from '../model/model.ts'
 import { modelSubject } from '../model/model-subject.ts'
@@ -10,6 +10,7 @@ import { redisSubject } from '../model/redis-subject.ts'
 import { memorySubject } from '../model/subject.ts'
 import { checkStore, type Raw, World } from '../conformance/quick/check-store.ts'
 import { mutants } from './mutants.ts'
+import { seeMistakes } from './see-mistakes.ts'
 
 const { policy } = new Model()
 const redis = await startRedis(t)
@@ -44,18 +45,7 @@ t.test('the stores and the model keep every promise on the list', async (t) => {
 
 for (const [name, list] of Object.entries(mutants)) {
   t.test(`mistakes in ${name} are seen`, async (t) => {
-    const original = scriptTexts[name as keyof Scripts]
-    for (const [mistake, text, instead] of list) {
-      t.equal(
-        original.split(text).length - 1,
-        1,
-        `the text to change is in the script, once: ${text}`
-      )
-      const lua = original.replace(text, () => instead)
-      const script: Script = async (keys, args) =>
-        await client.eval(lua, keys.length, ...keys, ...args)
-      const broken = await checkRedis({ [name]: script })
-      t.ok(broken, `${mistake} → ${broken?.slice(0, 160)}`)
-    }
+    const check = async (script: Script) => await checkRedis({ [name]: script })
+    await seeMistakes(t, client, name as ScriptName, list, check)
   })
 }

@@ -4,11 +4,12 @@ import t from 'tap'
 import { askRestore } from '../../services/outage/batches.ts'
 import { RedisExecutor } from '../../services/redis/executor.ts'
 import { RedisKeys } from '../../services/redis/keys.ts'
-import { type Script, scriptTexts } from '../../services/redis/scripts.ts'
+import type { Script } from '../../services/redis/scripts.ts'
 import type { HeldLease, Lease } from '../../services/sessions/lease.ts'
 import { RECORD_GRACE_MS } from '../../services/sessions/timing.ts'
 import { startRedis } from '../helpers/servers.ts'
 import { restore as mutants } from './restore-mutants.ts'
+import { seeMistakes } from './see-mistakes.ts'
 
 const HOUR_MS = 3_600_000
 const LEFT_MS = 60_000
@@ -181,13 +182,5 @@ t.test('what is put back after an outage keeps every promise on the list', async
 })
 
 t.test('mistakes in restore are seen', async (t) => {
-  for (const [mistake, from, instead] of mutants) {
-    const parts = scriptTexts.restore.split(from)
-    t.equal(parts.length, 2, `the text to change is in the script, once: ${from}`)
-    const lua = parts.join(instead)
-    const script: Script = async (keys, args) =>
-      await client.eval(lua, keys.length, ...keys, ...args)
-    const broken = await check(script)
-    t.ok(broken, `${mistake} → ${broken?.slice(0, 160)}`)
-  }
+  await seeMistakes(t, client, 'restore', mutants, check)
 })

@@ -1,25 +1,19 @@
 /** The checker itself: it finds what is wrong in histories and views, and excuses no more. */
 import t from 'tap'
 import {
+  calmWorld,
   checkCall,
   checkLimit,
   excuseBack,
   excuseMissing,
   Findings,
-  standing,
-  type World
+  standing
 } from './checker.ts'
 import type { Call, Operation } from './history.ts'
 import { type Expected, type View, wrongIn } from './views.ts'
 
 const TTL_MS = 90_000
-const calm: World = {
-  losses: [],
-  killed: new Set(),
-  evicted: new Map(),
-  steps: [],
-  quietMs: []
-}
+const calm = calmWorld()
 
 /** A call of one user. Its operations take 10 ms each, at r0 unless they say otherwise. */
 function callOf (id: string, ...operations: Array<Partial<Operation> & { atMs: number }>): Call {

@@ -28,6 +28,11 @@ export interface World {
   quietMs: number[]
 }
 
+/** A world in which nothing was done yet. */
+export function calmWorld (): World {
+  return { losses: [], killed: new Set(), evicted: new Map(), steps: [], quietMs: [] }
+}
+
 /** What a check found: broken promises, with the session, and excuses by their names. */
 export class Findings {
   readonly broken: Array<{ what: string; call: Call }> = []

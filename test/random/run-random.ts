@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { waitFor } from '../helpers/wait.ts'
 import { Callers, LIMIT, USERS } from './callers.ts'
-import { checkCall, checkLimit, endedAtMs, Findings, type World } from './checker.ts'
+import { calmWorld, checkCall, checkLimit, endedAtMs, Findings } from './checker.ts'
 import { type Deployment, REPLICAS } from './deployments.ts'
 import { Dice } from './dice.ts'
 import { BESIDE, type Fault, faultsOf, type Scene } from './faults.ts'
@@ -52,13 +52,7 @@ class Run {
   #struck: string[] = []
 
   constructor (t: Test, deployment: Deployment, replicas: Replica[], seed: number) {
-    const world: World = {
-      losses: [],
-      killed: new Set(),
-      evicted: new Map(),
-      steps: [],
-      quietMs: []
-    }
+    const world = calmWorld()
     this.#t = t
     this.#callers = new Callers(replicas, new Dice(seed), 's')
     const up = () => this.#callers.idle('up').filter(({ isLeft }) => !isLeft)

@@ -8,7 +8,7 @@ local includes_emergency = ARGV[2] == '1'
 local memory_ms = ARGV[3] -- for how long a session can be live that began by then
 local deadline = ARGV[4] -- until when it may be noted, by the clock of Redis; '' for any time
 
--- How far the clock may be off from what the caller knows of it.
+-- How far the clock may be off from what the caller knows of it: that of another master, perhaps.
 local CLOCK_ERROR_MS = 60000
 
 -- include now

@@ -42,7 +42,7 @@ export async function endUser (
     )
   )) as number
   // A lease whose record is gone may have begun since then.
-  const onlyLive = atMs === undefined || ('recorded' as const)
+  const onlyLive = atMs === undefined ? ('any' as const) : ('recorded' as const)
   const options = { sparesEmergency: !includeEmergency, onlyLive, startedByMs }
   const leases: EndedLease[] = []
   const spared: string[] = []

@@ -21,10 +21,23 @@ export async function * membersOf (
 /** Removes what the index names beyond its end: that is no lease any more. */
 export async function removeExpired (executor: RedisExecutor, index: string): Promise<void> {
   for (let removed = STEP; removed === STEP;) {
-    const args = [STEP, executor.deadline()]
-    const reply = await executor.run(executor.scripts.purge([index], args))
-    removed = (reply as string[][])[0]?.length ?? 0
+    removed = (await purge(executor, [index], STEP)).flat().length
   }
+}
+
+/**
+ * Removes up to so many members that have expired.
+ * @param keys - sorted sets of leases by their end; in a cluster a single one
+ * @returns what was removed, for each key
+ * @throws ServiceError `store_unavailable`
+ */
+export async function purge (
+  executor: RedisExecutor,
+  keys: string[],
+  most: number
+): Promise<string[][]> {
+  const reply = executor.scripts.purge(keys, [most, executor.deadline()])
+  return (await executor.run(reply)) as string[][]
 }
 
 /** Removes a set that may be large. */

@@ -105,7 +105,7 @@ export class RedisClusterSessionStore extends RedisSessionStore {
   /** Ends a user's session whose id has ended: nobody may have known then whose it was. */
   async #endOwn ({ sessionId, username, attempt, boundTo }: RenewRequest): Promise<void> {
     if ((await this.#index.holds(sessionId, username)) !== true) return
-    const options = { attempt, boundTo, onlyLive: true }
+    const options = { attempt, boundTo, onlyLive: 'any' as const }
     await this.releaseFrom(username, sessionId, 'ended before', options)
   }
 

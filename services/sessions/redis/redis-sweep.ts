@@ -10,6 +10,7 @@ import { keyspaces, scanSteps } from '../../redis/scan.ts'
 import { SharedWork } from '../../util/shared-work.ts'
 import { throttled } from '../../util/throttled.ts'
 import type { OnExpired, Sweeper } from '../session-lists.ts'
+import { purge, removeExpired } from './node-index.ts'
 import { RedisGhosts } from './redis-ghosts.ts'
 
 /** The most leases that one script call removes. */
@@ -99,29 +100,16 @@ export class RedisSweep implements Sweeper {
 
   /** Leases that have expired, in the indexes of nodes. */
   async #purgeNodes (nodes: string[]): Promise<void> {
-    if (nodes.length === 0) return
-    const { client } = this.#executor
-    const indexes = nodes.map((node) => this.#keys.nodeLeases(node))
-    const now = await this.#executor.nowMs(indexes[0] ?? '')
-    for (const index of indexes) {
-      let expired: string[]
-      do {
-        const range = client.zrangebyscore(index, '-inf', now, 'LIMIT', 0, BATCH)
-        expired = await this.#executor.run(this.#executor.or<string[]>([], range))
-        if (expired.length > 0) await this.#executor.run(client.zrem(index, ...expired))
-      } while (expired.length === BATCH)
-    }
+    for (const node of nodes) await removeExpired(this.#executor, this.#keys.nodeLeases(node))
   }
 
   /** One script call for all of them, in place of one for each. */
   async #purge (usernames: string[]): Promise<void> {
     if (usernames.length === 0) return
     const keys = usernames.map((username) => this.#keys.user('user-leases', username))
-    const executor = this.#executor
     let purged: string[][]
     do {
-      const args = [BATCH, executor.deadline()]
-      purged = (await executor.run(executor.scripts.purge(keys, args))) as string[][]
+      purged = await purge(this.#executor, keys, BATCH)
       purged.forEach((ids, i) => {
         if (ids.length > 0) this.#onExpired(usernames[i] ?? '', ids)
       })

@@ -22,10 +22,10 @@ export interface ReleaseOptions {
   /** The lease lapses: its slot is free, and nothing has ended. */
   lapses?: boolean
   /**
-   * A session that is not up is left alone; `recorded`: a lease whose record is gone, too, because
-   * nobody can tell when it began.
+   * A session that is not up is left alone; with `recorded` also a lease whose record is gone,
+   * because nobody can tell when it began.
    */
-  onlyLive?: boolean | 'recorded'
+  onlyLive?: 'any' | 'recorded' | undefined
   boundTo?: BoundTo
 }
 
@@ -96,7 +96,7 @@ export function releaseArgs (
     options.attempt ?? '',
     options.sparesEmergency === true ? '1' : '',
     options.lapses === true ? '1' : '',
-    options.onlyLive === true ? '1' : options.onlyLive || '',
+    options.onlyLive ?? '',
     options.boundTo ?? '',
     LONGEST_TTL_MS
   ]
