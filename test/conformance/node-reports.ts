@@ -331,6 +331,46 @@ export const nodeReports: Contract = {
     t.strictSame(await everything(twin), ['a', 'b', 'c'], 'a wrong total frees nothing')
   },
 
+  'the last part of a list may come again, as its answer may be lost': async (t, start) => {
+    const twin = await start({ max_sessions_per_user: 0 })
+    const { sessions, pass } = twin
+    const send = async (number: number, ids: string[]) => {
+      const list = ids.map((sessionId) => ({ sessionId, username: 'alice' }))
+      const part = { number, of: 2 }
+      return await sessions.reconcileNode(reported({ node: 'n1', epoch: 1, sessions: list, part }))
+    }
+    const list = names('call-', 5).map((sessionId) => ({ sessionId, username: 'alice' }))
+    await sessions.reconcileNode(reported({ node: 'n1', epoch: 1, sessions: list }))
+    await pass(5)
+    await send(1, ['call-000', 'call-001'])
+    t.match(await send(2, ['call-002', 'call-003']), { renewed: 2, released: 1 })
+    t.match(await send(2, ['call-002', 'call-003']), { renewed: 2, released: 0 }, 'asked again')
+    t.strictSame(await everything(twin), ['call-000', 'call-001', 'call-002', 'call-003'])
+  },
+
+  'a part that is refused as a whole frees nothing with the next': async (t, start) => {
+    const twin = await start({ max_sessions_per_user: 0 })
+    const { sessions, pass } = twin
+    const send = async (number: number, ids: string[]) => {
+      const boundTo = 'n1'
+      const list = ids.map((sessionId) => ({ sessionId, username: 'alice', boundTo }))
+      const part = { number, of: 2 }
+      return await sessions.reconcileNode(reported({ node: 'n1', epoch: 1, sessions: list, part }))
+    }
+    for (const id of ['a', 'b', 'c']) await admit(sessions, 'alice', id, { node: 'n1' })
+    await admit(sessions, 'alice', 'foreign', { node: 'n2' })
+    await pass(5)
+    t.strictSame(await send(1, ['a', 'b', 'foreign']), { outcome: 'forbidden' })
+    await send(2, ['c'])
+    t.strictSame(await everything(twin), ['a', 'b', 'c', 'foreign'])
+    await send(1, ['a', 'b'])
+    await send(2, ['c'])
+    await pass(5)
+    t.strictSame(await send(1, ['a', 'b', 'foreign']), { outcome: 'forbidden' })
+    await send(2, ['c'])
+    t.strictSame(await everything(twin), ['a', 'b', 'c', 'foreign'], 'nor after a whole one')
+  },
+
   'a lower epoch is refused while its node is heard of, and taken after that': async (t, start) => {
     const { sessions, pass } = await start()
     const about = { node: 'n1', sessions: [], ttlMs: 300 }

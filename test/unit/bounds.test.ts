@@ -99,3 +99,32 @@ t.test('switch nodes in memory: 10,000, and for a day', async (t) => {
   report('another')
   t.strictSame([...reports.keys()], ['another'])
 })
+
+t.test('what parts of reports list in memory: 2,000,000 ids, and for ten minutes', async (t) => {
+  const clock = new ManualClock()
+  const { reports } = new LeaseTable(clock.now, MINUTE)
+  const send = (node: string, number: number, of = 2) => {
+    const about = { node, epoch: 1, sessions: [], ttlMs: MINUTE, part: { number, of } }
+    return noteReport(reports, reported(about), clock.now())
+  }
+  /** A part that lists so many ids. */
+  const list = (node: string, number: number, ids: number, of?: number) => {
+    const begun = send(node, number, of)
+    if ('outcome' in begun) return begun.outcome
+    for (let i = 0; i < ids; i++) begun.listed.add(`${node} ${number} ${begun.listed.size}`)
+    return 'taken'
+  }
+  for (let i = 0; i < 5; i++) t.equal(list(`node-${i}`, 1, 500_000), 'taken')
+  t.equal(send('node-5', 1) instanceof Object, true)
+  t.equal(list('node-0', 2, 0), 'incomplete', 'the one that was heard longest ago was given up')
+  t.equal(list('node-1', 2, 0), 'taken')
+  t.equal(list('node-6', 1, 0, 9), 'taken')
+  let [times, outcome] = [0, '']
+  for (; outcome !== 'incomplete' && times < 10; times++) outcome = list('node-6', 2, 500_000, 9)
+  t.equal(times, 6, 'a part that comes time and again')
+  t.equal(list('node-7', 1, 1), 'taken')
+  await clock.pass(10 * MINUTE + 1)
+  send('another', 1)
+  const listed = () => [...reports.values()].flatMap((one) => one.listed ?? [])
+  t.equal(listed().length, 1)
+})

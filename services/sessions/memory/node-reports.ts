@@ -1,4 +1,5 @@
 /** What switch nodes have reported, in memory: their epochs, and reports that come in parts. */
+import { MAX_NODE_SESSIONS, MAX_PARTS } from '../../../schemas/nodes.ts'
 import type { BoundedMap } from '../../util/bounded-map.ts'
 import type { NodeReconciliation } from '../session-store.ts'
 import { NODE_MEMORY_MS, PART_MEMORY_MS } from '../timing.ts'
@@ -10,9 +11,15 @@ export interface NodeReportState {
   ttlMs: number
   /** A report under way that comes in parts. */
   parts?: { of: number; last: number; given: number; before: number; firstMs: number }
-  /** What its parts have listed so far. */
+  /** What its parts have listed so far; the last one may come again. */
   listed?: Set<string>
 }
+
+/**
+ * The most ids that all reports under way have listed together: those of one report as long as can
+ * be.
+ */
+const MOST_LISTED = MAX_PARTS * MAX_NODE_SESSIONS
 
 /** A report that goes on: what has been listed so far, and when its first part came. */
 interface Underway {
@@ -41,8 +48,10 @@ export function noteReport (
   const listed = part.number === 1 ? new Set<string>() : (known?.listed ?? new Set<string>())
   if (parts !== undefined) reports.put(node, { ...state, parts, listed })
   else reports.put(node, { ...known, ...state })
+  giveUpLists(reports, now)
   const isOff = part.number === part.of && (report.total ?? parts?.given) !== parts?.given
-  if (parts === undefined || isOff) return { outcome: 'incomplete' }
+  const isKept = reports.get(node)?.listed === listed
+  if (parts === undefined || isOff || !isKept) return { outcome: 'incomplete' }
   return { listed, firstMs: parts.firstMs }
 }
 
@@ -67,5 +76,20 @@ function forgetOld (reports: BoundedMap<string, NodeReportState>, now: number): 
   for (const [node, { lastSeenMs }] of reports) {
     if (now - lastSeenMs < NODE_MEMORY_MS) return
     reports.delete(node)
+  }
+}
+
+/**
+ * Gives up reports of parts that nobody goes on with, and more of them where they have listed too
+ * much: those heard of longest ago first. Their next part is refused.
+ */
+function giveUpLists (reports: BoundedMap<string, NodeReportState>, now: number): void {
+  let listed = 0
+  for (const state of reports.values()) listed += state.listed?.size ?? 0
+  for (const state of reports.values()) {
+    if (listed <= MOST_LISTED && now - state.lastSeenMs <= PART_MEMORY_MS) return
+    listed -= state.listed?.size ?? 0
+    delete state.parts
+    delete state.listed
   }
 }

@@ -57,14 +57,7 @@ export async function reconcileNode (
   if (renewals.outcomes.includes('forbidden')) return { outcome: 'forbidden' }
   const tally = tallyReport(sessions, renewals.outcomes)
   if (nowMs === undefined) return { ...tally, degraded: true }
-  if (part !== undefined) {
-    const listed = await reach.ask(keys.nodeListed(node), async () => {
-      await noteListed(executor, keys, node, sessions)
-      return true
-    })
-    if (listed === undefined) return { ...tally, degraded: true }
-    if (part.number < part.of) return tally
-  }
+  if (part !== undefined && part.number < part.of) return tally
   const takenMs = Math.min(asOfMs, progress?.firstMs ?? nowMs - ageMs)
   const options = { node, startedByMs: Math.floor(takenMs - youngMs), lapses: true }
   const kept = tally.renewed + tally.registered
@@ -79,15 +72,15 @@ export async function reconcileNode (
   return tally
 }
 
-/** Notes that a report has come: when, unless the node's keys are out, or why it is refused. */
-async function begin (
-  { executor, keys, reach }: ReportParts,
-  report: NodeReconciliation
-): Promise<
+/** That a report has come: when, unless the node's keys are out, or why it is refused. */
+type Begun =
   | { nowMs: number | undefined; progress?: { firstMs: number } }
   | { outcome: 'stale_epoch'; epoch: number }
   | { outcome: 'incomplete' }
-> {
+
+/** Notes that a report has come. */
+async function begin (parts: ReportParts, report: NodeReconciliation): Promise<Begun> {
+  const { executor, keys, reach } = parts
   const { node, epoch, ttlMs, part } = report
   const key = keys.nodeEpoch(node)
   const reply = await reach.ask(key, async () => {
@@ -98,13 +91,34 @@ async function begin (
   const [code, value] = reply as [number, number]
   const outcome = outcomeOf(code)
   if (outcome === 'stale_epoch') return { outcome, epoch: Number(value) }
-  if (part === undefined) return { nowMs: value }
+  return part === undefined ? { nowMs: value } : await beginPart(parts, report, part, value)
+}
+
+/**
+ * Notes a part, once what it lists is kept: the last part frees what those that were noted have not
+ * listed.
+ */
+async function beginPart (
+  parts: ReportParts,
+  report: NodeReconciliation,
+  part: { number: number; of: number },
+  nowMs: number
+): Promise<Begun> {
+  const { executor, keys, reach } = parts
+  const [progressKey, listed] = [keys.nodeReport(report.node), keys.nodeListed(report.node)]
+  if (part.number === 1) await drop(parts, progressKey)
+  const isKept = await reach.ask(
+    listed,
+    async () => await noteListed(executor, keys, report, part)
+  )
+  if (isKept === undefined) return { nowMs: undefined }
+  if (!isKept) return { outcome: 'incomplete' }
   const progress = await reach.ask(
-    keys.nodeReport(node),
+    progressKey,
     async () => await notePart(executor, keys, report, part)
   )
   if (progress === 'incomplete') return { outcome: progress }
-  return progress === undefined ? { nowMs: undefined } : { nowMs: value, progress }
+  return progress === undefined ? { nowMs: undefined } : { nowMs, progress }
 }
 
 /**
@@ -113,7 +127,6 @@ async function begin (
  */
 export async function forgetNode (parts: ReportParts, node: string) {
   const { executor, keys, reach } = parts
-  const { client } = executor
   const index = keys.nodeLeases(node)
   const members = await reach.ask(index, async () => {
     const all = new Set<string>()
@@ -121,12 +134,16 @@ export async function forgetNode (parts: ReportParts, node: string) {
     return [...all]
   })
   if (members === undefined) throw storeUnavailable(new Error('the index of this node is out'))
-  for (const key of [keys.nodeEpoch(node), keys.nodeReport(node)]) {
-    await reach.ask(key, async () => await executor.run(client.del(key)))
-  }
+  await drop(parts, keys.nodeEpoch(node))
+  await drop(parts, keys.nodeReport(node))
   const listed = keys.nodeListed(node)
   await reach.ask(listed, async () => await removeSet(executor, listed))
   return { missing: await lapse(parts, members, { node, lapses: true }) }
+}
+
+/** Removes a key of a node, unless it is out. */
+async function drop ({ executor, reach }: ReportParts, key: string): Promise<void> {
+  await reach.ask(key, async () => await executor.run(executor.client.del(key)))
 }
 
 /** Lets members of a node's index lapse; returns those that were live. */

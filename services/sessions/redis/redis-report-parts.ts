@@ -1,8 +1,9 @@
 /** A switch node's report that comes in parts: what they have listed is kept until the last. */
+import { MAX_NODE_SESSIONS } from '../../../schemas/nodes.ts'
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
 import { outcomeOf } from '../../redis/script-outcomes.ts'
-import type { NodeReconciliation, RenewRequest } from '../session-store.ts'
+import type { NodeReconciliation } from '../session-store.ts'
 import { PART_MEMORY_MS } from '../timing.ts'
 import { STEP, membersOf, removeSet } from './node-index.ts'
 
@@ -23,28 +24,36 @@ export async function notePart (
   )) as number[]
   if (outcomeOf(code ?? 0) === 'incomplete') return 'incomplete'
   if (number === of && total !== undefined && total !== sum) return 'incomplete'
-  if (number === 1) await removeSet(executor, keys.nodeListed(node))
   return { firstMs }
 }
 
-/** Keeps what a part lists. */
+/**
+ * Keeps what a part lists.
+ * @returns false where the parts have listed more than they can, because one came time and again
+ */
 export async function noteListed (
   executor: RedisExecutor,
   keys: RedisKeys,
-  node: string,
-  sessions: RenewRequest[]
-): Promise<void> {
+  { node, sessions }: NodeReconciliation,
+  { number, of }: { number: number; of: number }
+): Promise<boolean> {
   const { client } = executor
   const key = keys.nodeListed(node)
+  if (number === 1) await removeSet(executor, key)
+  if ((await executor.run(client.scard(key))) > of * MAX_NODE_SESSIONS) return false
   for (let i = 0; i < sessions.length; i += STEP) {
     const step = sessions.slice(i, i + STEP)
     const members = step.map(({ username, sessionId }) => `${username} ${sessionId}`)
     await executor.run(client.sadd(key, ...members))
   }
   await executor.run(client.pexpire(key, PART_MEMORY_MS))
+  return true
 }
 
-/** The members of a node's index that no part has listed. */
+/**
+ * The members of a node's index that no part has listed. What they have listed stays for a while:
+ * the last part comes again where its answer was lost.
+ */
 export async function missingInParts (
   executor: RedisExecutor,
   keys: RedisKeys,
@@ -59,6 +68,5 @@ export async function missingInParts (
       if (listed[i] === 0) missing.add(member)
     })
   }
-  await removeSet(executor, keys.nodeListed(node))
   return [...missing]
 }
