@@ -30,6 +30,7 @@ const files = {
   probe: '../outage/lua/probe.lua',
   inspect: '../health/lua/inspect.lua',
   restore: '../outage/lua/restore.lua',
+  revokeKey: '../auth/lua/revoke-key.lua',
   countRequest: '../rate-limit/lua/count-request.lua',
   shiftLeases: '../sessions/lua/shift-leases.lua',
   sweepGhosts: '../sessions/lua/sweep-ghosts.lua'

@@ -5,10 +5,11 @@
  */
 import type { Clock } from '../../clock.ts'
 import { storeUnavailable } from '../../errors.ts'
+import { BoundedMap } from '../../util/bounded-map.ts'
 import { repeat, repeatLater, type Repeated } from '../../util/repeat.ts'
 import { ROLES, type Caller } from '../permissions.ts'
 import { isSecretOf, makeApiKey, partsOf, type ApiKey, type NewApiKey } from './api-key.ts'
-import type { ApiKeyStore } from './api-key-store.ts'
+import { MAX_API_KEYS, type ApiKeyStore } from './api-key-store.ts'
 
 /** How often the keys are read again, in milliseconds: well within the promised second. */
 const REFRESH_MS = 500
@@ -34,6 +35,8 @@ export class ApiKeyRing {
   #held = new Map<string, Held>()
   #version: string | undefined
   #failing = false
+  /** Keys that were revoked here. What was read meanwhile may still have them. */
+  #revoked = new BoundedMap<string, true>(MAX_API_KEYS)
   #unwritten = new Map<string, number>()
   #loops: Repeated[] = []
 
@@ -96,7 +99,10 @@ export class ApiKeyRing {
   /** Revokes a key, here at once; false if there is none with this id. */
   async revoke (id: string): Promise<boolean> {
     const revoked = await this.#store.remove(id)
+    this.#revoked.put(id, true)
     this.#held.delete(id)
+    // The keys are read anew, also where Redis has lost this change by then.
+    this.#version &&= 'before a revocation'
     this.#unwritten.delete(id)
     return revoked
   }
@@ -117,12 +123,17 @@ export class ApiKeyRing {
     return used.map(({ key: { name, expiresMs: endMs } }) => ({ name, endMs }))
   }
 
-  /** Reads the keys, if they have changed. */
+  /**
+   * Reads the keys, if they have changed. Those that were revoked here are removed once more: a
+   * Redis that lost its last writes may have them again.
+   */
   async refresh (): Promise<void> {
     const read = await this.#store.read(this.#version)
     if (read !== undefined) {
+      const valid = read.keys.filter(({ id }) => !this.#revoked.has(id))
+      this.#held = new Map(valid.map((key) => [key.id, this.#hold(key)]))
+      for (const { id } of read.keys) if (!this.#held.has(id)) await this.#store.remove(id)
       this.#version = read.version
-      this.#held = new Map(read.keys.map((key) => [key.id, this.#hold(key)]))
     }
     if (this.#failing) this.#report({ keys: this.#held.size })
     this.#failing = false
@@ -130,10 +141,9 @@ export class ApiKeyRing {
 
   /** Writes the last uses that are not written yet. */
   async noteUses (): Promise<void> {
-    if (this.#unwritten.size === 0) return
-    const uses = this.#unwritten
+    const uses = new Map([...this.#unwritten].filter(([id]) => this.#held.has(id)))
     this.#unwritten = new Map()
-    await this.#store.noteUses(uses)
+    if (uses.size > 0) await this.#store.noteUses(uses)
   }
 
   #hold (key: ApiKey): Held {

@@ -2,6 +2,7 @@
 import { open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { storeUnavailable } from '../../errors.ts'
+import { BoundedMap } from '../../util/bounded-map.ts'
 import { decodeApiKey, type ApiKey } from './api-key.ts'
 import { MAX_API_KEYS, tooManyApiKeys, type ApiKeySet, type ApiKeyStore } from './api-key-store.ts'
 
@@ -18,7 +19,7 @@ const LOCK_STALE_MS = 10_000
  */
 export class FileApiKeyStore implements ApiKeyStore {
   #path: string
-  #uses = new Map<string, number>()
+  #uses = new BoundedMap<string, number>(MAX_API_KEYS)
 
   constructor (path: string) {
     this.#path = path
@@ -51,7 +52,7 @@ export class FileApiKeyStore implements ApiKeyStore {
   }
 
   async noteUses (uses: ReadonlyMap<string, number>): Promise<void> {
-    for (const [id, atMs] of uses) this.#uses.set(id, atMs)
+    for (const [id, atMs] of uses) this.#uses.put(id, atMs)
   }
 
   async lastUses (): Promise<Map<string, number>> {

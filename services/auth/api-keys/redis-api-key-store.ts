@@ -32,23 +32,29 @@ export class RedisApiKeyStore implements ApiKeyStore {
 
   async add (key: ApiKey): Promise<void> {
     const { client } = this.#executor
-    const fields = await this.#executor.run(client.hlen(this.#keys))
-    if (fields - 1 >= MAX_API_KEYS) throw tooManyApiKeys()
+    const { [VERSION]: _version, ...known } = await this.#executor.run(client.hgetall(this.#keys))
+    if (Object.keys(known).length >= MAX_API_KEYS) throw tooManyApiKeys()
     const change = { [key.id]: encodeApiKey(key), [VERSION]: randomUUID() }
     await this.#executor.run(client.hset(this.#keys, change))
+    await this.#forgetUses(Object.keys(known))
   }
 
   async remove (id: string): Promise<boolean> {
-    const { client } = this.#executor
-    const removed = await this.#executor.run(client.hdel(this.#keys, id))
-    if (removed === 0) return false
-    await this.#executor.run(client.hset(this.#keys, VERSION, randomUUID()))
+    const { client, scripts } = this.#executor
+    const args = [id, VERSION, randomUUID()]
+    const removed = await this.#executor.run(scripts.revokeKey([this.#keys], args))
     await this.#executor.run(client.hdel(this.#uses, id))
-    return true
+    return removed === 1
   }
 
   async noteUses (uses: ReadonlyMap<string, number>): Promise<void> {
     await this.#executor.run(this.#executor.client.hset(this.#uses, Object.fromEntries(uses)))
+  }
+
+  /** Forgets uses of keys that a replica has noted after they were revoked on another one. */
+  async #forgetUses (known: string[]): Promise<void> {
+    const gone = [...(await this.lastUses()).keys()].filter((id) => !known.includes(id))
+    if (gone.length > 0) await this.#executor.run(this.#executor.client.hdel(this.#uses, ...gone))
   }
 
   async lastUses (): Promise<Map<string, number>> {
