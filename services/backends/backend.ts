@@ -8,7 +8,7 @@ import type { PolicyCache, PolicySource } from '../policy/policy.ts'
 import type { RedisRequestCount } from '../rate-limit/redis-request-count.ts'
 import type { Outcomes } from '../sessions/outcomes.ts'
 import type { SessionReader, SessionVerbs } from '../sessions/session-store.ts'
-import type { SessionLists, Sweeper } from '../sessions/session-lists.ts'
+import type { OnSwept, SessionLists, Sweeper } from '../sessions/session-lists.ts'
 import type { MalformedValues } from '../util/malformed-values.ts'
 
 /** What every backend is built from; one that needs more takes it besides. */
@@ -48,13 +48,16 @@ export interface Backend {
   stop(): void
 }
 
-/** Tells observers of leases that nobody renewed. */
-export function expiredTo (outcomes: Outcomes) {
-  return (username: string, sessionIds: string[]): void => {
+/** Why a lease was removed. */
+const SWEPT_FOR = { expired: 'not renewed in time', released: 'ended before' }
+
+/** Tells observers of leases that a sweep removed. */
+export function sweptTo (outcomes: Outcomes): OnSwept {
+  return (what, username, sessionIds) => {
     if (!outcomes.observed) return
+    const about = { username, node: undefined, by: 'sweep' as const, reason: SWEPT_FOR[what] }
     for (const sessionId of sessionIds) {
-      const about = { sessionId, username, node: undefined, by: 'sweep' as const }
-      outcomes.tell({ what: 'expired', ...about, reason: 'not renewed in time', degraded: false })
+      outcomes.tell({ what, sessionId, ...about, degraded: false })
     }
   }
 }

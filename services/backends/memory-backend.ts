@@ -5,14 +5,14 @@ import { LeaseTable } from '../sessions/memory/lease-table.ts'
 import { MemorySessionLists } from '../sessions/memory/memory-session-lists.ts'
 import { MemorySessionStore } from '../sessions/memory/memory-session-store.ts'
 import { ENDED_MEMORY_MS } from '../sessions/timing.ts'
-import { expiredTo, type Backend, type BackendOptions } from './backend.ts'
+import { sweptTo, type Backend, type BackendOptions } from './backend.ts'
 
 /** Builds the stores in memory. */
 export function memoryBackend (options: BackendOptions): Backend {
   const { clock, defaults, policyFrom, outcomes } = options
   const policy = policyFrom(memoryPolicySource(defaults))
   const limits = new MemoryLimitsStore(() => policy.current.max_sessions_per_user, clock)
-  const table = new LeaseTable(clock, ENDED_MEMORY_MS, expiredTo(outcomes))
+  const table = new LeaseTable(clock, ENDED_MEMORY_MS, sweptTo(outcomes))
   const lists = new MemorySessionLists(table, limits)
   return {
     policy,

@@ -28,7 +28,7 @@ import {
   WORTH_MENDING_MS
 } from '../sessions/redis/redis-set-back.ts'
 import { systemTimer } from '../util/repeat.ts'
-import { expiredTo, type Backend, type BackendOptions } from './backend.ts'
+import { sweptTo, type Backend, type BackendOptions } from './backend.ts'
 import { ProbeNotes } from './probe-notes.ts'
 import { probe } from './redis-probe.ts'
 import { redisStores } from './redis-stores.ts'
@@ -70,8 +70,8 @@ export function redisBackend (redis: RedisOptions, options: BackendOptions): Bac
   const shards = shardsOf({ executor, keys, mode, log }, { notes, watermark }, told)
   const guarded = new GuardedExecutor(executor, shards)
   const policy = policyFrom(redisPolicySource(guarded, keys, defaults, malformed))
-  const onExpired = expiredTo(outcomes)
-  const parts = { executor, guarded, keys, policy, malformed, onExpired }
+  const onSwept = sweptTo(outcomes)
+  const parts = { executor, guarded, keys, policy, malformed, onSwept }
   const stores = redisStores({ ...parts, reach: shards })
   const store = stores.sessions
   const { sessions: restored } = redisStores({ ...parts, reach: shards.forReplay })

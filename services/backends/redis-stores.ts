@@ -12,7 +12,7 @@ import { RedisSessionLists } from '../sessions/redis/redis-session-lists.ts'
 import { RedisSessionReads } from '../sessions/redis/redis-session-reads.ts'
 import { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
 import { RedisSweep } from '../sessions/redis/redis-sweep.ts'
-import type { OnExpired } from '../sessions/session-lists.ts'
+import type { OnSwept } from '../sessions/session-lists.ts'
 import type { MalformedValues } from '../util/malformed-values.ts'
 
 /** What the stores are made of. */
@@ -25,20 +25,21 @@ export interface RedisParts {
   reach?: Reach
   policy: PolicyCache
   malformed: MalformedValues
-  onExpired?: OnExpired
+  onSwept?: OnSwept
 }
 
 /** Builds the stores on one server, or on a Cluster. */
 export function redisStores (parts: RedisParts) {
-  const { executor, guarded = executor, keys, reach, policy, malformed, onExpired } = parts
+  const { executor, guarded = executor, keys, reach, policy, malformed, onSwept } = parts
   const turns = new WalkTurns()
   const stored = new StoredLimits(keys, malformed, () => policy.current.max_sessions_per_user)
   const reads = new RedisSessionReads(executor, keys, stored, malformed)
   const Store = executor.isCluster ? RedisClusterSessionStore : RedisSessionStore
+  const sessions = new Store(executor, keys, policy, reads, reach)
   return {
     limits: new RedisLimitsStore(executor, keys, stored),
     limitLists: new RedisLimitLists(guarded, keys, stored, turns),
-    sessions: new Store(executor, keys, policy, reads, reach),
+    sessions,
     sessionLists: new RedisSessionLists(
       guarded,
       keys,
@@ -46,6 +47,6 @@ export function redisStores (parts: RedisParts) {
       new RedisLimitsStore(guarded, keys, stored),
       turns
     ),
-    sweeper: new RedisSweep(guarded, keys, onExpired)
+    sweeper: new RedisSweep(guarded, keys, sessions, onSwept)
   }
 }

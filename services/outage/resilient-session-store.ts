@@ -122,7 +122,8 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
       if (!isUnavailable(error)) throw error
       const result = await mirror.releaseLocally(request)
       if (result.outcome === 'released' || result.outcome === 'unknown') {
-        const end = { ...request, username: holder || undefined, endedMs: mirror.now() }
+        const known = result.outcome === 'released' ? result.username : undefined
+        const end = { ...request, username: holder || known, endedMs: mirror.now() }
         outbox.put(sessionId, { kind: 'ended', ...end })
       }
       return { ...result, degraded: true }

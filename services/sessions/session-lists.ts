@@ -50,8 +50,8 @@ export interface SessionLists {
 /** Removes what others would trip over, one replica at a time. */
 export interface Sweeper {
   /**
-   * Removes ghosts, sessions that a user's set still names and that are gone, and what is left of
-   * expired leases.
+   * Removes ghosts, sessions that a user's set still names and that are gone, what is left of
+   * expired leases, and leases of sessions that have ended.
    * Who asks while such a sweep is under way gets the result of that one.
    * @param share - how much of the time it may take, above 0 and at most 1: it rests for the others
    * @param isGone - whether nobody waits for the result any more
@@ -70,5 +70,12 @@ export interface Sweeper {
   keepSweep(forMs: number): Promise<void>
 }
 
-/** Told of leases that ended because nobody renewed them. */
-export type OnExpired = (username: string, sessionIds: string[]) => void
+/**
+ * Told of leases of a user that were removed: they ended because nobody renewed them, or their
+ * sessions were released when nobody could tell whose they were.
+ */
+export type OnSwept = (
+  what: 'expired' | 'released',
+  username: string,
+  sessionIds: string[]
+) => void

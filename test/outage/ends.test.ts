@@ -76,6 +76,22 @@ t.test('released where nobody knows of it, while its replica is cut off', async 
   for (const { app } of [one, other]) await audit(t, app, [redis], { up: [up], gone })
 })
 
+t.test('released where it is known, while Redis loses the records', async (t) => {
+  const redis = await startRedis(t)
+  const [one, other] = await startTwo(t, redis)
+  const [up] = sessionsOf('alice', 'up') as [KnownSession]
+  const gone = Object.keys(releases).flatMap((_how, i) => sessionsOf('alice', `gone-${i}`))
+  for (const session of [up, ...gone]) t.equal((await acquire(one.app, session)).status, 201)
+  await cutOff(one)
+  const records = gone.map(({ id }) => `voice-ferry-c4:session-lease:${id}`)
+  t.equal((await redis.cli('DEL', ...records)).trim(), String(gone.length))
+  for (const [i, [how, releaseIt]] of Object.entries(releases).entries()) {
+    t.equal((await releaseIt(one.app, gone[i] as KnownSession)).status, 200, how)
+  }
+  await heal(one)
+  for (const { app } of [one, other]) await audit(t, app, [redis], { up: [up], gone })
+})
+
 t.test('all of a user ended while the replica that knows them is cut off', async (t) => {
   const redis = await startRedis(t)
   const [one, other] = await startTwo(t, redis)

@@ -129,6 +129,40 @@ for (const [where, deployment] of Object.entries(DEPLOYMENTS)) {
     }
   }
 
+  for (const [gone, key] of Object.entries(deployment.gone)) {
+    const what = `${where}, the ${gone} is gone: released where nobody knows whose it is`
+    const releasedElsewhere = async (t: Test) => {
+      const { app } = await evicted(t, deployment, key)
+      const other = await startOn(t, deployment.env)
+      await connected(other)
+      const send = as(other, ADMIN)
+      t.equal((await send('DELETE', '/api/sessions/a1')).status, 200)
+      return { app, other, send }
+    }
+    const oneUp = { up: both.slice(1), gone: both.slice(0, 1) }
+
+    t.test(`${what}, the next sweep frees it`, async (t) => {
+      const { app, other, send } = await releasedElsewhere(t)
+      t.equal((await send('POST', '/api/sessions/sweep')).status, 200)
+      await audit(t, app, servers, oneUp)
+      await audit(t, other, servers, oneUp)
+    })
+
+    t.test(`${what}, a release that names the user frees it`, async (t) => {
+      const { app, other, send } = await releasedElsewhere(t)
+      t.equal((await send('DELETE', '/api/sessions/a1?username=alice')).status, 200)
+      await audit(t, app, servers, oneUp)
+      await audit(t, other, servers, oneUp)
+    })
+
+    t.test(`${what}, a release where it is known frees it`, async (t) => {
+      const { app, other } = await releasedElsewhere(t)
+      t.equal((await as(app, ADMIN)('DELETE', '/api/sessions/a1')).status, 200)
+      await audit(t, app, servers, oneUp)
+      await audit(t, other, servers, oneUp)
+    })
+  }
+
   t.test(`${where}, the record is gone: views of its user and by its id have it`, async (t) => {
     const { send } = await evicted(t, deployment, deployment.gone.record)
     t.match(await send('GET', '/api/sessions/a1'), { status: 200, body: { username: 'alice' } })

@@ -36,6 +36,7 @@ export class Quiet {
 
   /** All views, before and after each session is renewed, and what can be done about sessions. */
   async check (): Promise<void> {
+    await this.#sweep()
     for (const replica of this.#scene.replicas) await this.#views(replica, 'as they are', true)
     await this.#endAgain()
     for (const call of this.#up()) {
@@ -47,6 +48,16 @@ export class Quiet {
     await this.#holdOn()
     await this.#release()
     await this.#admit()
+  }
+
+  /**
+   * Replicas do it by themselves, a few seconds later: where Redis has lost whose a session was that
+   * ended, its lease stands until then.
+   */
+  async #sweep (): Promise<void> {
+    const replica = this.#dice.of(this.#scene.replicas)
+    const { status } = await replica.ask('POST', '/api/sessions/sweep')
+    if (status !== 200) throw new Error(`the sweep says ${status}`)
   }
 
   #up (): OwnCall[] {

@@ -61,7 +61,11 @@ end
 
 local whose, ended_attempt, of_node = match(record, ENDED_RECORD)
 if whose then
-  -- The id may be known as ended, and its external session be up: who asked first named no user.
+  -- The id may be known as ended, and its session be up: who asked first named no user. Its lease
+  -- may be live, too, where the record was lost that names the user.
+  local is_own = of_node == '' and (whose == '' or whose == user)
+  local ends = is_own and lease_end(leases_key, id, now)
+  if is_own then pcall('ZREM', leases_key, id) end
   local was_external = remove_external()
   local is_later = attempt and attempt > (tonumber(ended_attempt) or 0)
   -- Whoever is bound to a node changes ends of this node only; others end it for all nodes.
@@ -71,6 +75,7 @@ if whose then
     local ms = math.max(call('PTTL', record_key), tonumber(ended_ttl_ms))
     remember(whose, last_attempt, bound_to, ms)
   end
+  if ends then return { RELEASED, '', ends - now } end
   return { was_external and RELEASED or UNKNOWN }
 end
 

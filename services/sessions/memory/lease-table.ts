@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import type { Lease } from '../lease.ts'
-import type { OnExpired } from '../session-lists.ts'
+import type { OnSwept } from '../session-lists.ts'
 import { LONGEST_TTL_MS, RECORD_GRACE_MS } from '../timing.ts'
 import { BoundedMap } from '../../util/bounded-map.ts'
 import { EndedIds, laterAttempt, type Ended } from './ended-ids.ts'
@@ -64,7 +64,7 @@ export class LeaseTable {
   readonly reports = new BoundedMap<string, NodeReportState>(MOST_NODES)
   #clock: Clock
   #endedMemoryMs: number
-  #onExpired: OnExpired
+  #onSwept: OnSwept
   #entries = new Map<string, Live>()
   #ended: EndedIds
   #keepsEarlierEnds: boolean
@@ -79,7 +79,7 @@ export class LeaseTable {
 
   /**
    * @param endedMemoryMs - how long an id that has ended is remembered
-   * @param onExpired - told of each lease that nobody renewed, when it is forgotten
+   * @param onSwept - told of each lease that nobody renewed, when it is forgotten
    * @param mostEnded - how many ids that have ended are remembered
    * @param keepsEarlierEnds - whether the end of an earlier attempt is remembered beside a later
    * one, for others who may not know of it
@@ -87,13 +87,13 @@ export class LeaseTable {
   constructor (
     clock: Clock,
     endedMemoryMs: number,
-    onExpired: OnExpired = () => {},
+    onSwept: OnSwept = () => {},
     mostEnded = MOST_ENDED,
     keepsEarlierEnds = false
   ) {
     this.#clock = clock
     this.#endedMemoryMs = endedMemoryMs
-    this.#onExpired = onExpired
+    this.#onSwept = onSwept
     this.#ended = new EndedIds(mostEnded)
     this.#keepsEarlierEnds = keepsEarlierEnds
     this.unknownEndMs = keepsEarlierEnds ? 0 : LONGEST_TTL_MS
@@ -118,7 +118,7 @@ export class LeaseTable {
         continue
       }
       this.#drop(entry)
-      this.#onExpired(entry.username, [id])
+      this.#onSwept('expired', entry.username, [id])
     }
     return now
   }

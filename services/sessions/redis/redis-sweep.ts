@@ -1,6 +1,6 @@
 /**
- * Sweeps Redis: ghosts in the switch's sets, and what is left of expired leases. One replica does
- * it at a time.
+ * Sweeps Redis: ghosts in the switch's sets, what is left of expired leases, and leases of sessions
+ * that have ended. One replica does it at a time.
  */
 import type { SweepResult } from '../../../schemas/counts.ts'
 import { ServiceError } from '../../errors.ts'
@@ -9,9 +9,11 @@ import type { RedisKeys, UserFamily } from '../../redis/keys.ts'
 import { keyspaces, scanSteps } from '../../redis/scan.ts'
 import { SharedWork } from '../../util/shared-work.ts'
 import { throttled } from '../../util/throttled.ts'
-import type { OnExpired, Sweeper } from '../session-lists.ts'
+import type { OnSwept, Sweeper } from '../session-lists.ts'
+import { dropEnded } from './ended-leases.ts'
 import { purge, removeExpired } from './node-index.ts'
 import { RedisGhosts } from './redis-ghosts.ts'
+import type { ReleasesFrom } from './release-script.ts'
 
 /** The most leases that one script call removes. */
 const BATCH = 200
@@ -28,16 +30,23 @@ export class RedisSweep implements Sweeper {
   #executor: RedisExecutor
   #keys: RedisKeys
   #ghosts: RedisGhosts
-  #onExpired: OnExpired
+  #store: ReleasesFrom
+  #onSwept: OnSwept
   /** Sweeps under way, by the share of the time that they take: there are two. */
   #sweeps = new Map<number, SharedWork<SweepResult>>()
 
-  /** @param onExpired - told of each lease that nobody renewed, once it is removed */
-  constructor (executor: RedisExecutor, keys: RedisKeys, onExpired: OnExpired = () => {}) {
+  /** @param onSwept - told of each lease, once it is removed */
+  constructor (
+    executor: RedisExecutor,
+    keys: RedisKeys,
+    store: ReleasesFrom,
+    onSwept: OnSwept = () => {}
+  ) {
     this.#executor = executor
     this.#keys = keys
     this.#ghosts = new RedisGhosts(executor, keys)
-    this.#onExpired = onExpired
+    this.#store = store
+    this.#onSwept = onSwept
   }
 
   async sweep (share: number, isGone?: () => boolean): Promise<SweepResult> {
@@ -93,7 +102,8 @@ export class RedisSweep implements Sweeper {
       this.#keys.cluster
         ? Promise.all(leaseholders.map(async (username) => await this.#purge([username])))
         : this.#purge(leaseholders),
-      this.#purgeNodes(nodes)
+      this.#purgeNodes(nodes),
+      this.#dropEnded(leaseholders)
     ])
     return ghosts
   }
@@ -111,8 +121,15 @@ export class RedisSweep implements Sweeper {
     do {
       purged = await purge(this.#executor, keys, BATCH)
       purged.forEach((ids, i) => {
-        if (ids.length > 0) this.#onExpired(usernames[i] ?? '', ids)
+        if (ids.length > 0) this.#onSwept('expired', usernames[i] ?? '', ids)
       })
     } while (purged.flat().length === BATCH)
+  }
+
+  async #dropEnded (usernames: string[]): Promise<void> {
+    const parts = { executor: this.#executor, keys: this.#keys, store: this.#store }
+    for (const [username, ids] of await dropEnded(parts, usernames)) {
+      this.#onSwept('released', username, ids)
+    }
   }
 }
