@@ -84,7 +84,32 @@ export const release: Mutant[] = [
     'unknown_ttl_ms, left_ms)',
     'unknown_ttl_ms, 0)'
   ],
-  ['the slot is kept', "pcall('ZREM', leases_key, id)", ''],
+  ['the slot is kept', "pcall('ZREM', leases_key, id)\nif node", 'if node'],
+  [
+    'the slot of an id that had ended is kept',
+    "if is_own then pcall('ZREM', leases_key, id) end",
+    ''
+  ],
+  [
+    'the slot of an id that another user had is given back',
+    "(whose == '' or whose == user)",
+    'true'
+  ],
+  [
+    'a caller without a node leaves the slot of an id that a bound one ended',
+    "of_node == '' or bound_to == ''",
+    "of_node == ''"
+  ],
+  [
+    'a bound caller gives back a slot of which nobody knows the node',
+    "of_node == '' or bound_to == ''",
+    'true'
+  ],
+  [
+    'nobody is told of the slot of an id that had ended',
+    "if ends then return { RELEASED, '', ends - now } end",
+    ''
+  ],
   [
     'any user may release',
     'if holder and (holder ~= user or is_foreign) then',

@@ -51,8 +51,8 @@ export class Quiet {
   }
 
   /**
-   * Replicas do it by themselves, a few seconds later: where Redis has lost whose a session was that
-   * ended, its lease stands until then.
+   * Replicas do it by themselves, a few seconds later: where Redis has lost whose a session was
+   * that ended, its lease stands until then.
    */
   async #sweep (): Promise<void> {
     const replica = this.#dice.of(this.#scene.replicas)

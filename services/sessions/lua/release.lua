@@ -63,7 +63,8 @@ local whose, ended_attempt, of_node = match(record, ENDED_RECORD)
 if whose then
   -- The id may be known as ended, and its session be up: who asked first named no user. Its lease
   -- may be live, too, where the record was lost that names the user.
-  local is_own = of_node == '' and (whose == '' or whose == user)
+  local is_for_all = of_node == '' or bound_to == ''
+  local is_own = is_for_all and (whose == '' or whose == user)
   local ends = is_own and lease_end(leases_key, id, now)
   if is_own then pcall('ZREM', leases_key, id) end
   local was_external = remove_external()

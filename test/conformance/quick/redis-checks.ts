@@ -103,6 +103,31 @@ export const redisChecks: Record<string, Check> = {
     is(await command('ZRANGE', keys.nodeLeases('n1'), 0, -1), ['ann s1'])
     is(await command('SMEMBERS', keys.user('user-sessions', 'bob')), ['x1'])
   }),
+  'a lease whose record is lost ends when its user is named': onRedis(
+    async (store, is, { keys, command }) => {
+      const by = (boundTo?: string) => (boundTo === undefined ? {} : { boundTo })
+      const lost = async (boundTo?: string) => {
+        await command('DEL', keys.lease('ann', 's0'))
+        await command('ZADD', keys.user('user-leases', 'ann'), '9999999999999', 's0')
+        is(await store.release('s0', undefined, by(boundTo)), 'unknown')
+      }
+      for (const [endedBy, releasedBy, outcome] of [
+        [undefined, undefined, 'released'],
+        ['n1', undefined, 'released'],
+        [undefined, 'n1', 'released'],
+        ['n1', 'n1', 'unknown']
+      ] as const) {
+        await lost(endedBy)
+        is(await store.release('s0', 'ann', by(releasedBy)), outcome)
+        is(await store.count('ann'), outcome === 'released' ? '0+0/2' : '1+0/2')
+      }
+      await command('DEL', keys.lease('bob', 's0'))
+      is(await store.acquire('bob', 's0'), 'admitted 1/2')
+      is(await store.release('s0'), 'released')
+      is(await store.release('s0', 'ann'), 'unknown')
+      is(await store.count('ann'), '1+0/2')
+    }
+  ),
   'no key is left when all sessions have ended and are forgotten': onRedis(
     async (store, is, { keys, command }) => {
       await store.acquire('ann', 's0', { node: 'n1' })
