@@ -1,9 +1,18 @@
 /** Work that is done once for all who ask for it while it is under way. */
+import { ServiceError } from '../errors.ts'
 
-/** What is under way, and whether each of those who wait for it has gone. */
+/** The most callers who wait for one piece of work. */
+const MOST_WAITING = 50
+
+interface Waiting<T> {
+  isGone: () => boolean
+  resolve: (result: T) => void
+  reject: (error: unknown) => void
+}
+
+/** What is under way, and who waits for it. */
 interface UnderWay<T> {
-  result: Promise<T>
-  waiting: Array<() => boolean>
+  waiting: Set<Waiting<T>>
   abandoned: boolean
 }
 
@@ -17,32 +26,52 @@ export class SharedWork<T> {
     this.#work = work
   }
 
-  /** @param isGone - whether this caller has gone */
+  /**
+   * @param isGone - whether this caller has gone; nothing is kept of one who has
+   * @throws ServiceError `too_many_requests` when too many wait, or the caller has gone
+   */
   async result (isGone: () => boolean = () => false): Promise<T> {
     const found = this.#underWay
-    if (found !== undefined && !found.abandoned) {
-      found.waiting.push(isGone)
-      return await found.result
+    const joined = found === undefined || found.abandoned ? this.#begin() : found
+    if (joined.waiting.size >= MOST_WAITING) letGo(joined)
+    if (joined.waiting.size >= MOST_WAITING) {
+      throw tooMany('Too many lists or sweeps at once; try again shortly.')
     }
-    return await this.#begin(isGone).result
+    return await new Promise((resolve, reject) => {
+      joined.waiting.add({ isGone, resolve, reject })
+    })
   }
 
-  #begin (isGone: () => boolean): UnderWay<T> {
-    const waiting = [isGone]
+  #begin (): UnderWay<T> {
+    const begun: UnderWay<T> = { waiting: new Set(), abandoned: false }
+    this.#underWay = begun
     const allGone = () => {
-      begun.abandoned ||= waiting.every((one) => one())
+      letGo(begun)
+      begun.abandoned ||= begun.waiting.size === 0
       return begun.abandoned
     }
-    const begun: UnderWay<T> = {
-      waiting,
-      abandoned: false,
-      result: Promise.resolve().then(async () => await this.#work(allGone))
-    }
-    this.#underWay = begun
-    const end = () => {
+    const end = (tell: (one: Waiting<T>) => void) => {
       if (this.#underWay === begun) this.#underWay = undefined
+      begun.waiting.forEach(tell)
     }
-    begun.result.then(end, end)
+    // Not before the first caller waits.
+    void Promise.resolve().then(async () => await this.#work(allGone)).then(
+      (result) => end(({ resolve }) => resolve(result)),
+      (error: unknown) => end(({ reject }) => reject(error))
+    )
     return begun
   }
+}
+
+/** Ends the waiting of those who have gone, so that nothing is kept of their requests. */
+function letGo<T> ({ waiting }: UnderWay<T>): void {
+  for (const one of waiting) {
+    if (!one.isGone()) continue
+    waiting.delete(one)
+    one.reject(tooMany('The caller has hung up.'))
+  }
+}
+
+function tooMany (message: string): ServiceError {
+  return new ServiceError('too_many_requests', message, { retryAfterSeconds: 1 })
 }
