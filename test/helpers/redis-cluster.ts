@@ -20,15 +20,16 @@ export async function startCluster (
   t: Teardown,
   masterCount = 3,
   replicasEach = 1,
-  { args = [], env = {} }: Pick<RedisOptions, 'args' | 'env'> = {}
+  { args = [], ...options }: Pick<RedisOptions, 'args' | 'env' | 'certificates'> = {}
 ): Promise<RedisCluster> {
   const buses = new Map<RedisServer, number>()
   const nodes = await Promise.all(
     Array.from({ length: masterCount * (1 + replicasEach) }, async () => {
       const bus = await freePort()
       const node = await startRedis(t, {
-        env,
+        ...options,
         args: [
+          ...(options.certificates ? ['--tls-cluster', 'yes'] : []),
           '--cluster-enabled',
           'yes',
           '--cluster-port',

@@ -10,7 +10,7 @@ export interface Certificates {
   client: { cert: string; key: string }
 }
 
-const config = `
+const config = (names: string) => `
 [req]
 distinguished_name = dn
 [dn]
@@ -20,16 +20,20 @@ keyUsage = critical, keyCertSign, cRLSign
 [leaf]
 basicConstraints = CA:false
 extendedKeyUsage = serverAuth, clientAuth
-subjectAltName = IP:127.0.0.1, DNS:localhost
+subjectAltName = ${names}
 `
 
 /**
  * Makes a certificate authority, a certificate for a server on loopback and one for a client; valid
  * for 2 days.
+ * @param names - what the certificates name, in the words of openssl
  */
-export async function makeCertificates (folder: string): Promise<Certificates> {
+export async function makeCertificates (
+  folder: string,
+  names = 'IP:127.0.0.1, DNS:localhost'
+): Promise<Certificates> {
   const file = (name: string): string => join(folder, name)
-  await writeFile(file('openssl.cnf'), config)
+  await writeFile(file('openssl.cnf'), config(names))
   const openssl = async (...args: string[]): Promise<unknown> =>
     await promisify(execFile)('openssl', args, { cwd: folder })
   const newKey = [
