@@ -44,7 +44,8 @@ const MOST_MESSAGES = 200_000
  */
 export class Outbox {
   #messages = new BoundedMap<string, [sessionId: string, message: Message]>(MOST_MESSAGES)
-  #up: Set<string> | undefined
+  /** Bounded, because a replay that fails leaves it until there is another one. */
+  #up: BoundedMap<string, true> | undefined
 
   get size (): number {
     return this.#messages.size
@@ -77,17 +78,17 @@ export class Outbox {
         this.#messages.delete(key)
       }
     }
-    this.#up?.add(sessionId)
+    if (this.#up?.has(sessionId) === false) this.#up.put(sessionId, true)
   }
 
   /** From now on remembers which sessions were found to be up, until they are taken. */
   trackUp (): void {
-    this.#up = new Set()
+    this.#up = new BoundedMap(MOST_MESSAGES)
   }
 
   /** The sessions that were found to be up since the last call. */
   takeUp (): string[] {
-    const ids = [...(this.#up ?? [])]
+    const ids = [...(this.#up?.keys() ?? [])]
     this.#up?.clear()
     return ids
   }

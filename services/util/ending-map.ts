@@ -4,6 +4,11 @@ import { ExpiryQueue } from './expiry-queue.ts'
 
 /** The most values that one change forgets: more than it adds. */
 const MOST_DUE = 10
+/**
+ * How long a key is waited for before it is looked at again, in milliseconds: one that was deleted
+ * long before its end leaves nothing behind for longer than that.
+ */
+const LOOK_AGAIN_MS = 300_000
 
 /** Holds values until they end; what has ended is never seen. */
 export class EndingMap<T> {
@@ -57,7 +62,7 @@ export class EndingMap<T> {
     const endMs = this.#endOf(value)
     if (endMs === Infinity || this.#awaited.has(key)) return
     this.#awaited.add(key)
-    this.#ends.push(endMs, key)
+    this.#ends.push(Math.min(endMs, this.#clock() + LOOK_AGAIN_MS), key)
   }
 
   #forgetEnded (): void {

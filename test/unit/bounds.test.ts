@@ -1,8 +1,12 @@
 /** What callers can fill is bounded: each test fills one thing. The table is in security.md. */
 import type { FastifyRequest } from 'fastify'
 import t from 'tap'
+import { LineBudget } from '../../services/auth/audit-bounds.ts'
+import { TokensInUse } from '../../services/auth/tokens-in-use.ts'
 import { TokenVerifier, type JwtLibrary } from '../../services/auth/token-verifier.ts'
 import { secretKey } from '../../services/auth/verification-key.ts'
+import { Outbox } from '../../services/outage/outbox.ts'
+import { UserEnds } from '../../services/outage/user-ends.ts'
 import { LeaseTable } from '../../services/sessions/memory/lease-table.ts'
 import { noteReport } from '../../services/sessions/memory/node-reports.ts'
 import { reported } from '../conformance/words.ts'
@@ -65,6 +69,43 @@ t.test('verified tokens: the last 1,000, for a minute', async (t) => {
   t.strictSame(known(), [])
 })
 
+t.test('long-lived tokens in use: the last 1,000', (t) => {
+  const tokens = new TokensInUse()
+  const exp = 400 * 86_400
+  for (let i = 0; i < 1_500; i++) tokens.note({ iat: 0, exp, sub: `user-${i}` }, 0)
+  const named = tokens.endingBefore(Infinity, 0).map(({ bearer }) => bearer)
+  t.equal(named.length, 1_000)
+  t.equal(named[0], 'user-500')
+  t.end()
+})
+
+t.test('addresses whose refusals are counted for the audit log: the last 1,000', (t) => {
+  const budget = new LineBudget({ perAddress: 1, inAll: 10_000, windowMs: MINUTE }, () => 0)
+  t.strictSame([budget.take(address(0)), budget.take(address(0))], [0, undefined])
+  for (let i = 1; i <= 1_000; i++) budget.take(address(i))
+  t.equal(budget.take(address(1_000)), undefined)
+  t.equal(typeof budget.take(address(0)), 'number', 'the one refused longest ago is forgotten')
+  t.end()
+})
+
+t.test('ids that have ended: as many as the store allows, and until their time', async (t) => {
+  const clock = new ManualClock()
+  const table = new LeaseTable(clock.now, MINUTE, undefined, 1_000)
+  for (let i = 0; i < 1_500; i++) table.end(`call-${i}`, clock.now())
+  t.equal([...table.endedSince(0)].length, 1_000)
+  t.equal(table.forgotten, 500)
+  await clock.pass(MINUTE)
+  t.equal([...table.endedSince(0)].length, 0)
+})
+
+t.test('users whose sessions were all ended: the last 100,000', (t) => {
+  const ends = new UserEnds()
+  for (let i = 0; i < 100_500; i++) ends.note(`user-${i}`, i, false, i)
+  t.equal([...ends.since(0, 200_000)].length, 100_000)
+  t.equal(ends.forgotten, 500)
+  t.end()
+})
+
 t.test('leases in the mirror: those that are up, and a minute longer', async (t) => {
   const clock = new ManualClock()
   let forgotten = 0
@@ -98,6 +139,15 @@ t.test('switch nodes in memory: 10,000, and for a day', async (t) => {
   await clock.pass(DAY)
   report('another')
   t.strictSame([...reports.keys()], ['another'])
+})
+
+t.test('what is noted as up during a replay: the last 200,000', async (t) => {
+  const outbox = new Outbox()
+  outbox.trackUp()
+  for (let i = 0; i < 200_500; i++) outbox.up(`call-${i}`, 0, 'n1')
+  const up = outbox.takeUp()
+  t.equal(up.length, 200_000)
+  t.equal(up[0], 'call-500')
 })
 
 t.test('what parts of reports list in memory: 2,000,000 ids, and for ten minutes', async (t) => {

@@ -51,3 +51,16 @@ t.test('a value that is set once more is waited for once, and goes by its last e
   t.equal(map.size, 1)
   t.equal(map.endCount, 0)
 })
+
+t.test('what is deleted leaves nothing behind, however late it would have ended', async (t) => {
+  let now = 0
+  const map = new EndingMap<number>(() => now, (end) => end)
+  map.set('stays', 1e12)
+  for (let i = 0; i < 20_000; i++) {
+    now += 1_000
+    map.set(`user-${i}`, 1e12)
+    map.delete(`user-${i}`)
+  }
+  t.ok(map.endCount < 400, `${map.endCount} are waited for`)
+  t.equal(map.get('stays'), 1e12)
+})
