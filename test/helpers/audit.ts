@@ -63,8 +63,9 @@ export async function audit (
     const again = await send('POST', '/api/sessions', { username, session_id: id })
     t.match(again, { status: 200, body: { degraded: false } }, `${id} holds its slot`)
   }
-  for (const { username, id } of gone) {
-    const again = await send('POST', '/api/sessions', { username, session_id: id })
+  for (const { username, id, node } of gone) {
+    const body = { username, session_id: id, ...(node !== undefined && { node }) }
+    const again = await send('POST', '/api/sessions', body)
     t.match(again, { status: 410 }, `${id} stays ended`)
   }
 }

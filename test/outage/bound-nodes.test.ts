@@ -45,7 +45,7 @@ t.test('a release in an outage by a caller of another node ends nothing', async 
     t.equal((await b('DELETE', `/api/sessions/${id}`)).status, 403, `${id} is not theirs`)
   }
   const up = ids.map((id) => ({ username: 'alice', id, node: 'pbx-a' }))
-  await audit(t, near, [redis], { up, gone: [{ username: 'alice', id: 'own' }] })
+  await audit(t, near, [redis], { up, gone: [{ username: 'alice', id: 'own', node: 'pbx-b' }] })
 })
 
 /** What a caller of another node says of a call that is up, while Redis is away. */
@@ -66,6 +66,44 @@ const TAKES: Record<string, (id: string) => [method: 'POST', path: string, body:
     { epoch: 1, sessions: [{ session_id: id, username: 'alice', attempt: 9 }] }
   ]
 }
+
+t.test('nor does a release by who has taken an id of another node in an outage', async (t) => {
+  const redis = await startRedis(t)
+  const proxy = await startProxy(t, redis)
+  const env = { BIND_NODES: 'true', MAX_SESSIONS_PER_USER: '0' }
+  const near = await startOn(t, { REDIS_URL: redis.url, ...env })
+  const far = await startOn(t, { REDIS_URL: `redis://${proxy.host}:${proxy.port}`, ...env })
+  await connected(near, far)
+  const [a, b] = [as(near, switchOf('pbx-a')), as(far, switchOf('pbx-b'))]
+  const ids = [...Object.keys(TAKES), 'lapsed', 'given-up'].map((name) => name.replaceAll(' ', '-'))
+  for (const id of ids) {
+    const body = { username: 'alice', session_id: id }
+    t.equal((await a('POST', '/api/sessions', body)).status, 201)
+  }
+  proxy.reset()
+  await untilDegraded(far, true)
+  for (const [name, take] of Object.entries(TAKES)) {
+    const id = name.replaceAll(' ', '-')
+    const [method, path, body] = take(id)
+    await b(method, `/api/sessions${path}`, body)
+    const release = { sessions: [{ session_id: id }] }
+    const ended = await b('POST', '/api/sessions/release', release)
+    t.match(ended.body.results, [{ released: true }], `${name}: nobody here knows whose it is`)
+  }
+  for (const id of ['lapsed', 'given-up']) {
+    await b('POST', '/api/sessions', { username: 'alice', session_id: id })
+    await b('POST', '/api/sessions/nodes/pbx-b/forget', {})
+    if (id === 'lapsed') await b('DELETE', `/api/sessions/${id}`)
+  }
+  proxy.pass()
+  await untilDegraded(far, false)
+  for (const id of ids) {
+    const renewed = await a('POST', `/api/sessions/${id}/renew`, { username: 'alice' })
+    t.match(renewed, { status: 200, body: { reregistered: false } }, id)
+  }
+  const up = ids.map((id) => ({ username: 'alice', id, node: 'pbx-a' }))
+  await audit(t, near, [redis], { up, gone: [] })
+})
 
 t.test('a session is not taken over in an outage by a caller of another node', async (t) => {
   const redis = await startRedis(t)

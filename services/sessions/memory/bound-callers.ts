@@ -1,7 +1,7 @@
 /** What callers that are bound to a switch node may touch, in memory. */
 import type { BoundTo, Forbidden, ReleaseRequest, RenewRequest } from '../session-store.ts'
 import type { Ended } from './ended-ids.ts'
-import type { Entry, LeaseTable } from './lease-table.ts'
+import type { Entry, LeaseTable, Live } from './lease-table.ts'
 
 /** What a caller is answered that may not touch a session. */
 export const FORBIDDEN: Forbidden = { outcome: 'forbidden' }
@@ -21,6 +21,15 @@ export function isForeign (entry: Entry | undefined, boundTo: BoundTo, now: numb
 export function someForeign (table: LeaseTable, requests: RenewRequest[], now: number): boolean {
   return requests.some(({ sessionId, boundTo }) =>
     isForeign(table.known(sessionId, now), boundTo, now))
+}
+
+/**
+ * For which node alone an end holds; undefined for all. Where only callers that are bound to its
+ * node say that a session is up, and the store that is mirrored was not told yet, the id may be
+ * that of another node's session there.
+ */
+export function scope ({ bound, untold }: Live, boundTo: BoundTo): BoundTo {
+  return bound && untold ? boundTo : undefined
 }
 
 /**

@@ -22,7 +22,7 @@ import type {
   SessionVerbs
 } from '../session-store.ts'
 import { noteReport } from './node-reports.ts'
-import { FORBIDDEN, endUnknown, holdsFor, isForeign, someForeign } from './bound-callers.ts'
+import { FORBIDDEN, endUnknown, holdsFor, isForeign, scope, someForeign } from './bound-callers.ts'
 import type { LeaseTable, Live } from './lease-table.ts'
 import { leaseOf, oldestFirst, renewedIn } from './live-leases.ts'
 
@@ -189,8 +189,9 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     const isLive = entry.expiresMs > now
     if ((attempt ?? entry.attempt) < entry.attempt) return { outcome: 'unknown' }
     if (isLive && node !== undefined && node !== entry.node) return { outcome: 'unknown' }
-    if (!isLive) return endUnknown(this.table, undefined, { ...request, boundTo: undefined }, now)
-    this.table.end(sessionId, now, { username, attempt })
+    const onlyNode = scope(entry, boundTo)
+    if (!isLive) return endUnknown(this.table, undefined, { ...request, boundTo: onlyNode }, now)
+    this.table.end(sessionId, now, { username, attempt, onlyNode })
     return { outcome: 'released', username: entry.username }
   }
 
