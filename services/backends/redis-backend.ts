@@ -138,7 +138,7 @@ function heedSteps (
     cancel = systemTimer(() => warnings.clear('redis_clock'), STEP_WARNED_MS)
   }
   clock.onStepEnded = (byMs, key) => {
-    if (byMs > 0) return
+    if (byMs >= 0) return
     void forgetUserEnds(executor, keys, key).catch((error: unknown) =>
       log.warn({ err: error }, 'calls may be ended that began after all of their user were')
     )

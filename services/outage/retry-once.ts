@@ -4,7 +4,7 @@
  * command.
  */
 import { storeUnavailable } from '../errors.ts'
-import { isRefusal } from '../redis/replies.ts'
+import { isRefusal, steppedByMs } from '../redis/replies.ts'
 import type { Shards } from './shards.ts'
 import { isOutcomeUnknown, isUnavailable } from './unavailable.ts'
 
@@ -82,7 +82,8 @@ export class RetryOnce {
 
   /** @throws the first failure when the second try is not answered either, or its refusal */
   async #askAgain<T>(username: string, error: unknown, question: Question<T>): Promise<T> {
-    if (!isUnavailable(error)) throw error
+    // Where the clock of Redis was set, what it holds is not what it was told.
+    if (!isUnavailable(error) || steppedByMs(error) > 0) throw error
     let last = error
     try {
       const isAway = this.#shards.of(username).breaker.open || !(await this.#reconnected())

@@ -5,7 +5,7 @@ import { Cluster, type Redis } from 'ioredis'
 import { outcomeUnknown, ServiceError, storeUnavailable } from '../errors.ts'
 import { Deadlines } from './deadlines.ts'
 import { EncodedCommand } from './encoded-command.ts'
-import { isWrongType, mayHaveArrived } from './replies.ts'
+import { isWrongType, mayHaveArrived, steppedByMs } from './replies.ts'
 import { RedisClock } from './redis-clock.ts'
 import { loadScripts, type Scripts } from './scripts.ts'
 
@@ -56,6 +56,8 @@ export class RedisExecutor {
         },
         (error: unknown) => {
           this.#deadlines.end(wait)
+          // An answer that comes in time says that a write came late: only a clock is wrong.
+          if (performance.now() < wait.dueMs) this.clock.heardLate(steppedByMs(error))
           reject(error instanceof ServiceError ? error : storeUnavailable(error))
         }
       )

@@ -18,6 +18,8 @@ interface Reading {
   outdated: string
   /** By how much it was set, in milliseconds, while that generation has not ended. */
   steppedByMs: number
+  /** The generation of data when it was last heard. */
+  generation: string
 }
 
 /** An answer of Redis that says what time it is. */
@@ -107,7 +109,8 @@ export class RedisClock {
     const known = this.#readings.get(key)
     if (known === undefined) {
       const aheadMs = answer.redisMs - this.#steady()
-      this.#readings.put(key, { aheadMs, outdated: '', steppedByMs: 0 })
+      const { generation } = answer
+      this.#readings.put(key, { aheadMs, outdated: '', steppedByMs: 0, generation })
     } else {
       this.#takeInto(key, known, answer)
     }
@@ -117,11 +120,29 @@ export class RedisClock {
     this.settle()
   }
 
+  /**
+   * A write came late by so much, though its answer came in time: a clock was set forward, and may
+   * be back before a probe hears of it. All data of before has to end.
+   * @param byMs - in milliseconds; 0 for no such write
+   */
+  heardLate (byMs: number): void {
+    if (byMs === 0) return
+    let isNew = false
+    for (const [, known] of this.#readings) {
+      if (known.outdated !== '') continue
+      isNew = true
+      known.outdated = known.generation
+      known.steppedByMs = 0
+    }
+    if (isNew) this.onStep(byMs)
+  }
+
   #takeInto (key: string, known: Reading, answer: TimeAnswer): void {
     const { sentMs, redisMs, generation, isBegun } = answer
     const [leastMs, mostMs] = [redisMs - this.#steady(), redisMs + 1 - sentMs]
     const before = known.aheadMs
     known.aheadMs = Math.min(Math.max(before, leastMs), mostMs)
+    known.generation = generation
     if (known.outdated !== '' && known.outdated !== generation) {
       if (isBegun) this.onStepEnded(known.steppedByMs, key)
       known.outdated = ''

@@ -21,6 +21,19 @@ export function isRefusal (error: unknown): boolean {
   return reply !== undefined && !SERVES_NOBODY.test(reply.message)
 }
 
+/** No write comes so late whose answer comes in time, in milliseconds, unless a clock was set. */
+const STEP_MS = 2000
+
+/**
+ * By how much the clock of Redis must have been set, in milliseconds, where a script refused a
+ * write as late though its answer came in time; 0 for any other failure.
+ */
+export function steppedByMs (error: unknown): number {
+  const { message = '' } = replyOf(error) ?? {}
+  const lateByMs = Number(/^LATE by (\d+) ms/.exec(message)?.[1] ?? 0)
+  return lateByMs > STEP_MS ? lateByMs : 0
+}
+
 /** Whether a command failed because a key holds a value of another type. */
 export function isWrongType (error: unknown): boolean {
   return replyOf(error)?.message.startsWith('WRONGTYPE') === true

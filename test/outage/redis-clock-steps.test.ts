@@ -19,7 +19,7 @@ const [a1, a2, b1] = [
 /** A service beside a Redis whose clock can be set; a1 and a2 are up, b1 has ended. */
 async function begin (t: Test) {
   const clock = fakeClock(t)
-  const redis = await startRedis(t, { env: clock.env })
+  const redis = await startRedis(t, { env: clock.env, args: ['--enable-debug-command', 'local'] })
   const app = await startOn(t, { REDIS_URL: redis.url })
   await untilDegraded(app, false)
   for (const one of [a1, a2, b1]) t.equal((await acquire(app, one)).status, 201)
@@ -50,6 +50,27 @@ t.test('a clock that is set forward and back between two probes loses nothing', 
   })
   await untilDegraded(app, false)
   await audit(t, app, [redis], { up: [a1, a2], gone: [b1] })
+})
+
+t.test('a clock that is set for a moment, which one replica notices: all mend it', async (t) => {
+  const { clock, redis, app } = await begin(t)
+  const other = await startOn(t, { REDIS_URL: redis.url })
+  await untilDegraded(other, false)
+  const records = IDS.map((id) => `${PREFIX}session-lease:${id}`)
+  // Redis removes what has expired some time later, and need not have removed all of it.
+  await redis.cli('DEBUG', 'SET-ACTIVE-EXPIRE', '0')
+  clock.set(HOUR)
+  const renewing = as(other, ADMIN)('POST', '/api/sessions/b1/renew', { username: 'bob' })
+  await Promise.all([renewing, redis.cli('EXISTS', ...records)])
+  t.match(await renewing, { status: 200, body: { degraded: true } }, 'Redis is not asked again')
+  clock.set(0)
+  await waitFor(async () => (await recordsOf(redis)).join('') === '++-', {
+    what: 'the records to be told again'
+  })
+  for (const each of [app, other]) {
+    await untilDegraded(each, false)
+    await audit(t, each, [redis], { up: [a1, a2], gone: [b1] })
+  }
 })
 
 t.test('before a step is noticed nothing is written that has seen records expire', async (t) => {

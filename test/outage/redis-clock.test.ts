@@ -49,6 +49,26 @@ t.test('the time is carried on by a steady clock, and a step is noticed', async 
   t.equal(Math.round(clock.steppedByMs / 1000), -900)
 })
 
+t.test('a write that is refused as late, though its answer is not, tells of a step', async (t) => {
+  const clock = new RedisClock(() => 1000)
+  const steps: number[] = []
+  clock.onStep = (byMs) => steps.push(byMs)
+  const heard = (generation: string) => {
+    clock.heard('key', { sentMs: 1000, redisMs: 900_000, generation, isBegun: false })
+  }
+  heard('g1')
+  heard('g2')
+  clock.heardLate(0)
+  t.equal(clock.outdated('key'), '')
+  clock.heardLate(3_600_000)
+  clock.heardLate(3_600_000)
+  t.equal(clock.outdated('key'), 'g2', 'what it holds has to end')
+  t.same(steps, [3_600_000], 'which is told once')
+  heard('g3')
+  t.equal(clock.outdated('key'), '')
+  t.equal(clock.steppedByMs, 0, 'the clock is back')
+})
+
 t.test('a write has to be carried out before its answer would be late', async (t) => {
   let steadyMs = 1000
   const clock = new RedisClock(() => steadyMs)
