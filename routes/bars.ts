@@ -6,7 +6,7 @@ import { BarChangeSchema, BarRemovedSchema, BarSetSchema } from '../schemas/limi
 import { AnyUsernameSchema, UsernameSchema } from '../schemas/names.ts'
 import { problems } from '../schemas/problem.ts'
 import { parseInstant } from '../services/clock.ts'
-import { ServiceError } from '../services/errors.ts'
+import { invalidMember } from '../services/errors.ts'
 import { barView } from '../services/limits/limit-view.ts'
 
 const tags = ['limits']
@@ -30,7 +30,7 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     async ({ params: { username }, body: { reason = '', expires_at: end } }) => {
       const bar = { reason, expiresMs: end === undefined ? undefined : instant(end) }
       if (!(await app.limitsStore.setBar(username, bar))) {
-        throw new ServiceError('invalid_input', 'body/expires_at must be in the future.')
+        throw invalidMember('body/expires_at', 'must be in the future')
       }
       return { success: true, username, barred: true, ...barView(bar) }
     }
@@ -57,9 +57,9 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
 function instant (text: string): number {
   const ms = parseInstant(text)
   if (ms !== undefined && ms >= 0) return ms
-  throw new ServiceError(
-    'invalid_input',
-    'body/expires_at must be an instant as RFC 3339 writes it, such as 2027-01-01T00:00:00Z.'
+  throw invalidMember(
+    'body/expires_at',
+    'must be an instant as RFC 3339 writes it, such as 2027-01-01T00:00:00Z'
   )
 }
 

@@ -14,7 +14,7 @@ import {
 import { problems } from '../schemas/problem.ts'
 import { DEFAULT_TTL_SECONDS } from '../schemas/sessions.ts'
 import { parseInstant } from '../services/clock.ts'
-import { ServiceError } from '../services/errors.ts'
+import { ServiceError, invalidMember } from '../services/errors.ts'
 import { detailsOf, nodeView } from '../services/sessions/session-view.ts'
 import { YOUNG_MS } from '../services/sessions/timing.ts'
 import { mapInTurns } from '../services/util/in-turns.ts'
@@ -121,9 +121,9 @@ function takenOf (
   }
   const asOfMs = asOf === undefined ? Number.MAX_SAFE_INTEGER : parseInstant(asOf)
   if (asOfMs === undefined) {
-    throw new ServiceError(
-      'invalid_input',
-      'body/as_of must be an instant as RFC 3339 writes it, such as 2026-11-22T10:00:00Z.'
+    throw invalidMember(
+      'body/as_of',
+      'must be an instant as RFC 3339 writes it, such as 2026-11-22T10:00:00Z'
     )
   }
   return { asOfMs, ageMs: Math.ceil(elapsedMs + ageSeconds * 1000) }

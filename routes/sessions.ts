@@ -19,7 +19,7 @@ import {
   UserListSchema,
   UserSessionsSchema
 } from '../schemas/sessions.ts'
-import { ServiceError } from '../services/errors.ts'
+import { ServiceError, invalidMember } from '../services/errors.ts'
 import { sessionView } from '../services/sessions/session-view.ts'
 import { goneWith } from './hang-up.ts'
 
@@ -103,9 +103,9 @@ const routes: FastifyPluginAsyncTypebox = async (app) => {
     async (request) => {
       const { page, limit, sort } = request.query
       if (page * limit > MAX_USERS_DEPTH) {
-        throw new ServiceError(
-          'invalid_input',
-          `page times limit must not exceed ${MAX_USERS_DEPTH}.`
+        throw invalidMember(
+          'querystring/page',
+          `times limit must not exceed ${MAX_USERS_DEPTH}`
         )
       }
       const offset = (page - 1) * limit

@@ -40,6 +40,16 @@ export class ServiceError extends Error {
   }
 }
 
+/**
+ * A member that is not as it must be, though its schema says nothing against it.
+ * @param path - where it is, such as `body/as_of`
+ */
+export function invalidMember (path: string, message: string): ServiceError {
+  return new ServiceError('invalid_input', `${path} ${message}`, {
+    members: { errors: [{ path, message }] }
+  })
+}
+
 /** The store did not answer or cannot serve now. A write that it fails was not kept. */
 export function storeUnavailable (cause: unknown): ServiceError {
   return new ServiceError('store_unavailable', 'The store is unavailable; try again shortly.', {

@@ -1,5 +1,5 @@
 /** Opaque page cursors: a position as JSON in base64url, which is checked when it comes back. */
-import { ServiceError } from '../errors.ts'
+import { invalidMember } from '../errors.ts'
 
 /** A position as a cursor. */
 export function encodeCursor (position: unknown): string {
@@ -17,8 +17,6 @@ export function decodeCursor<T> (cursor: string, isPosition: (value: unknown) =>
   } catch {
     value = undefined
   }
-  if (!isPosition(value)) {
-    throw new ServiceError('invalid_input', 'cursor is not a cursor of this list')
-  }
+  if (!isPosition(value)) throw invalidMember('querystring/cursor', 'is no cursor of this list')
   return value
 }

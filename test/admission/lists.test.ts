@@ -187,7 +187,7 @@ for (const [store, app] of Object.entries(apps)) {
       ]) {
         t.match(
           await send('GET', `/api/sessions/users?${query}`),
-          { status: 400, body: { code: 'invalid_input' } },
+          { status: 400, body: { code: 'invalid_input', errors: [{ path: /^querystring/ }] } },
           query
         )
       }

@@ -321,6 +321,28 @@ for (const [store, app] of Object.entries(apps)) {
       )
     })
 
+    t.test('with an as_of that is no instant is 400, and changes nothing', async (t) => {
+      const [user, node] = [newUser(), `pbx-${randomUUID()}`]
+      await acquire(user, `${user}-1`, { node })
+      await older(`${user}-1`)
+      const before = await send('GET', `${admission}/${user}-1`)
+      t.equal(before.status, 200)
+      for (const asOf of ['2026-11-22T10:00:00+05', '2026-11-22T23:59:60Z']) {
+        const report = { epoch: 9, sessions: [], as_of: asOf }
+        for (const method of ['PUT', 'POST'] as const) {
+          t.match(await send(method, `/api/sessions/nodes/${node}`, report), {
+            status: 400,
+            body: { code: 'invalid_input', errors: [{ path: 'body/as_of' }] }
+          }, `${method} ${asOf}`)
+        }
+      }
+      t.strictSame((await send('GET', `${admission}/${user}-1`)).body, before.body)
+      t.strictSame(await listed(send, `node=${node}`), [`${user}-1`])
+      t.match((await send('GET', `/api/sessions/counts/${user}`)).body, { count: 1 })
+      const lower = { epoch: 1, sessions: [], as_of: '2026-11-22t10:00:00z' }
+      t.match(await put(node, lower), { status: 200, body: { released: 0 } }, 'nor the epoch')
+    })
+
     t.test('shows in the list of nodes', async (t) => {
       const node = `pbx-${randomUUID()}`
       await put(node, {

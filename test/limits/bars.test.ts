@@ -74,7 +74,8 @@ for (const [store, start] of Object.entries(starts)) {
     ]
     for (const body of wrong) {
       const answer = await send('PUT', bar, body)
-      t.match(answer, { status: 400, body: { code: 'invalid_input' } }, JSON.stringify(body))
+      const named = { code: 'invalid_input', errors: [{ path: /^body/, message: String }] }
+      t.match(answer, { status: 400, body: named }, JSON.stringify(body))
     }
     t.match((await send('GET', '/api/sessions/limits/alice')).body, { barred: false })
 

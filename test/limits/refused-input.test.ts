@@ -131,6 +131,7 @@ t.test('refused input is answered with what is wrong, and sends no Redis command
         'cursor=a.b',
         'cursor=%00',
         'cursor=a%20b',
+        'cursor=bnVsbA',
         'cursor=a&cursor=b',
         `cursor=${'a'.repeat(12_001)}`,
         'page=1',
