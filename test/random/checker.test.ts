@@ -7,6 +7,7 @@ import {
   excuseBack,
   excuseMissing,
   Findings,
+  lingersMs,
   standing
 } from './checker.ts'
 import type { Call, Operation } from './history.ts'
@@ -55,6 +56,11 @@ t.test('where a session stands', async (t) => {
   t.equal(standing(up, 1000), 'up')
   t.equal(standing(up, TTL_MS), 'either', 'it is about to lapse')
   t.equal(standing(up, TTL_MS + 2000), 'gone')
+  const steps = [5_000, -3_600_000].map((byMs) => ({ fromMs: 0, untilMs: 100, byMs }))
+  const lingers = lingersMs(up, { ...calmWorld(), steps })
+  t.equal(lingers, 5_000, 'leases are shortened where the clock was set back by much')
+  t.equal(standing(up, TTL_MS + 2000, TTL_MS + 2000, lingers), 'either', 'it was set back')
+  t.equal(lingersMs(callOf('b', { atMs: 200 }), { ...calmWorld(), steps }), 0, 'before it began')
   t.equal(standing(callOf('a', { atMs: 0 }, renew(TTL_MS / 2)), TTL_MS + 2000), 'up')
   t.equal(standing(callOf('a', { atMs: 0 }, release(100)), 1000), 'gone')
   const unanswered = release(100, { outcome: 'unknown', completedMs: Infinity })
@@ -115,7 +121,7 @@ t.test('an end that nobody knows any more is excused, and no other', async (t) =
 })
 
 t.test('an end of all that a replica decided while the clock was set is excused', async (t) => {
-  const steps = [{ fromMs: 50, untilMs: 2000 }]
+  const steps = [{ fromMs: 50, untilMs: 2000, byMs: 3_600_000 }]
   const end = { kind: 'terminate' as const, atMs: 100, isNamed: false, degraded: true }
   const excused = excuseBack(callOf('a', { atMs: 0 }, end), { ...calm, steps })
   t.match(excused, /^promise 6/)

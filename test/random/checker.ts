@@ -9,6 +9,9 @@ const [CLOCK_MS, LATE_MS] = [250, 10_000]
 /** How much later than its time to live a lease may end. */
 const LINGERS_MS = 1000
 
+/** A clock that is set back by no more than this leaves leases that last as much longer. */
+const SMALL_STEP_MS = 120_000
+
 /** Redis lost what it was told within this time. */
 export interface Loss {
   backToMs: number
@@ -22,8 +25,8 @@ export interface World {
   killed: Set<string>
   /** Sessions of which a key was removed, and when that was. */
   evicted: Map<string, number>
-  /** When the clock of Redis was set, until it was set back and that was noticed. */
-  steps: Array<{ fromMs: number; untilMs: number }>
+  /** When the clock of Redis was set, and how far, until it was set back and that was noticed. */
+  steps: Array<{ fromMs: number; untilMs: number; byMs: number }>
   /** When all replicas were found to be well: then each has told what it knew. */
   quietMs: number[]
 }
@@ -51,10 +54,28 @@ export class Findings {
 export type Standing = 'up' | 'gone' | 'either'
 
 /**
+ * How much longer than its time to live a session may be up because the clock of Redis was set
+ * back: leases are not shortened for a small step.
+ */
+export function lingersMs ({ operations }: Call, { steps }: World): number {
+  const asked = operations.filter(isGrant).map(({ invokedMs }) => invokedMs)
+  const fromMs = Math.min(Infinity, ...asked)
+  const small = steps.filter(({ byMs, untilMs }) =>
+    untilMs >= fromMs && Math.abs(byMs) <= SMALL_STEP_MS)
+  return small.reduce((sum, { byMs }) => sum + Math.abs(byMs), 0)
+}
+
+/**
  * Whether a session has to be up, all the while from one time to another, or may not be, or whether
  * nobody can say. An acknowledged end holds for ever.
+ * @param lingersMs - how much longer than its time to live it may be up
  */
-export function standing ({ operations }: Call, fromMs: number, toMs = fromMs): Standing {
+export function standing (
+  { operations }: Call,
+  fromMs: number,
+  toMs = fromMs,
+  lingersMs = 0
+): Standing {
   const ends = operations.filter((one) => isEnd(one) && one.invokedMs <= toMs)
   if (ends.some(({ outcome, completedMs }) => outcome === 'ok' && completedMs <= fromMs)) {
     return 'gone'
@@ -66,7 +87,7 @@ export function standing ({ operations }: Call, fromMs: number, toMs = fromMs): 
   const possible = grants.filter(({ outcome }) => outcome === 'ok' || outcome === 'unknown')
   const lastMs = Math.max(-Infinity, ...possible.map(({ completedMs, invokedMs, ttlMs, outcome }) =>
     (outcome === 'ok' ? completedMs : invokedMs + LATE_MS) + ttlMs + LINGERS_MS + CLOCK_MS))
-  if (fromMs > lastMs) return 'gone'
+  if (fromMs > lastMs + lingersMs) return 'gone'
   const untilMs = Math.max(...certain.map(({ invokedMs, ttlMs }) => invokedMs + ttlMs - CLOCK_MS))
   const mayHaveEnded = ends.some(({ outcome }) => outcome !== 'failed')
   return toMs < untilMs && !mayHaveEnded && !isSaidGone ? 'up' : 'either'
@@ -159,12 +180,14 @@ export function checkCall (call: Call, world: World, sinceMs: number, found: Fin
  * Checks admissions that were asked for and answered within one time of calm: none passes the
  * limit, and none is refused while there is room.
  * @param calls - all of one user
+ * @param world - where the clock of Redis may have been set
  */
 export function checkLimit (
   calls: Call[],
   limit: number,
   calm: { fromMs: number; toMs: number },
-  found: Findings
+  found: Findings,
+  world: World = calmWorld()
 ): void {
   for (const call of calls) {
     for (const one of call.operations) {
@@ -172,7 +195,7 @@ export function checkLimit (
       if (kind !== 'acquire' || degraded || one !== call.operations[0]) continue
       if (invokedMs < calm.fromMs || completedMs > calm.toMs) continue
       const others = calls.filter((other) => other !== call).map((other) =>
-        standing(other, invokedMs, completedMs))
+        standing(other, invokedMs, completedMs, lingersMs(other, world)))
       const certain = others.filter((each) => each === 'up').length
       const possible = others.filter((each) => each !== 'gone').length
       if (outcome === 'ok' && certain >= limit) {

@@ -118,7 +118,7 @@ const restoreOld: Fault = async (scene) => {
 const setClock: Fault = async (scene) => {
   const { deployment: { setClock: set }, dice } = scene
   const seconds = dice.of([-3600, -60, -5, 5, 60, 3600])
-  const step = { fromMs: performance.now(), untilMs: Infinity }
+  const step = { fromMs: performance.now(), untilMs: Infinity, byMs: seconds * 1000 }
   scene.world.steps.push(step)
   set(seconds)
   lose(scene, -Infinity)

@@ -6,6 +6,7 @@ import {
   excuseBack,
   excuseMissing,
   type Findings,
+  lingersMs,
   standing,
   type Standing
 } from './checker.ts'
@@ -98,17 +99,21 @@ export class Quiet {
   /** Those that are looked for by their id. */
   #sought (calls: OwnCall[]): Expected[] {
     const now = performance.now()
-    const gone = calls.filter((call) => standing(call, now) === 'gone')
+    const gone = calls.filter((call) => this.#standing(call, now) === 'gone')
     const some = new Set(this.#dice.some(gone, ENDED_SAMPLE))
     return calls
-      .filter((call) => some.has(call) || standing(call, now) !== 'gone')
+      .filter((call) => some.has(call) || this.#standing(call, now) !== 'gone')
       .map((call) => this.#expect(call, [now, now]))
   }
 
   #expect (call: OwnCall, [fromMs, toMs]: [number, number]): Expected {
     const { id, username, node } = call
-    const is = this.#spoilt.has(id) ? 'either' : standing(call, fromMs, toMs)
+    const is = this.#spoilt.has(id) ? 'either' : this.#standing(call, fromMs, toMs)
     return { id, username, node, standing: is }
+  }
+
+  #standing (call: OwnCall, fromMs: number, toMs = fromMs): Standing {
+    return standing(call, fromMs, toMs, lingersMs(call, this.#scene.world))
   }
 
   /** Why a session need not be as it should. */
@@ -150,7 +155,7 @@ export class Quiet {
     for (const user of USERS) {
       const own = [...this.#callers.calls.values()].filter(({ username }) => username === user)
       const now = performance.now()
-      const up = own.map((call) => standing(call, now, now + 2000))
+      const up = own.map((call) => this.#standing(call, now, now + 2000))
       if (up.includes('either') || own.some(({ id }) => this.#spoilt.has(id))) continue
       const count = up.filter((each) => each === 'up').length
       const call = await this.#callers.acquire(user)

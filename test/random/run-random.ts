@@ -108,7 +108,7 @@ class Run {
     for (const call of calls.values()) checkCall(call, this.#scene.world, sinceMs, this.found)
     for (const user of USERS) {
       const own = [...calls.values()].filter(({ username }) => username === user)
-      checkLimit(own, LIMIT, calm, this.found)
+      checkLimit(own, LIMIT, calm, this.found, this.#scene.world)
     }
   }
 
