@@ -24,10 +24,10 @@ export type Message =
     username: string
     reason: string
     includeEmergency: boolean
-    /** When all sessions of the user were ended, by the clock of the store. */
+    /** When all sessions of the user were ended, by the clock of the store as it was then. */
     atMs: number
-    /** By how much that clock had been set by then. */
-    steppedByMs: number
+    /** The same by the clock of the mirror. */
+    notedMs: number
   }
   | { kind: 'undo'; username: string; ttlMs: number; boundTo?: string | undefined }
   | { kind: 'lapsed'; username: string; node: string }

@@ -10,7 +10,7 @@ import { askRestore, BATCH, batchesByUser, batchesOf, inBatches } from './batche
 import type { LeaseMirror } from './lease-mirror.ts'
 import type { Message, Outbox } from './outbox.ts'
 import type { Part } from './shard.ts'
-import { observe, tellEnd } from './tell-end.ts'
+import { ENDED_BEFORE, endUserAgain, observe, tellEnd } from './tell-end.ts'
 import { isUnavailable } from './unavailable.ts'
 
 /** How many batches are under way at once. */
@@ -22,8 +22,6 @@ const LOOKS_AT_ONCE = 500
 
 /** How often what was decided meanwhile is caught up with before everybody has to wait for it. */
 const CATCH_UP_ROUNDS = 20
-/** Why a session is ended that had ended before. */
-const ENDED_BEFORE = 'ended before'
 
 /** How many sessions Redis was told of. */
 interface Told {
@@ -88,13 +86,13 @@ export class Replay {
 
   /** Tells what has ended since then. */
   async #endAgain (part: Part, sinceMs: number, told: Told): Promise<void> {
-    const { store, mirror } = this.#parts
-    for (const [user, end] of mirror.userEnds.since(sinceMs, mirror.now(), mirror.steppedByMs)) {
+    const { mirror } = this.#parts
+    for (const [user, { ordinary, all }] of mirror.userEnds.since(sinceMs, mirror.now())) {
       const key = this.#userKey(user)
       if (!part.holds(key)) continue
       await this.#at(part, key, async () => {
-        await store.endUser(user, ENDED_BEFORE, false, end.ordinaryMs)
-        if (end.allMs > 0) await store.endUser(user, ENDED_BEFORE, true, end.allMs)
+        await endUserAgain(this.#parts, user, ordinary, false)
+        if (all !== undefined) await endUserAgain(this.#parts, user, all, true)
       })
     }
     const ends: Array<[sessionId: string, message: Message]> = []

@@ -185,7 +185,7 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
       )
       await forEachInTurns(leases, ({ sessionId, attempt, leaseMs }) =>
         mirror.forget(sessionId, { username, attempt, leaseMs }))
-      mirror.userEnds.note(username, atMs, includeEmergency, mirror.now(), mirror.steppedByMs)
+      mirror.userEnds.note(username, atMs, includeEmergency, mirror.now())
       const about = { username, reason, includeEmergency, endedMs: atMs }
       const more = await endMissed(this.#parts, about)
       return { terminated: [...leases.map(({ sessionId }) => sessionId), ...more], spared }
@@ -193,9 +193,10 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
       if (!this.#isOut(username, error)) throw error
       const result = await mirror.terminateUser(username, reason, includeEmergency)
       // Other replicas may know of more: they are told by way of Redis.
-      const [atMs, { steppedByMs }] = [mirror.byOtherClock(mirror.now()), mirror]
-      mirror.userEnds.note(username, atMs, includeEmergency, mirror.now(), steppedByMs)
-      outbox.putUser({ kind: 'user_ended', username, reason, includeEmergency, atMs, steppedByMs })
+      const notedMs = mirror.now()
+      const atMs = mirror.byOtherClock(notedMs)
+      mirror.userEnds.note(username, atMs, includeEmergency, notedMs)
+      outbox.putUser({ kind: 'user_ended', username, reason, includeEmergency, atMs, notedMs })
       return { ...result, degraded: true }
     }
   }

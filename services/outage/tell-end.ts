@@ -4,12 +4,14 @@ import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts
 import { forEachLimit } from '../util/for-each-limit.ts'
 import type { LeaseMirror } from './lease-mirror.ts'
 import type { Message } from './outbox.ts'
-import { afterSteps } from './user-ends.ts'
+import type { NotedEnd } from './user-ends.ts'
 
 /** How many sessions are ended at once. */
 const AT_ONCE = 50
 /** Why a slot is given back that may have been taken for a caller who was refused. */
 const UNANSWERED = 'acquire without an answer'
+/** Why a session is ended that had ended before. */
+export const ENDED_BEFORE = 'ended before'
 /** Why a session lost its slot. */
 const MISSING = 'missing on its node'
 
@@ -21,7 +23,7 @@ export type Replayed = Extract<
 
 interface Parts {
   store: RedisSessionStore
-  mirror: Pick<LeaseMirror, 'byOtherClock' | 'steppedByMs'>
+  mirror: Pick<LeaseMirror, 'byOtherClock' | 'now'>
   outcomes: Outcomes
 }
 
@@ -44,9 +46,9 @@ export async function tellEnd (
     return
   }
   if (message.kind === 'user_ended') {
-    const { username, reason, includeEmergency } = message
-    const atMs = afterSteps(message.atMs, message.steppedByMs, mirror.steppedByMs)
-    const { leases } = await store.endUser(username, reason, includeEmergency, atMs)
+    const { username, reason, includeEmergency, atMs, notedMs } = message
+    const ended = { atMs, agoMs: mirror.now() - notedMs }
+    const { leases } = await store.endUser(username, reason, includeEmergency, ended)
     for (const one of leases) observe(parts, 'terminated', one.sessionId, username, reason)
     return
   }
@@ -62,6 +64,21 @@ export async function tellEnd (
     lapses: true
   })
   if (outcome === 'released') observe(parts, 'released', sessionId, username, UNANSWERED)
+}
+
+/**
+ * Tells once more that all sessions of a user have ended.
+ * @throws ServiceError `store_unavailable`
+ */
+export async function endUserAgain (
+  { store, mirror }: Pick<Parts, 'store' | 'mirror'>,
+  username: string,
+  end: NotedEnd,
+  includeEmergency: boolean
+): Promise<void> {
+  const ended = { atMs: end.atMs, agoMs: mirror.now() - end.notedMs }
+  const { atMs } = await store.endUser(username, ENDED_BEFORE, includeEmergency, ended)
+  end.atMs = Math.min(end.atMs, atMs)
 }
 
 /**

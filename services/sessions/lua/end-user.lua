@@ -1,22 +1,26 @@
 -- Notes until when the sessions of a user have to have begun that have ended, so that a replica
 -- which was away does not bring them back. They are ended one by one afterwards.
--- Returns  that instant in ms; 0 for one that lies in the future: the clock was set back, and the
---          caller does not know it yet
+-- Returns  that instant in ms
 local user_end_key = KEYS[1]
-local at_ms = tonumber(ARGV[1]) -- nil for now
-local includes_emergency = ARGV[2] == '1'
-local memory_ms = ARGV[3] -- for how long a session can be live that began by then
-local deadline = ARGV[4] -- until when it may be noted, by the clock of Redis; '' for any time
+-- When that was by a clock of Redis; nil for now. That clock may have been set since, or be that of
+-- another master.
+local at_ms = tonumber(ARGV[1])
+local ago_ms = tonumber(ARGV[2]) -- how long ago that was, by a steady clock
+local includes_emergency = ARGV[3] == '1'
+local memory_ms = ARGV[4] -- for how long a session can be live that began by then
+local deadline = ARGV[5] -- until when it may be noted, by the clock of Redis; '' for any time
 
--- How far the clock may be off from what the caller knows of it: that of another master, perhaps.
-local CLOCK_ERROR_MS = 60000
+local CLOCK_ERROR_MS = 2000 -- how far the steady clock may be off, and its reading
 
 -- include now
 -- include in-time
 -- include user-end
 
-if at_ms and at_ms > now + CLOCK_ERROR_MS then return 0 end
-local at = math.min(at_ms or now, now)
+-- Where the clock was set back since, or is behind, calls may be up that began by `at_ms`. Where it
+-- was set forward, those that were ended began by the time of before.
+local at = at_ms or now
+if at > now - ago_ms + CLOCK_ERROR_MS then at = now - ago_ms end
+at = math.min(at, now)
 local stored = redis.pcall('GET', user_end_key)
 local ordinary, all = string.match(type(stored) == 'string' and stored or '', USER_END)
 ordinary = math.max(tonumber(ordinary) or 0, at)

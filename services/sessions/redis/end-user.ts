@@ -14,6 +14,14 @@ import {
 /** How many sessions of a user are terminated at once: others' commands go between them. */
 const ENDS_AT_ONCE = 50
 
+/** When all sessions of a user were ended. */
+export interface UserEnded {
+  /** By the clock of the store, as it was then, in milliseconds since the epoch. */
+  atMs: number
+  /** How long ago that was, in milliseconds. */
+  agoMs: number
+}
+
 interface Parts {
   executor: RedisExecutor
   keys: RedisKeys
@@ -23,7 +31,7 @@ interface Parts {
 
 /**
  * Notes that a user's sessions have ended, and ends them.
- * @param request - `atMs`: when that was, if not now; only leases are ended then
+ * @param request - `ended`: when that was, if not now; only leases are ended then
  */
 export async function endUser (
   { executor, keys, reads, verbs }: Parts,
@@ -31,27 +39,33 @@ export async function endUser (
     username: string
     reason: string
     includeEmergency: boolean
-    atMs: number | undefined
+    ended: UserEnded | undefined
   }
 ): Promise<EndedUser> {
-  const { username, reason, includeEmergency, atMs } = request
+  const { username, reason, includeEmergency, ended } = request
   const startedByMs = (await executor.run(
     executor.scripts.endUser(
       [keys.user('user-ended', username)],
-      [atMs ?? '', includeEmergency ? '1' : '', LONGEST_TTL_MS, executor.deadline()]
+      [
+        ended?.atMs ?? '',
+        ended?.agoMs ?? 0,
+        includeEmergency ? '1' : '',
+        LONGEST_TTL_MS,
+        executor.deadline()
+      ]
     )
   )) as number
   // A lease whose record is gone may have begun since then.
-  const onlyLive = atMs === undefined ? ('any' as const) : ('recorded' as const)
+  const onlyLive = ended === undefined ? ('any' as const) : ('recorded' as const)
   const options = { sparesEmergency: !includeEmergency, onlyLive, startedByMs }
   const leases: EndedLease[] = []
   const spared: string[] = []
-  for await (const batch of reads.sessionIds(username, atMs !== undefined)) {
+  for await (const batch of reads.sessionIds(username, ended !== undefined)) {
     await forEachLimit(batch, ENDS_AT_ONCE, async (sessionId) => {
       const released = await verbs.releaseFrom(username, sessionId, reason, options)
-      const ended = releaseResult(username, released)
-      if (ended.outcome === 'released') {
-        const { attempt, leaseMs } = ended
+      const result = releaseResult(username, released)
+      if (result.outcome === 'released') {
+        const { attempt, leaseMs } = result
         leases.push({ sessionId, attempt, leaseMs })
       } else if (released.outcome === 'spared') spared.push(sessionId)
     })

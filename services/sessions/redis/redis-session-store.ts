@@ -28,7 +28,7 @@ import {
   type Progress,
   type RoomMade
 } from './acquire-script.ts'
-import { endUser } from './end-user.ts'
+import { endUser, type UserEnded } from './end-user.ts'
 import { decodeRecord } from './lease-record.ts'
 import { RedisGhosts } from './redis-ghosts.ts'
 import { PLAINLY } from './per-user.ts'
@@ -219,18 +219,18 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
 
   /**
    * Ends all sessions of a user, and tells more of them.
-   * @param atMs - when that was, if not now: only leases are ended then, since it is not known when
-   * external sessions began
+   * @param ended - when that was, if not now: only leases are ended then, since it is not known
+   * when external sessions began
    */
   async endUser (
     username: string,
     reason: string,
     includeEmergency: boolean,
-    atMs?: number
+    ended?: UserEnded
   ): Promise<EndedUser> {
     const { executor } = this
     const parts = { executor, keys: this.#keys, reads: this.#reads, verbs: this }
-    return await endUser(parts, { username, reason, includeEmergency, atMs })
+    return await endUser(parts, { username, reason, includeEmergency, ended })
   }
 
   /** @param holder - whose session it is, where that is known: its record may be gone */
