@@ -74,11 +74,6 @@ export class LeaseMirror extends MemorySessionStore {
     return ms + this.#clock.steppedByMs
   }
 
-  /** By how much that clock was set, in milliseconds. */
-  get steppedByMs (): number {
-    return this.#clock.steppedByMs
-  }
-
   /** Takes over a lease that the other store has taken, or holds. */
   take (lease: Lease, ttlMs: number, terminated: string[] = []): void {
     const now = this.table.now()
