@@ -71,6 +71,27 @@ export const attempts: Contract = {
     })
   },
 
+  'a later attempt that is refused leaves the id as it was': async (t, start) => {
+    const { sessions } = await start({ max_sessions_per_user: 1 })
+    await admit(sessions, 'alice', 'alices', { attempt: 3 })
+    await sessions.release(hangUp('alices', 'alice', { attempt: 3 }))
+    t.match(await sessions.release(hangUp('nobodys', undefined, { attempt: 3 })), {
+      outcome: 'unknown'
+    })
+    await admit(sessions, 'bob', 'up')
+    for (const id of ['alices', 'nobodys']) {
+      const refused = await sessions.acquire(ask('bob', id, { attempt: 4 }))
+      t.match(refused, { outcome: 'limit_reached' }, id)
+      for (const user of ['alice', 'bob', 'carol']) {
+        const late = await sessions.acquire(ask(user, id, { attempt: 3 }))
+        t.match(late, { outcome: 'ended' }, `${id} has ended for ${user}`)
+      }
+      t.match(await sessions.getSession(id), null)
+    }
+    await admit(sessions, 'carol', 'nobodys', { attempt: 4 })
+    await admit(sessions, 'dora', 'alices', { attempt: 4 })
+  },
+
   'a later attempt at an ended id may be another user\'s': async (t, start) => {
     const { sessions } = await start()
     await admit(sessions, 'alice', 'call', { attempt: 1 })

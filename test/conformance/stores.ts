@@ -79,7 +79,7 @@ export async function startOnRedis (
 export async function startOnCluster (
   executor: RedisExecutor,
   change: PolicyChange = {}
-): Promise<Twin> {
+): Promise<Twin & { keys: RedisKeys }> {
   const { client } = executor
   const keys = new RedisKeys(`${randomUUID()}:`, true)
   const [policy, malformed] = [policyOf(change), new MalformedValues()]
@@ -87,6 +87,7 @@ export async function startOnCluster (
     ...wholeStores(redisStores({ executor, keys, policy, malformed })),
     policy,
     partitioned: true,
+    keys,
     ...clockOf(executor),
     async age (id, ms) {
       const key = keys.lease((await client.get(keys.holder(id))) ?? '', id)

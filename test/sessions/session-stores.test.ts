@@ -1,5 +1,6 @@
 /** Every session store keeps the same contract. */
 import t from 'tap'
+import { LONGEST_TTL_MS } from '../../services/sessions/timing.ts'
 import { admission } from '../conformance/admission.ts'
 import { attempts } from '../conformance/attempts.ts'
 import { bars } from '../conformance/bars.ts'
@@ -10,6 +11,7 @@ import { lists } from '../conformance/lists.ts'
 import { manySessions } from '../conformance/many-sessions.ts'
 import { nodeReports } from '../conformance/node-reports.ts'
 import { executorOn, startInMemory, startOnCluster, startOnRedis } from '../conformance/stores.ts'
+import { admit, ask } from '../conformance/words.ts'
 import { startCluster, startRedis } from '../helpers/servers.ts'
 
 const redis = await startRedis(t)
@@ -36,6 +38,27 @@ t.test('the store in memory keeps the contract', async (t) => {
 
 t.test('the store on Redis keeps the contract', async (t) => {
   await runContract(t, contract, async (change) => await startOnRedis(executor, change))
+})
+
+t.test('on a Cluster an id stays claimed for as long as its lease may last', async (t) => {
+  const { sessions, keys } = await startOnCluster(clusterExecutor)
+  const lasting = async () => await clusterExecutor.client.pttl(keys.holder('long'))
+  const own = { node: 'n1', boundTo: 'n1' }
+  await admit(sessions, 'alice', 'long', { ...own, attempt: 2, ttlMs: LONGEST_TTL_MS })
+  const brief = { ttlMs: 10_000 }
+  const other = { node: 'n2', boundTo: 'n2' }
+  const renewal = { sessionId: 'long', username: 'alice' }
+  const late = await sessions.acquire(ask('alice', 'long', { ...own, ...brief, attempt: 1 }))
+  t.match(late, { outcome: 'ended' })
+  const foreign = await sessions.acquire(ask('alice', 'long', { ...other, ...brief }))
+  t.match(foreign, { outcome: 'forbidden' })
+  const refused = [
+    await sessions.renew([{ ...renewal, ...other }], 10_000),
+    await sessions.renew([{ ...renewal, attempt: 1 }], 10_000)
+  ]
+  t.match(refused.flat(), [{ outcome: 'forbidden' }, { outcome: 'ended' }])
+  t.match(await sessions.acquire(ask('bob', 'long', brief)), { outcome: 'conflict' })
+  t.ok((await lasting()) > LONGEST_TTL_MS, 'whatever is refused')
 })
 
 t.test('the store on a Cluster keeps the contract', async (t) => {

@@ -11,11 +11,20 @@ import type { HeldLease, Lease } from '../lease.ts'
 import { ENDED_MEMORY_MS, LONGEST_TTL_MS, RECORD_GRACE_MS } from '../timing.ts'
 import { decodeRecord, endedAttempt, endedOnNode } from './lease-record.ts'
 
-/**
- * What came of a claim: the id is the user's now (`fresh`: it was nobody's before, as far as is
- * known), or why it is not.
- */
-export type Claim = { outcome: 'claimed'; fresh: boolean } | { outcome: 'conflict' | 'ended' }
+/** An id is a user's now. */
+export interface Claimed {
+  outcome: 'claimed'
+  /** It was nobody's before, as far as is known. */
+  fresh: boolean
+  /** Whose it was, or that it had ended, and for how long yet. */
+  replaced?: { stored: string; leftMs: number }
+}
+
+/** What came of a claim: the id is the user's now, or why it is not. */
+export type Claim = Claimed | { outcome: 'conflict' | 'ended' }
+
+/** Whose an id was, as claim.lua answers. */
+const [NOBODYS, ANOTHERS] = [0, 2]
 
 /** How often a claim is tried when others claim the same id at the same time. */
 const TRIES = 3
@@ -66,8 +75,12 @@ export class ClusterIndex {
       const args = [username, ttlMs + RECORD_GRACE_MS, replaceable]
       const claimed = await this.#ask(key, () => this.#executor.scripts.claim([key], args))
       if (claimed === undefined) return { outcome: 'claimed', fresh: false }
-      const [holder, fresh] = claimed as [string, number]
-      if (holder === username) return { outcome: 'claimed', fresh: fresh === 1 }
+      const [holder, before, leftMs = 0] = claimed as [string, number, number?]
+      if (holder === username) {
+        const isReplaced = before === ANOTHERS && leftMs > 0
+        const replaced = isReplaced && { replaced: { stored: replaceable, leftMs } }
+        return { outcome: 'claimed', fresh: before === NOBODYS, ...replaced }
+      }
       const state = await this.stateOf(sessionId, holder, attempt, node)
       if (state === 'ended') await this.remindEnded(sessionId, holder)
       if (state !== 'free') return { outcome: state === 'ended' ? 'ended' : 'conflict' }
@@ -155,10 +168,14 @@ export class ClusterIndex {
     return noted === undefined ? undefined : noted === 1
   }
 
-  /** Gives up a claim that led to no lease. */
-  async unclaim (sessionId: string): Promise<void> {
+  /** Gives up a claim that led to no lease: the index says what it said before. */
+  async giveUp (sessionId: string, { fresh, replaced }: Claimed): Promise<void> {
     const key = this.#keys.holder(sessionId)
-    await this.#ask(key, () => this.#executor.client.del(key))
+    const { client } = this.#executor
+    if (fresh) await this.#ask(key, () => client.del(key))
+    if (replaced === undefined) return
+    const { stored, leftMs } = replaced
+    await this.#ask(key, () => client.set(key, stored, 'PX', leftMs))
   }
 
   /** Remembers whose an id was that has ended, for as long as its end is remembered. */

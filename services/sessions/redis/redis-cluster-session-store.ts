@@ -60,7 +60,7 @@ export class RedisClusterSessionStore extends RedisSessionStore {
     if (claim.outcome === 'ended') await this.#endOwn(request)
     if (claim.outcome !== 'claimed') return { outcome: claim.outcome }
     if (claim.fresh && await isHeld()) {
-      await this.#index.unclaim(sessionId)
+      await this.#index.giveUp(sessionId, claim)
       return { outcome: 'conflict' }
     }
     const result = await super.acquire(request)
@@ -71,8 +71,8 @@ export class RedisClusterSessionStore extends RedisSessionStore {
       ])
     } else if (result.outcome === 'ended') {
       await this.#index.remember(sessionId)
-    } else if (claim.fresh) {
-      await this.#index.unclaim(sessionId)
+    } else {
+      await this.#index.giveUp(sessionId, claim)
     }
     return result
   }
