@@ -12,7 +12,8 @@ import type {
   NodeReconciliation,
   Reconciled,
   ReleaseRequest,
-  ReleaseResult
+  ReleaseResult,
+  RenewRequest
 } from '../sessions/session-store.ts'
 import { LONGEST_TTL_MS } from '../sessions/timing.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
@@ -99,17 +100,15 @@ export class LeaseMirror extends MemorySessionStore {
     if (live !== undefined) live.terminated = terminated
   }
 
-  /** Takes over that the other store prolonged a lease; false when it is not known here. */
-  prolong (
-    sessionId: string,
-    username: string,
-    ttlMs: number,
-    attempt: number | undefined
-  ): boolean {
+  /** Takes over that the other store prolonged a lease; false if it is not known as it is there. */
+  prolong (renewed: RenewRequest, ttlMs: number): boolean {
+    const { sessionId, username, attempt, node = '' } = renewed
     const now = this.table.now()
     const entry = this.table.known(sessionId, now)
     if (entry === undefined || entry.ended || entry.username !== username) return false
     if (attempt !== undefined && attempt !== entry.attempt) return false
+    // What only callers that are bound to a node have said of it may be wrong.
+    if ((entry.bound && entry.untold) || (node !== '' && node !== entry.node)) return false
     entry.expiresMs = now + ttlMs
     entry.touchedMs = now
     entry.bound = false

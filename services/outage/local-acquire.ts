@@ -111,10 +111,11 @@ export function noteAcquired (
 
 function noteTaken (
   { mirror }: LocalParts,
-  { username, sessionId, attempt, ttlMs }: AcquireRequest,
+  request: AcquireRequest,
   result: Admitted
 ): void {
-  if (result.outcome === 'admitted' || !mirror.prolong(sessionId, username, ttlMs, attempt)) {
+  const { ttlMs } = request
+  if (result.outcome === 'admitted' || !mirror.prolong(request, ttlMs)) {
     mirror.take(result.lease, ttlMs, result.terminated)
   }
 }

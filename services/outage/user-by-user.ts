@@ -94,7 +94,7 @@ export class UserByUser implements PerUser {
     const { sessionId, username, attempt } = request
     if (result.outcome === 'ended') mirror.forget(sessionId, { username, attempt })
     if (result.outcome !== 'renewed' && result.outcome !== 'reregistered') return
-    if (mirror.prolong(sessionId, username, this.#ttlMs, attempt)) return
+    if (mirror.prolong(request, this.#ttlMs)) return
     const lease = result.lease()
     if (!mirror.hasEndedSince(lease, sinceMs)) mirror.take(lease, this.#ttlMs)
   }

@@ -105,6 +105,78 @@ t.test('nor does a release by who has taken an id of another node in an outage',
   await audit(t, near, [redis], { up, gone: [] })
 })
 
+t.test('nor is its own switch told that it has ended', async (t) => {
+  const redis = await startRedis(t)
+  const proxy = await startProxy(t, redis)
+  const env = { BIND_NODES: 'true', MAX_SESSIONS_PER_USER: '0' }
+  const near = await startOn(t, { REDIS_URL: redis.url, ...env })
+  const far = await startOn(t, { REDIS_URL: `redis://${proxy.host}:${proxy.port}`, ...env })
+  await connected(near, far)
+  const [a, b] = [as(far, switchOf('pbx-a')), as(far, switchOf('pbx-b'))]
+  const anyNode = as(far, { sub: 'sw', role: 'switch' })
+  const ids = ['lapsed', 'live', 'of-another']
+  for (const id of ids) {
+    const body = { username: 'alice', session_id: id, node: 'pbx-a' }
+    t.equal((await as(near, ADMIN)('POST', '/api/sessions', body)).status, 201)
+  }
+  proxy.reset()
+  await untilDegraded(far, true)
+  const take = { session_id: 'lapsed', username: 'alice', attempt: 9 }
+  await b('POST', '/api/sessions', take)
+  await b('POST', '/api/sessions/nodes/pbx-b/forget', {})
+  const said = { username: 'alice', attempt: 0, node: 'pbx-a' }
+  t.match(await a('POST', '/api/sessions/lapsed/renew', said), { status: 200 })
+  await b('POST', '/api/sessions', { ...take, session_id: 'live' })
+  t.match(await anyNode('POST', '/api/sessions/live/renew', said), { status: 200 })
+  await b('POST', '/api/sessions', { ...take, session_id: 'of-another', username: 'mallory' })
+  t.match(await anyNode('POST', '/api/sessions/of-another/renew', said), { status: 200 })
+  proxy.pass()
+  await untilDegraded(far, false)
+  const up = ids.map((id) => ({ username: 'alice', id, node: 'pbx-a' }))
+  for (const id of ids) {
+    const renewed = await anyNode('POST', `/api/sessions/${id}/renew`, said)
+    const session = { node: 'pbx-a', attempt: 0 }
+    t.match(renewed, { status: 200, body: { reregistered: false, session } }, id)
+  }
+  await audit(t, near, [redis], { up, gone: [] })
+})
+
+t.test('what a caller of another node said in an outage is forgotten with it', async (t) => {
+  const redis = await startRedis(t)
+  const proxy = await startProxy(t, redis)
+  const env = { BIND_NODES: 'true', MAX_SESSIONS_PER_USER: '0' }
+  const near = await startOn(t, { REDIS_URL: redis.url, ...env })
+  const far = await startOn(t, { REDIS_URL: `redis://${proxy.host}:${proxy.port}`, ...env })
+  await connected(near, far)
+  const [a, b] = [as(far, switchOf('pbx-a')), as(far, switchOf('pbx-b'))]
+  const ids = ['renewed', 'asked-again', 'by-node']
+  const body = (id: string) => ({ username: 'alice', session_id: id })
+  for (const id of ids) {
+    const taken = await as(near, switchOf('pbx-a'))('POST', '/api/sessions', body(id))
+    t.equal(taken.status, 201)
+  }
+  proxy.reset()
+  await untilDegraded(far, true)
+  for (const id of ids) t.equal((await b('POST', '/api/sessions', body(id))).status, 201)
+  proxy.pass()
+  await untilDegraded(far, false)
+  const own = { username: 'alice', node: 'pbx-a' }
+  const renewed = await as(far, ADMIN)('POST', '/api/sessions/renewed/renew', { username: 'alice' })
+  t.match(renewed, { status: 200, body: { session: { node: 'pbx-a' } } })
+  t.equal((await a('POST', '/api/sessions', body('asked-again'))).status, 200)
+  t.equal((await a('POST', '/api/sessions/by-node/renew', own)).status, 200)
+  proxy.reset()
+  await untilDegraded(far, true)
+  for (const id of ids) {
+    t.equal((await b('DELETE', `/api/sessions/${id}`)).status, 403, `${id} is not theirs`)
+    t.equal((await a('POST', `/api/sessions/${id}/renew`, own)).status, 200, id)
+  }
+  proxy.pass()
+  await untilDegraded(far, false)
+  const up = ids.map((id) => ({ username: 'alice', id, node: 'pbx-a' }))
+  await audit(t, near, [redis], { up, gone: [] })
+})
+
 t.test('a session is not taken over in an outage by a caller of another node', async (t) => {
   const redis = await startRedis(t)
   const proxy = await startProxy(t, redis)

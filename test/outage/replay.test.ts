@@ -210,7 +210,7 @@ t.test('the replay', async (t) => {
     await clock.pass(125_000)
     const sinceMs = clock.now()
     mirror.forget('lately')
-    mirror.prolong('renewed', 'bob', HOUR, undefined)
+    mirror.prolong({ sessionId: 'renewed', username: 'bob' }, HOUR)
     mirror.userEnds.note('carol', clock.now(), true, clock.now())
     await replay.run(ALL, sinceMs)
     t.same(told, [

@@ -24,12 +24,21 @@ export function someForeign (table: LeaseTable, requests: RenewRequest[], now: n
 }
 
 /**
- * For which node alone an end holds; undefined for all. Where only callers that are bound to its
- * node say that a session is up, and the store that is mirrored was not told yet, the id may be
- * that of another node's session there.
+ * Whether only callers that are bound to its node say that a session is up, and the store that is
+ * mirrored was not told yet: the id may be that of another node's session there.
  */
-export function scope ({ bound, untold }: Live, boundTo: BoundTo): BoundTo {
-  return bound && untold ? boundTo : undefined
+const isDoubtful = ({ bound, untold }: Live): boolean => bound && untold
+
+/** For which node alone an end holds; undefined for all. */
+export function scope (live: Live, boundTo: BoundTo): BoundTo {
+  return isDoubtful(live) ? boundTo : undefined
+}
+
+/** A session that is known, to whoever says that it is up on a node. */
+export function vouched (entry: Entry | undefined, node: string): Live | undefined {
+  if (entry === undefined || entry.ended) return undefined
+  const isOthers = node !== '' && node !== entry.node
+  return isOthers && isDoubtful(entry) ? undefined : entry
 }
 
 /**

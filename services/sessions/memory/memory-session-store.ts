@@ -22,7 +22,9 @@ import type {
   SessionVerbs
 } from '../session-store.ts'
 import { noteReport } from './node-reports.ts'
-import { FORBIDDEN, endUnknown, holdsFor, isForeign, scope, someForeign } from './bound-callers.ts'
+import {
+  FORBIDDEN, endUnknown, holdsFor, isForeign, scope, someForeign, vouched
+} from './bound-callers.ts'
 import type { LeaseTable, Live } from './lease-table.ts'
 import { leaseOf, oldestFirst, renewedIn } from './live-leases.ts'
 
@@ -138,7 +140,7 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
       this.table.end(sessionId, now, { onlyNode: entry.onlyNode })
       return 'ended'
     }
-    const known = entry?.ended === false ? entry : undefined
+    const known = vouched(entry, node)
     if (known !== undefined && known.expiresMs > now && known.username !== username) {
       return 'conflict'
     }
@@ -203,9 +205,7 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     if ('outcome' in state) return state
     const outcomes = sessions.map((session) => {
       const outcome = this.#renew(session, node, now, now + ttlMs)
-      if (outcome === 'renewed' || outcome === 'reregistered') {
-        state.listed.add(session.sessionId)
-      }
+      if (outcome === 'renewed' || outcome === 'reregistered') state.listed.add(session.sessionId)
       return outcome
     })
     const tally = tallyReport(sessions, outcomes)
