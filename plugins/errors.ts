@@ -3,6 +3,8 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { LineBudget } from '../services/auth/audit-bounds.ts'
+import { steadyClock } from '../services/clock.ts'
 import { ServiceError, type FailureCode } from '../services/errors.ts'
 import { Refusals } from '../services/health/refusals.ts'
 
@@ -10,8 +12,16 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Requests that were answered 503 a short time ago. */
     refusals?: Refusals
+    /** How many of them are logged. */
+    refusalLines?: LineBudget
   }
 }
+
+/**
+ * How many lines requests that are answered 503 may write: in an outage whoever asks often, and
+ * before the API keys are read anybody, must not fill the disk. The next line counts the others.
+ */
+const REFUSAL_LINES = { perAddress: 100, inAll: 1_000, windowMs: 10_000 }
 
 /** The HTTP status of each failure code. */
 const STATUS: Record<FailureCode, number> = {
@@ -132,8 +142,8 @@ export function handleError (
   if (error instanceof ServiceError) {
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', error.retryAfterSeconds)
     if (error.code === 'store_unavailable') {
-      request.log.warn({ err: error }, error.message)
       request.server.refusals?.note()
+      logRefusal(error, request)
     }
     return sendProblem(reply, {
       status: STATUS[error.code],
@@ -154,6 +164,12 @@ export function handleError (
     })
   }
   return sendProblem(reply, { status, code, detail: error.message })
+}
+
+function logRefusal (err: ServiceError, { log, ip, server }: FastifyRequest): void {
+  const left = server.refusalLines?.take(ip)
+  if (left === undefined) return
+  log.warn({ err, ...(left > 0 && { left_out: left }) }, err.message)
 }
 
 function validationProblem (error: FastifyError): Problem {
@@ -177,6 +193,7 @@ function validationProblem (error: FastifyError): Problem {
 export default fp(
   async (app) => {
     app.decorate('refusals', new Refusals())
+    app.decorate('refusalLines', new LineBudget(REFUSAL_LINES, steadyClock))
     app.setErrorHandler(handleError)
   },
   { name: 'errors' }
