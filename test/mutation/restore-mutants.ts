@@ -66,6 +66,17 @@ export const restore: Mutant[] = [
     "write('ZADD', leases_key, now"
   ],
   ['a longer record gets shorter', "record_ttl_ms, 'GT')", 'record_ttl_ms)'],
+  [
+    'a record with another start lasts as long as the lease that is put back',
+    "record_ttl_ms = math.max(record_ttl_ms, call('PTTL', record_key))\n",
+    ''
+  ],
+  ['an end of all is remembered for ever', "' all ended', 'PX', ended_ttl_ms)", "' all ended')"],
+  [
+    'an end of all is forgotten as early as a record',
+    "' all ended', 'PX', ended_ttl_ms)",
+    "' all ended', 'PX', record_grace_ms)"
+  ],
   ['a lease is not put back', "write('ZADD', leases_key, 'GT', now + left_ms, id)\n", ''],
   [
     'the index of the node lacks it',

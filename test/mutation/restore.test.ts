@@ -6,7 +6,7 @@ import { RedisExecutor } from '../../services/redis/executor.ts'
 import { RedisKeys } from '../../services/redis/keys.ts'
 import type { Script } from '../../services/redis/scripts.ts'
 import type { HeldLease, Lease } from '../../services/sessions/lease.ts'
-import { RECORD_GRACE_MS } from '../../services/sessions/timing.ts'
+import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../../services/sessions/timing.ts'
 import { startRedis } from '../helpers/servers.ts'
 import { restore as mutants } from './restore-mutants.ts'
 import { seeMistakes } from './see-mistakes.ts'
@@ -120,6 +120,8 @@ const checks: Array<(world: World, is: Is) => Promise<void>> = [
     is(await world.restore({ attempt: 2, details: { emergency: true } }), 'restored')
     is(await world.restore({ attempt: 2 }), 'ended')
     is(await world.seen(), ['-ann|2 all ended', false, ''])
+    const keptMs = await client.pttl(world.record)
+    is(keptMs > ENDED_MEMORY_MS / 2 && keptMs <= ENDED_MEMORY_MS, true)
   },
   async (world, is) => {
     await world.ended(0, BEGAN_MS)
@@ -145,6 +147,12 @@ const checks: Array<(world: World, is: Is) => Promise<void>> = [
     is(await world.restore({ startedMs: EARLIER_MS }), 'restored')
     const [again] = await world.seen()
     is([again?.includes(String(EARLIER_MS)), again?.includes(from.from)], [true, true])
+  },
+  async (world, is) => {
+    await world.has(text(LATER_MS), HOUR_MS)
+    is(await world.restore(), 'restored')
+    is((await world.seen())[0], text(BEGAN_MS))
+    is((await client.pttl(world.record)) > HOUR_MS / 2, true)
   },
   async (world, is) => {
     await world.has(text(EARLIER_MS, '', '1 '))
