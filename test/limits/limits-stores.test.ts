@@ -2,9 +2,9 @@
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import type { LimitEntry } from '../../services/limits/limits-store.ts'
-import { startApp, startOwnApp } from '../helpers/app.ts'
+import { connected, PATIENT, startApp, startOwnApp } from '../helpers/app.ts'
 import { inOne, type WholeLimitsStore } from '../helpers/one-store.ts'
-import { startRedis, waitFor } from '../helpers/servers.ts'
+import { startRedis, startSentinel, waitFor } from '../helpers/servers.ts'
 import { byName, pages, all } from './pages.ts'
 
 const redis = await startRedis(t)
@@ -33,15 +33,27 @@ const stores: Record<string, (t: Test) => Promise<Twin>> = {
       }
     }
   },
-  redis: async (t) => {
-    const app = await startOwnApp(t, redis)
-    return {
-      app,
-      limits: inOne(app.limitsStore, app.limitLists, app.limitLists),
-      async eventually (t, _seconds, what, holds) {
-        t.notOk(await holds(), `${what}: not at once`)
-        await waitFor(holds, { what })
-      }
+  redis: async (t) => twinOn(await startOwnApp(t, redis)),
+  sentinel: async (t) => {
+    const { name, sentinels } = await startSentinel(t)
+    const app = await startApp(t, {
+      REDIS_SENTINELS: sentinels.map(({ host, port }) => `${host}:${port}`).join(),
+      REDIS_SENTINEL_MASTER: name,
+      ...PATIENT
+    })
+    await connected(app)
+    return twinOn(app)
+  }
+}
+
+/** The store of a service on a Redis, whose time goes by itself. */
+function twinOn (app: FastifyInstance): Twin {
+  return {
+    app,
+    limits: inOne(app.limitsStore, app.limitLists, app.limitLists),
+    async eventually (t, _seconds, what, holds) {
+      t.notOk(await holds(), `${what}: not at once`)
+      await waitFor(holds, { what })
     }
   }
 }

@@ -12,7 +12,7 @@ import { manySessions } from '../conformance/many-sessions.ts'
 import { nodeReports } from '../conformance/node-reports.ts'
 import { executorOn, startInMemory, startOnCluster, startOnRedis } from '../conformance/stores.ts'
 import { admit, ask } from '../conformance/words.ts'
-import { startCluster, startRedis } from '../helpers/servers.ts'
+import { startCluster, startRedis, startSentinel } from '../helpers/servers.ts'
 
 const redis = await startRedis(t)
 const executor = await executorOn(t, { REDIS_URL: redis.url })
@@ -38,6 +38,15 @@ t.test('the store in memory keeps the contract', async (t) => {
 
 t.test('the store on Redis keeps the contract', async (t) => {
   await runContract(t, contract, async (change) => await startOnRedis(executor, change))
+})
+
+t.test('the store on a Redis that Sentinels watch keeps the contract', async (t) => {
+  const { name, sentinels } = await startSentinel(t)
+  const onMaster = await executorOn(t, {
+    REDIS_SENTINELS: sentinels.map(({ host, port }) => `${host}:${port}`).join(),
+    REDIS_SENTINEL_MASTER: name
+  })
+  await runContract(t, contract, async (change) => await startOnRedis(onMaster, change))
 })
 
 t.test('on a Cluster an id stays claimed for as long as its lease may last', async (t) => {
