@@ -102,6 +102,7 @@ t.test('all of a user ended while the replica that knows them is cut off', async
   t.equal((await acquire(one.app, alone)).status, 201)
   const emergency = { username: 'bob', session_id: urgent.id, node: 'n1', emergency: true }
   t.equal((await as(one.app, ADMIN)('POST', '/api/sessions', emergency)).status, 201)
+  await untilLater()
   t.match(await endUser(other.app, 'bob'), { status: 200, body: { terminated: [before.id] } })
   await untilLater()
   t.equal((await acquire(one.app, later)).status, 201)
@@ -111,10 +112,13 @@ t.test('all of a user ended while the replica that knows them is cut off', async
   }
 })
 
-/** Waits until what follows is later by every replica's clock: they differ by milliseconds. */
+/**
+ * Waits until what follows is later by every replica's clock: they differ by what the quickest
+ * probe of each was under way, which on a busy machine may be a tenth of a second.
+ */
 async function untilLater (): Promise<void> {
   const now = Date.now()
-  await waitFor(() => Date.now() > now + 100, { what: 'a later time', everyMs: 10 })
+  await waitFor(() => Date.now() > now + 1_000, { what: 'a later time', everyMs: 10 })
 }
 
 for (const first of ['who admitted', 'who ended'] as const) {
@@ -126,6 +130,7 @@ for (const first of ['who admitted', 'who ended'] as const) {
     t.equal((await acquire(one.app, early)).status, 201)
     for (const replica of [one, other]) await cutOff(replica)
     t.equal((await acquire(one.app, alone)).status, 201)
+    await untilLater()
     t.match(await endUser(other.app, 'carol'), {
       status: 200,
       body: { success: true, terminated: [], degraded: true }

@@ -1,7 +1,7 @@
 /** What the marks of a replica tell about a Redis that may have lost something. */
 import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { probe } from '../../services/backends/redis-probe.ts'
 import { Watermark } from '../../services/outage/watermark.ts'
 import { RedisExecutor } from '../../services/redis/executor.ts'
@@ -111,7 +111,8 @@ t.test('of several masters the one counts that knows least', async (t) => {
   t.equal(watermark.sinceMs(['a', 'b']), firstMs)
 })
 
-t.test('a real Redis keeps the mark, and tells of its loss', async (t) => {
+/** A watermark that is probed on a real Redis. */
+async function onRedis (t: Test) {
   const redis = await startRedis(t)
   const client = new Redis(redis.url)
   client.on('error', () => {})
@@ -120,13 +121,18 @@ t.test('a real Redis keeps the mark, and tells of its loss', async (t) => {
   const [watermark, keys] = [new Watermark(clock.now), new RedisKeys(`${randomUUID()}:`)]
   const executor = new RedisExecutor(client, 10_000)
   const probeKey = { slot: 0, key: keys.generation, own: keys.probes[0] ?? '' }
-  const probeOnce = async (isAsked = true, servers: string[] = []) => {
-    const mark = { watermark, asked: isAsked ? servers : undefined }
+  const probeOnce = async (isAsked = true, servers: string[] = [], noted = watermark) => {
+    const mark = { watermark: noted, asked: isAsked ? servers : undefined }
     const { ageMs: _ageMs, ...probed } = await probe(executor, keys, probeKey, mark)
     return probed
   }
-  const first = await probeOnce()
   const key = keys.watermark(keys.generation, watermark.replica)
+  return { client, clock, watermark, keys, key, probeOnce }
+}
+
+t.test('a real Redis keeps the mark, and tells of its loss', async (t) => {
+  const { client, clock, watermark, keys, key, probeOnce } = await onRedis(t)
+  const first = await probeOnce()
   t.equal(await client.get(key), String(clock.now()))
   t.ok((await client.pttl(key)) > 0, 'the mark of a replica that is gone goes, too')
   await clock.pass(200)
@@ -145,4 +151,26 @@ t.test('a real Redis keeps the mark, and tells of its loss', async (t) => {
   await client.flushall()
   t.not((await probeOnce(false)).generation, first.generation)
   t.equal(watermark.sinceMs([keys.generation]), -Infinity)
+})
+
+t.test('what a probe finds whose answer is lost, the next one finds, too', async (t) => {
+  const { client, clock, watermark, keys, key, probeOnce } = await onRedis(t)
+  for (let i = 0; i < 2; i++) {
+    await probeOnce()
+    await clock.pass(200)
+  }
+  const { replica } = watermark
+  const next: Watermark['next'] = (...args) => watermark.next(...args)
+  const unheard = { replica, next, note: () => {} } as unknown as Watermark
+  t.equal(await client.del(keys.recent(key)), 1, 'as if it had expired before its time')
+  await probeOnce(true, [], unheard)
+  t.equal(watermark.losses(keys.generation), 0)
+  await clock.pass(200)
+  await probeOnce()
+  t.equal(watermark.losses(keys.generation), 1)
+  t.equal(watermark.sinceMs([keys.generation]), -Infinity, 'everything is told again')
+  await clock.pass(200)
+  await probeOnce()
+  t.equal(watermark.losses(keys.generation), 1, 'once')
+  t.equal(await client.get(key), String(clock.now()))
 })

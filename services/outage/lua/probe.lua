@@ -73,7 +73,12 @@ need('SMEMBERS', set_key)
 need('SREM', set_key, MEMBER)
 
 local mark = need('GET', mark_key)
-if type(mark) ~= 'string' or is_recent and need('EXISTS', recent_key) == 0 then mark = '' end
+if is_recent and need('EXISTS', recent_key) == 0 then
+  -- Deleted, so that the next probe finds it, too, should nobody hear the answer to this one.
+  need('DEL', mark_key)
+  mark = ''
+end
+if type(mark) ~= 'string' then mark = '' end
 need('SET', recent_key, MEMBER, 'PX', recent_ms)
 local is_as_left = mark == expected or mark == or_expected
 if failure then return failure end
