@@ -12,6 +12,7 @@ import config from './plugins/config.ts'
 import cors from './plugins/cors.ts'
 import errors, { handleClientError, handleError } from './plugins/errors.ts'
 import forwardedFor from './plugins/forwarded-for.ts'
+import { createHttpServer } from './plugins/http/create-server.ts'
 import { errorForLog } from './plugins/http/error-for-log.ts'
 import { escapeControls } from './plugins/http/log-line.ts'
 import { parseQuery } from './plugins/http/query.ts'
@@ -26,6 +27,7 @@ import requestFraming from './plugins/request-framing.ts'
 import requestLimits from './plugins/request-limits.ts'
 import schemas, { schemaController } from './plugins/schemas.ts'
 import securityHeaders, { setSecurityHeaders } from './plugins/security-headers.ts'
+import unreadAnswers from './plugins/unread-answers.ts'
 import warnings from './plugins/warnings.ts'
 import admissionRoutes from './routes/admission.ts'
 import apiKeyRoutes from './routes/api-keys.ts'
@@ -88,6 +90,7 @@ export async function buildShell ({
   await app.register(schemas)
   await app.register(jsonBody)
   await app.register(longAnswers)
+  await app.register(unreadAnswers)
   const routes = collectRoutes(app)
   const publicKeys = readPublicKeys(settings, (problem) => tellOfKeys(app, problem))
   await app.register(auth, { secret: jwtSecret, publicKeys })
@@ -117,6 +120,7 @@ function tellOfKeys ({ log, warnings }: FastifyInstance, problem: string | undef
 function createServer (settings: Settings, logger?: FastifyLoggerOptions): FastifyInstance {
   const { LOG_LEVEL: level, TRUSTED_PROXIES: proxies } = settings
   return Fastify({
+    serverFactory: createHttpServer,
     logger: {
       level,
       serializers: { err: errorForLog },

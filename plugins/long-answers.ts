@@ -3,14 +3,17 @@
  * go, and others would wait for it.
  */
 import fp from 'fastify-plugin'
+import { ServiceError } from '../services/errors.ts'
 import { turn } from '../services/util/in-turns.ts'
 
 /** A longer list is written in slices of so many entries. */
 const AT_ONCE = 200
+/** The most long answers that are written at a time before further lists are refused. */
+const MOST_WRITING = 50
 
 declare module 'fastify' {
   interface FastifyReply {
-    /** The answer, where it was written in slices; otherwise undefined. */
+    /** The answer to a change, where it was written in slices; otherwise undefined. */
     longAnswer: unknown
   }
 }
@@ -18,12 +21,19 @@ declare module 'fastify' {
 export default fp(
   async (app) => {
     app.decorateReply('longAnswer', undefined)
+    let writing = 0
     // Not async: a short answer waits for nothing.
-    app.addHook('preSerialization', (_request, reply, payload, done) => {
+    app.addHook('preSerialization', ({ method }, reply, payload, done) => {
       if (!isLong(payload)) return done(null, payload)
-      reply.longAnswer = payload
+      // What has been done is always told.
+      if (method === 'GET' && writing >= MOST_WRITING) return done(tooMany())
+      // A list is not audited, and is kept no longer than it takes to write it.
+      if (method !== 'GET') reply.longAnswer = payload
       reply.type('application/json; charset=utf-8').serializer(asItIs)
-      inSlices(payload).then((bytes) => done(null, bytes), done)
+      writing++
+      inSlices(payload)
+        .finally(() => writing--)
+        .then((bytes) => done(null, bytes), done)
     })
   },
   { name: 'long-answers' }
@@ -31,6 +41,11 @@ export default fp(
 
 /** The type of Fastify knows no bytes, which it sends as they are. */
 const asItIs = (bytes: unknown) => bytes as string
+
+function tooMany (): ServiceError {
+  const detail = 'Too many lists at once; try again shortly.'
+  return new ServiceError('too_many_requests', detail, { retryAfterSeconds: 1 })
+}
 
 function isLong (payload: unknown): payload is object {
   if (typeof payload !== 'object' || payload === null) return false

@@ -59,3 +59,19 @@ t.test('the audit log has the figures of a long answer', async (t) => {
   t.equal((answer.body.invalid as object[]).length, 600)
   t.match(log.take(), [{ action: 'node.report', result: { registered: 1, renewed: 0 } }])
 })
+
+t.test('long lists are written only so many at a time; others may ask again', async (t) => {
+  const app = await startApp(t, { MAX_SESSIONS_PER_USER: '0' })
+  const send = as(app, ADMIN)
+  const sessions = items.map(({ session_id: id }) => ({ session_id: id, username: 'alice' }))
+  t.equal((await send('POST', `${SESSIONS}/renew`, { sessions })).status, 200)
+  const list = async () => (await send('GET', `${SESSIONS}/active?username=alice`)).status
+  const lists = Array.from({ length: 200 }, list)
+  const batch = await send('POST', `${SESSIONS}/renew`, { sessions })
+  t.equal(batch.status, 200, 'what was done is told')
+  const statuses = await Promise.all(lists)
+  const written = statuses.filter((status) => status === 200).length
+  t.ok(written >= 50 && written < 150, `${written} lists`)
+  t.ok(statuses.every((status) => status === 200 || status === 429))
+  t.equal(await list(), 200)
+})
