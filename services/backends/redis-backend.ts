@@ -31,7 +31,7 @@ import { systemTimer } from '../util/repeat.ts'
 import { sweptTo, type Backend, type BackendOptions } from './backend.ts'
 import { ProbeNotes } from './probe-notes.ts'
 import { probe } from './redis-probe.ts'
-import { redisStores } from './redis-stores.ts'
+import { redisStores, type RedisParts } from './redis-stores.ts'
 
 /**
  * How long the mirror remembers an id that has ended, in milliseconds: long enough for a late
@@ -74,9 +74,9 @@ export function redisBackend (redis: RedisOptions, options: BackendOptions): Bac
   const parts = { executor, guarded, keys, policy, malformed, onSwept }
   const stores = redisStores({ ...parts, reach: shards })
   const store = stores.sessions
-  const { sessions: restored } = redisStores({ ...parts, reach: shards.forReplay })
+  const restoring = restoringOn(shards, parts)
   const local = localParts(policy, mode, executor.clock)
-  const replay = new Replay({ executor, keys, store: restored, outcomes, ...local })
+  const replay = new Replay({ executor, keys, ...restoring, outcomes, ...local })
   const retry = new RetryOnce(shards, async () => await executor.connected(waitMs))
   heedSteps(executor, keys, options)
   return {
@@ -99,6 +99,11 @@ export function redisBackend (redis: RedisOptions, options: BackendOptions): Bac
       local.known.stop()
     }
   }
+}
+
+/** The store that tells what Redis missed, to a part that is coming back, too. */
+function restoringOn ({ forReplay: reach }: Shards, parts: RedisParts) {
+  return { reach, store: redisStores({ ...parts, reach }).sessions }
 }
 
 /** How limits are read in advance. */

@@ -1,4 +1,5 @@
 /** The leases that are told to Redis when it is back, in batches, and what a script is given. */
+import { setImmediate } from 'node:timers/promises'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
 import { outcomeOf } from '../redis/script-outcomes.ts'
@@ -10,6 +11,8 @@ import type { Replayed } from './tell-end.ts'
 
 /** How many sessions one batch holds. */
 export const BATCH = 200
+/** How many users or ids are looked at until others have their turn. */
+const LOOKS_AT_ONCE = 500
 
 /**
  * Puts leases back.
@@ -53,6 +56,20 @@ function restoreArguments (
     args.push(username, sessionId, remainingMs, startedMs, node, rest, boundTo)
   }
   return [list, args]
+}
+
+/** The users of the mirror that are wanted; others have their turn meanwhile. */
+export async function usersIn (
+  mirror: { usernames(): Iterable<string> },
+  isWanted: (username: string) => boolean
+): Promise<string[]> {
+  const found: string[] = []
+  let looked = 0
+  for (const username of mirror.usernames()) {
+    if (isWanted(username)) found.push(username)
+    if (++looked % LOOKS_AT_ONCE === 0) await setImmediate()
+  }
+  return found
 }
 
 /** Batches of any sessions. */

@@ -9,15 +9,13 @@ import type { Ended } from '../sessions/memory/ended-ids.ts'
 import type { End, LeaseTable, Live } from '../sessions/memory/lease-table.ts'
 import { MemorySessionStore } from '../sessions/memory/memory-session-store.ts'
 import type {
-  NodeReconciliation,
-  Reconciled,
   ReleaseRequest,
   ReleaseResult,
   RenewRequest
 } from '../sessions/session-store.ts'
 import { LONGEST_TTL_MS } from '../sessions/timing.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
-import { AT_ONCE, forEachInTurns, turn } from '../util/in-turns.ts'
+import { forEachInTurns } from '../util/in-turns.ts'
 import { UserEnds } from './user-ends.ts'
 
 /** The most users of whom it is remembered how many external sessions they had. */
@@ -170,30 +168,17 @@ export class LeaseMirror extends MemorySessionStore {
     if (live !== undefined) this.table.lapse(live, now)
   }
 
+  /** Takes over what a node has last reported; undefined where it was forgotten. */
+  noteEpoch (node: string, reported: { epoch: number; ttlMs: number } | undefined): void {
+    const { reports } = this.table
+    // What it has begun to send here in parts is not what it goes on with.
+    if (reported === undefined) reports.delete(node)
+    else reports.put(node, { ...reported, lastSeenMs: this.table.now() })
+  }
+
   /** Takes over that many have. Others have their turn on the way. */
   async lapseAll (sessions: Array<{ sessionId: string }>): Promise<void> {
     await forEachInTurns(sessions, ({ sessionId }) => this.lapse(sessionId))
-  }
-
-  /**
-   * Takes over what came of a node's report: of the sessions that it names, and of no other. What
-   * was admitted while the report was under way is not touched. Others have their turn on the way.
-   */
-  async noteReport (
-    { node, sessions, ttlMs }: NodeReconciliation,
-    { outcomes, missing }: Reconciled
-  ): Promise<void> {
-    const isUp = (i: number) => outcomes[i] === 'renewed' || outcomes[i] === 'reregistered'
-    for (let from = 0; from < sessions.length; from += AT_ONCE) {
-      if (from > 0) await turn()
-      const some = sessions.slice(from, from + AT_ONCE)
-      const up = some.filter((_session, i) => isUp(from + i))
-      await this.renew(up.map((session) => ({ ...session, node, boundTo: undefined })), ttlMs)
-      some.forEach(({ sessionId, username, attempt }, i) => {
-        if (outcomes[from + i] === 'ended') this.forget(sessionId, { username, attempt })
-      })
-    }
-    await this.lapseAll(missing)
   }
 
   /** Users who have leases here, or had some a short time ago. */

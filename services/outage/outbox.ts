@@ -1,9 +1,23 @@
 /** What was decided while Redis was away and has to be told to it when it is back. */
 import { BoundedMap } from '../util/bounded-map.ts'
 
+/** Why a node's sessions lapse: its report of this epoch lacks them, or it was forgotten then. */
+export type NodeWord = { epoch: number } | { forgottenMs: number }
+
+/** What a node has said of itself, or an operator of it. */
+export interface NodeMessage {
+  kind: 'node'
+  node: string
+  /** The epoch of its last report, and its time to live; undefined where it has sent none. */
+  reported: { epoch: number; ttlMs: number } | undefined
+  /** When it was forgotten, by the clock of the mirror; undefined if it was not. */
+  forgottenMs: number | undefined
+}
+
 /**
  * One thing to be told: a session that ended, all sessions of a user that did, a slot that may have
- * been taken for a caller who was refused, or a session that its node no longer lists.
+ * been taken for a caller who was refused, a session that its node no longer lists, or what is
+ * known of a node.
  */
 export type Message =
   | {
@@ -30,7 +44,11 @@ export type Message =
     notedMs: number
   }
   | { kind: 'undo'; username: string; ttlMs: number; boundTo?: string | undefined }
-  | { kind: 'lapsed'; username: string; node: string }
+  | { kind: 'lapsed'; username: string; node: string; why: NodeWord }
+  | NodeMessage
+
+/** One that is about a session, or all sessions of a user. */
+export type SessionMessage = Exclude<Message, NodeMessage>
 
 /**
  * The most messages that are kept; past that the oldest is given up, and its lease ends by its time
@@ -62,6 +80,14 @@ export class Outbox {
     const { username, includeEmergency } = message
     // No session id has a space in it.
     this.put(` ${includeEmergency ? 'all' : 'ordinary'} ${username}`, message)
+  }
+
+  /** Notes what is known of a node, beside what was noted before. */
+  putNode (node: string, said: Partial<Pick<NodeMessage, 'reported' | 'forgottenMs'>>): void {
+    const key = ` node ${node}`
+    const [, before] = this.#messages.get(key) ?? []
+    const { reported, forgottenMs } = before?.kind === 'node' ? before : {}
+    this.put(key, { kind: 'node', node, reported, forgottenMs, ...said })
   }
 
   /**

@@ -2,23 +2,23 @@
 import { setImmediate } from 'node:timers/promises'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
+import type { Reach } from '../redis/reach.ts'
 import type { HeldLease, Lease } from '../sessions/lease.ts'
 import type { Outcomes } from '../sessions/outcomes.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
-import { askRestore, BATCH, batchesByUser, batchesOf, inBatches } from './batches.ts'
+import { askRestore, BATCH, batchesByUser, batchesOf, inBatches, usersIn } from './batches.ts'
 import type { LeaseMirror } from './lease-mirror.ts'
-import type { Message, Outbox } from './outbox.ts'
+import type { Message, Outbox, SessionMessage } from './outbox.ts'
 import type { Part } from './shard.ts'
-import { ENDED_BEFORE, endUserAgain, observe, tellEnd } from './tell-end.ts'
+import { ENDED_BEFORE, endUserAgain, keyFor, observe, tellEnd } from './tell-end.ts'
+import { tellNode } from './tell-node.ts'
 import { isUnavailable } from './unavailable.ts'
 
 /** How many batches are under way at once. */
 const CONCURRENCY = 2
 /** The same in a cluster, where a batch is of one user and so a small one. */
 const CLUSTER_CONCURRENCY = 16
-/** How many users or ids are looked at until others have their turn. */
-const LOOKS_AT_ONCE = 500
 
 /** How often what was decided meanwhile is caught up with before everybody has to wait for it. */
 const CATCH_UP_ROUNDS = 20
@@ -33,6 +33,8 @@ interface Told {
 export interface ReplayParts {
   executor: RedisExecutor
   keys: RedisKeys
+  /** Reaches a part that is being told what it missed, too. */
+  reach: Reach
   store: RedisSessionStore
   mirror: LeaseMirror
   outbox: Outbox
@@ -74,7 +76,8 @@ export class Replay {
 
   async #restoreSince (part: Part, sinceMs: number, told: Told): Promise<void> {
     const { keys, mirror } = this.#parts
-    const users = keys.cluster ? await this.#users((user) => part.holds(this.#userKey(user))) : []
+    const isHere = (username: string) => part.holds(this.#userKey(username))
+    const users = keys.cluster ? await usersIn(mirror, isHere) : []
     const batches = keys.cluster
       ? batchesOf(users, (username) => mirror.untoldOf(username, sinceMs))
       : inBatches(mirror.untoldSince(sinceMs))
@@ -86,7 +89,7 @@ export class Replay {
 
   /** Tells what has ended since then. */
   async #endAgain (part: Part, sinceMs: number, told: Told): Promise<void> {
-    const { mirror } = this.#parts
+    const { keys, mirror } = this.#parts
     for (const [user, { ordinary, all }] of mirror.userEnds.since(sinceMs, mirror.now())) {
       const key = this.#userKey(user)
       if (!part.holds(key)) continue
@@ -98,8 +101,8 @@ export class Replay {
     const ends: Array<[sessionId: string, message: Message]> = []
     for (const [sessionId, ended] of mirror.endedSince(sinceMs)) {
       const { ended: _ended, expiresMs: _expiresMs, onlyNode: boundTo, ...about } = ended
-      if (!part.holds(this.#keyOf(sessionId, about.username))) continue
-      ends.push([sessionId, { kind: 'ended', reason: ENDED_BEFORE, boundTo, ...about }])
+      const message = { kind: 'ended' as const, reason: ENDED_BEFORE, boundTo, ...about }
+      if (part.holds(keyFor(keys, sessionId, message))) ends.push([sessionId, message])
     }
     await forEachLimit(ends, BATCH, async ([sessionId, message]) => {
       await this.#tellEndIn(part, sessionId, message)
@@ -113,7 +116,7 @@ export class Replay {
    */
   async #index (part: Part, sinceMs: number): Promise<void> {
     const { keys, mirror, store } = this.#parts
-    const others = await this.#users((username) => !part.holds(this.#userKey(username)))
+    const others = await usersIn(mirror, (username) => !part.holds(this.#userKey(username)))
     for (const batch of batchesOf(others, (username) => mirror.untoldOf(username, sinceMs))) {
       const found = batch.filter(({ lease: { sessionId, node } }) =>
         part.holds(keys.holder(sessionId)) || part.holds(keys.nodeLeases(node)))
@@ -132,17 +135,6 @@ export class Replay {
     mirror.forget(sessionId, { username, attempt })
     const end = { kind: 'ended' as const, username, attempt, reason: ENDED_BEFORE }
     await this.#tellEndIn(part, sessionId, { ...end, endedMs: mirror.now() })
-  }
-
-  /** The users of the mirror that are wanted; others have their turn meanwhile. */
-  async #users (isWanted: (username: string) => boolean): Promise<string[]> {
-    const found: string[] = []
-    let looked = 0
-    for (const username of this.#parts.mirror.usernames()) {
-      if (isWanted(username)) found.push(username)
-      if (++looked % LOOKS_AT_ONCE === 0) await setImmediate()
-    }
-    return found
   }
 
   /** Tells what was decided since `run`, until there is nothing left. */
@@ -168,8 +160,8 @@ export class Replay {
   }
 
   async #end (part: Part, told: Told): Promise<void> {
-    const { outbox } = this.#parts
-    const isFor = (id: string, { username }: Message) => part.holds(this.#keyOf(id, username))
+    const { keys, outbox } = this.#parts
+    const isFor = (id: string, message: Message) => part.holds(keyFor(keys, id, message))
     for (;;) {
       const batch = outbox.take(BATCH, isFor)
       if (batch.length === 0) return
@@ -180,11 +172,6 @@ export class Replay {
         })
       )
     }
-  }
-
-  /** Where a message about an id goes: to its user, or else to the index. */
-  #keyOf (sessionId: string, username: string | undefined): string {
-    return username === undefined ? this.#parts.keys.holder(sessionId) : this.#userKey(username)
   }
 
   #userKey (username: string): string {
@@ -204,16 +191,24 @@ export class Replay {
 
   /** Tells an end, or leaves it for the part that its user turns out to lie in. */
   async #tellEndIn (part: Part, sessionId: string, message: Message): Promise<void> {
-    const { store, outbox } = this.#parts
-    await this.#at(part, this.#keyOf(sessionId, message.username), async () => {
-      const holder = message.username ?? ((await store.holderOf(sessionId)) || undefined)
-      if (holder !== undefined && part.isOut(this.#userKey(holder))) {
-        if (message.kind === 'ended') outbox.put(sessionId, { ...message, username: holder })
-        return
-      }
-      await tellEnd(this.#parts, sessionId, message)
+    const { keys, outbox } = this.#parts
+    await this.#at(part, keyFor(keys, sessionId, message), async () => {
+      if (message.kind === 'node') await tellNode(this.#parts, part, message)
+      else if (!(await this.#tellEnd(part, sessionId, message))) return
       outbox.settle(sessionId, message)
     })
+  }
+
+  /** @returns false where it is left */
+  async #tellEnd (part: Part, sessionId: string, message: SessionMessage): Promise<boolean> {
+    const { store, outbox } = this.#parts
+    const holder = message.username ?? ((await store.holderOf(sessionId)) || undefined)
+    if (holder !== undefined && part.isOut(this.#userKey(holder))) {
+      if (message.kind === 'ended') outbox.put(sessionId, { ...message, username: holder })
+      return false
+    }
+    await tellEnd(this.#parts, sessionId, message)
+    return true
   }
 
   async #restore (part: Part, batch: HeldLease[]): Promise<void> {

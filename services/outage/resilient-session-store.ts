@@ -25,9 +25,9 @@ import {
   acquireLocally,
   isFresh,
   noteAcquired,
-  noteUp,
   type LocalParts
 } from './local-acquire.ts'
+import { forgetNode, reconcileNode } from './reported-nodes.ts'
 import { redisAway, type RetryOnce } from './retry-once.ts'
 import type { Shards } from './shards.ts'
 import { endMissed } from './tell-end.ts'
@@ -131,45 +131,11 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
   }
 
   async reconcileNode (report: NodeReconciliation): Promise<ReconcileResult> {
-    const { store, mirror, shards } = this.#parts
-    const perUser = new UserByUser(this.#parts, true, report.ttlMs)
-    try {
-      const result = await perUser.askNode(
-        async () => await store.reconcileNode(report, perUser, shards)
-      )
-      if (result.outcome === 'reconciled') await mirror.noteReport(report, result)
-      return result
-    } catch (error) {
-      if (!isUnavailable(error) || !shards.allOpen) throw error
-      const result = await mirror.reconcileNode(report)
-      if (result.outcome !== 'reconciled') return result
-      for (const { sessionId } of report.sessions) noteUp(this.#parts, sessionId)
-      this.#putLapsed(report.node, result.missing)
-      return { ...result, degraded: true }
-    }
+    return await reconcileNode(this.#parts, report)
   }
 
   async forgetNode (node: string): Promise<ForgetNodeResult> {
-    const { store, mirror, shards } = this.#parts
-    const perUser = new UserByUser(this.#parts, true)
-    try {
-      const result = await perUser.askNode(
-        async () => await store.forgetNode(node, perUser, shards)
-      )
-      await mirror.lapseAll(result.missing)
-      return result
-    } catch (error) {
-      if (!isUnavailable(error) || !shards.allOpen) throw error
-      const result = await mirror.forgetNode(node)
-      this.#putLapsed(node, result.missing)
-      return { ...result, degraded: true }
-    }
-  }
-
-  #putLapsed (node: string, missing: ForgetNodeResult['missing']): void {
-    for (const { sessionId, username } of missing) {
-      this.#parts.outbox.put(sessionId, { kind: 'lapsed', username, node })
-    }
+    return await forgetNode(this.#parts, node)
   }
 
   async terminateUser (

@@ -1,9 +1,11 @@
 /** Tells Redis what has ended, and observers what that came to. */
+import type { RedisKeys } from '../redis/keys.ts'
 import type { Outcome, Outcomes } from '../sessions/outcomes.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
 import type { LeaseMirror } from './lease-mirror.ts'
-import type { Message } from './outbox.ts'
+import type { Message, SessionMessage } from './outbox.ts'
+import { isOutdated, type NodeParts } from './tell-node.ts'
 import type { NotedEnd } from './user-ends.ts'
 
 /** How many sessions are ended at once. */
@@ -21,17 +23,24 @@ export type Replayed = Extract<
   'restored' | 'conflict' | 'ended' | 'released' | 'terminated'
 >
 
-interface Parts {
+interface Parts extends NodeParts {
   store: RedisSessionStore
   mirror: Pick<LeaseMirror, 'byOtherClock' | 'now'>
   outcomes: Outcomes
+}
+
+/** Where a message goes: to its user or node, or else to the index of ids. */
+export function keyFor (keys: RedisKeys, sessionId: string, message: Message): string {
+  if (message.kind === 'node') return keys.nodeLeases(message.node)
+  const { username } = message
+  return username === undefined ? keys.holder(sessionId) : keys.user('user-leases', username)
 }
 
 /** @throws ServiceError `store_unavailable` */
 export async function tellEnd (
   parts: Parts,
   sessionId: string,
-  message: Message
+  message: SessionMessage
 ): Promise<void> {
   const { store, mirror } = parts
   if (message.kind === 'ended') {
@@ -53,8 +62,10 @@ export async function tellEnd (
     return
   }
   if (message.kind === 'lapsed') {
-    const { username, node } = message
-    await store.releaseFrom(username, sessionId, MISSING, { node, lapses: true })
+    const { username, node, why } = message
+    if (await isOutdated(parts, node, why)) return
+    const startedByMs = 'epoch' in why ? undefined : mirror.byOtherClock(why.forgottenMs)
+    await store.releaseFrom(username, sessionId, MISSING, { node, lapses: true, startedByMs })
     return
   }
   const { username, ttlMs, boundTo } = message

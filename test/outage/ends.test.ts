@@ -3,44 +3,16 @@
  * finds Redis again.
  */
 import type { FastifyInstance } from 'fastify'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { reported } from '../conformance/words.ts'
 import { ADMIN, type Answer, as, PATIENT } from '../helpers/app.ts'
 import { audit, type KnownSession } from '../helpers/audit.ts'
 import { leasesOf } from '../helpers/leases.ts'
 import type { CliTarget } from '../helpers/redis-cli.ts'
 import type { RedisServer } from '../helpers/redis-server.ts'
-import { startCluster, startProxy, startRedis, waitFor } from '../helpers/servers.ts'
-import type { TcpProxy } from '../helpers/tcp-proxy.ts'
+import { startCluster, startRedis, waitFor } from '../helpers/servers.ts'
 import { acquire, release, startOn, untilDegraded } from './service.ts'
-
-/** A replica, and the way to Redis that is its own. */
-interface Replica {
-  app: FastifyInstance
-  way: TcpProxy
-}
-
-/** Two replicas on one Redis. */
-async function startTwo (t: Test, redis: RedisServer): Promise<[Replica, Replica]> {
-  const start = async (): Promise<Replica> => {
-    const way = await startProxy(t, redis)
-    const url = `redis://${way.host}:${way.port}`
-    const app = await startOn(t, { REDIS_URL: url, ...PATIENT })
-    await untilDegraded(app, false)
-    return { app, way }
-  }
-  return [await start(), await start()]
-}
-
-async function cutOff ({ app, way }: Replica): Promise<void> {
-  way.reset()
-  await untilDegraded(app, true)
-}
-
-async function heal ({ app, way }: Replica): Promise<void> {
-  way.pass()
-  await untilDegraded(app, false)
-}
+import { cutOff, heal, startTwo, untilLater } from './two-replicas.ts'
 
 /** Ends all sessions of a user. */
 async function endUser (app: FastifyInstance, username: string): Promise<Answer> {
@@ -111,15 +83,6 @@ t.test('all of a user ended while the replica that knows them is cut off', async
     await audit(t, app, [redis], { up: [urgent, later], gone: [before, alone] })
   }
 })
-
-/**
- * Waits until what follows is later by every replica's clock: they differ by what the quickest
- * probe of each was under way, which on a busy machine may be a tenth of a second.
- */
-async function untilLater (): Promise<void> {
-  const now = Date.now()
-  await waitFor(() => Date.now() > now + 1_000, { what: 'a later time', everyMs: 10 })
-}
 
 for (const first of ['who admitted', 'who ended'] as const) {
   t.test(`all of a user ended in an outage; ${first} finds Redis first`, async (t) => {

@@ -11,6 +11,7 @@ import { memoryPolicySource } from '../../services/policy/memory-policy-source.t
 import { PolicyCache } from '../../services/policy/policy.ts'
 import type { RedisExecutor } from '../../services/redis/executor.ts'
 import { RedisKeys } from '../../services/redis/keys.ts'
+import { EVERYWHERE } from '../../services/redis/reach.ts'
 import { type ScriptOutcome, outcomeOf } from '../../services/redis/script-outcomes.ts'
 import { LeaseTable } from '../../services/sessions/memory/lease-table.ts'
 import { type Outcome, Outcomes } from '../../services/sessions/outcomes.ts'
@@ -168,7 +169,7 @@ function startReplay ({
     }
   } as unknown as RedisExecutor
   const keys = new RedisKeys('test:', cluster)
-  const replay = new Replay({ executor, keys, store, mirror, outbox, outcomes })
+  const replay = new Replay({ executor, keys, reach: EVERYWHERE, store, mirror, outbox, outcomes })
   /** Notes that a session is up, as an admission in the outage does. */
   const up = (sessionId: string, username = 'alice', ttlMs = MINUTE) => {
     const startedMs = clock.now()

@@ -8,7 +8,7 @@ import { forEachLimit } from '../../util/for-each-limit.ts'
 import { forEachInTurns } from '../../util/in-turns.ts'
 import { tallyReport } from '../node-report.ts'
 import type { NodeReconciliation, ReconcileResult, RenewRequest } from '../session-store.ts'
-import { NODE_MEMORY_MS } from '../timing.ts'
+import { noteEpoch } from './node-epoch.ts'
 import type { PerUser } from './per-user.ts'
 import { STEP, membersOf, removeExpired, removeSet } from './node-index.ts'
 import { missingInParts, noteListed, notePart } from './redis-report-parts.ts'
@@ -80,15 +80,10 @@ type Begun =
 
 /** Notes that a report has come. */
 async function begin (parts: ReportParts, report: NodeReconciliation): Promise<Begun> {
-  const { executor, keys, reach } = parts
-  const { node, epoch, ttlMs, part } = report
-  const key = keys.nodeEpoch(node)
-  const reply = await reach.ask(key, async () => {
-    const args = [epoch, ttlMs, NODE_MEMORY_MS, executor.deadline()]
-    return await executor.run(executor.scripts.reportNode([key], args))
-  })
+  const { node, part } = report
+  const reply = await noteEpoch(parts, node, report)
   if (reply === undefined) return { nowMs: undefined }
-  const [code, value] = reply as [number, number]
+  const [code, value] = reply
   const outcome = outcomeOf(code)
   if (outcome === 'stale_epoch') return { outcome, epoch: Number(value) }
   return part === undefined ? { nowMs: value } : await beginPart(parts, report, part, value)
@@ -123,9 +118,10 @@ async function beginPart (
 
 /**
  * Forgets a node: its epoch, its report under way, and the slots of its sessions.
+ * @param startedByMs - only of sessions that began by then; undefined for all
  * @throws ServiceError `store_unavailable` where its keys are out
  */
-export async function forgetNode (parts: ReportParts, node: string) {
+export async function forgetNode (parts: ReportParts, node: string, startedByMs?: number) {
   const { executor, keys, reach } = parts
   const index = keys.nodeLeases(node)
   const members = await reach.ask(index, async () => {
@@ -138,7 +134,7 @@ export async function forgetNode (parts: ReportParts, node: string) {
   await drop(parts, keys.nodeReport(node))
   const listed = keys.nodeListed(node)
   await reach.ask(listed, async () => await removeSet(executor, listed))
-  return { missing: await lapse(parts, members, { node, lapses: true }) }
+  return { missing: await lapse(parts, members, { node, lapses: true, startedByMs }) }
 }
 
 /** Removes a key of a node, unless it is out. */

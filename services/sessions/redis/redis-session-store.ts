@@ -206,10 +206,11 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
   async forgetNode (
     node: string,
     perUser = PLAINLY,
-    reach = EVERYWHERE
+    reach = EVERYWHERE,
+    startedByMs?: number
   ): Promise<ForgetNodeResult> {
-    const { executor } = this
-    return await forgetNode({ executor, keys: this.#keys, verbs: this, perUser, reach }, node)
+    const parts = { executor: this.executor, keys: this.#keys, verbs: this, perUser, reach }
+    return await forgetNode(parts, node, startedByMs)
   }
 
   async terminateUser (username: string, reason: string, includeEmergency: boolean) {
