@@ -127,6 +127,8 @@ export class Jwks {
       if (!this.#stopped) this.#reportChange('failed', { error })
     } finally {
       clearTimeout(late)
+      // What is left of an answer that was not wanted would keep its connection open.
+      controller.abort()
     }
   }
 

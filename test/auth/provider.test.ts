@@ -383,3 +383,53 @@ t.test('what a provider publishes is bounded, and its secrets are not used', asy
   t.equal((await jwks.keysFor({ alg: 'EdDSA', kid: 'ed' })).length, 1)
   t.equal((await keys()).length, 0, 'a private key that everybody can read proves nothing')
 })
+
+t.test('what a provider answers beside the point costs no connection', async (t) => {
+  let open = 0
+  const endless = createServer((request, response) => {
+    const fault = new URL(request.url ?? '', 'http://x').pathname.slice(1)
+    response.writeHead(fault === 'redirect' ? 302 : Number(fault), { location: '/200' })
+    const more = () => {
+      while (!response.destroyed && response.write(Buffer.alloc(1 << 16, ' ')));
+      if (!response.destroyed) response.once('drain', more)
+    }
+    more()
+  })
+  endless.on('connection', (socket) => {
+    open++
+    socket.once('close', () => open--)
+  })
+  await new Promise<void>((resolve) => endless.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    endless.closeAllConnections()
+    endless.close()
+  })
+  const { port } = endless.address() as AddressInfo
+  for (const fault of ['500', '404', '200', 'redirect']) {
+    const jwks = new Jwks(`http://127.0.0.1:${port}/${fault}`, () => {})
+    t.teardown(() => jwks.stop())
+    for (let i = 0; i < 10; i++) await jwks.read()
+    await waitFor(() => open === 0, { what: `the connections of ${fault}`, deadlineMs: 10_000 })
+  }
+})
+
+t.test('what is no key in a set does not spoil the keys that are', async (t) => {
+  const provider = await startProvider(t, [{ ...ec.jwk, kid: 'one' }])
+  const jwks = new Jwks(provider.url, () => {})
+  t.teardown(() => jwks.stop())
+  const odd: unknown[] = [
+    null, 0, 'text', true, [], {}, { kid: null }, { kid: {} }, { kty: 'EC', kid: 'one' },
+    { ...ec.jwk, kid: 'one', crv: 'P-521' }, { ...ec.jwk, kid: '__proto__', x: '' },
+    { kty: 'oct', k: 'AAAA', kid: 'one' }, { ...ec.jwk, kid: 'one', key_ops: 'verify' },
+    { ...ec.jwk, kid: 'one', alg: 'none' }, { ...ec.jwk, kid: 'one', alg: ['ES256'] },
+    { ...ec.jwk, kid: 'one', use: null }
+  ]
+  const of = async (kid: string) => await jwks.keysFor({ alg: 'ES256', kid })
+  for (const one of odd) {
+    const some = one as typeof ec.jwk
+    provider.keys = [some, { ...ec.jwk, kid: 'new' }, some]
+    await jwks.read()
+    t.equal((await of('new')).length, 1, JSON.stringify(one))
+    t.equal((await of('one')).length, 0, JSON.stringify(one))
+  }
+})
