@@ -1,7 +1,6 @@
 /** The error handler: every failure is answered with a problem document (RFC 9457). */
 import { STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
-import type { ConnectionError, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LineBudget } from '../services/auth/audit-bounds.ts'
 import { steadyClock } from '../services/clock.ts'
@@ -42,7 +41,7 @@ const STATUS: Record<FailureCode, number> = {
 }
 
 /** The stable codes of requests that the framework refuses. */
-const FRAMEWORK_CODES: Record<number, string> = {
+export const FRAMEWORK_CODES: Record<number, string> = {
   400: 'invalid_input',
   401: 'unauthorized',
   403: 'forbidden',
@@ -55,12 +54,6 @@ const FRAMEWORK_CODES: Record<number, string> = {
   429: 'too_many_requests',
   431: 'headers_too_large',
   503: 'service_unavailable'
-}
-
-/** The statuses of what the HTTP parser refuses, where that is not 400. */
-const CONNECTION_STATUS: Record<string, number> = {
-  ERR_HTTP_REQUEST_TIMEOUT: 408,
-  HPE_HEADER_OVERFLOW: 431
 }
 
 /** The most validation errors in one answer, and the longest detail, in characters. */
@@ -98,26 +91,8 @@ function isAdmission ({ routeOptions }: FastifyRequest): boolean {
   return typeof access === 'object' && 'changes' in access && access.changes === 'named'
 }
 
-/** Answers bytes that are not an HTTP request, and closes the connection. */
-export function handleClientError (error: ConnectionError, socket: Socket): void {
-  if (error.code !== 'ECONNRESET' && socket.writable) {
-    const status = CONNECTION_STATUS[error.code] ?? 400
-    const body = JSON.stringify(
-      problemDocument({
-        status,
-        code: FRAMEWORK_CODES[status] ?? 'invalid_input',
-        detail: 'The bytes received are not a valid HTTP request.'
-      })
-    )
-    socket.write(
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/problem+json\r\n` +
-        `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
-    )
-  }
-  socket.destroy(error)
-}
-
-function problemDocument ({ status, detail, ...rest }: Problem) {
+/** The document of a problem. */
+export function problemDocument ({ status, detail, ...rest }: Problem) {
   return {
     type: 'about:blank',
     title: STATUS_CODES[status] ?? 'Error',

@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { ADMIN, as, listen, startApp, tokenFor } from '../helpers/app.ts'
+import { sendRaw } from '../helpers/raw-http.ts'
 import { waitFor } from '../helpers/wait.ts'
 
 const MiB = 2 ** 20
@@ -84,4 +85,27 @@ t.test('connections that do nothing make room for others', async (t) => {
   t.equal(await connections(app), 10)
   await waitFor(answered, { what: 'room for one more' })
   t.ok((await connections(app)) <= 10)
+})
+
+t.test('bytes that are no request, behind one that is', async (t) => {
+  const app = await startApp(t)
+  const port = Number(new URL(await listen(app)).port)
+  const head = `Host: x\r\nAuthorization: Bearer ${tokenFor(app, ADMIN)}\r\n`
+  const post = (id: string) => {
+    const body = JSON.stringify({ username: 'alice', session_id: id })
+    return `POST /api/sessions HTTP/1.1\r\n${head}Content-Type: application/json\r\n` +
+      `Content-Length: ${body.length}\r\n\r\n${body}`
+  }
+  const bad = {
+    'no request': 'nonsense\r\n\r\n',
+    'a body that is none':
+      `PUT /api/sessions/nodes/n HTTP/1.1\r\n${head}Content-Type: application/json\r\n` +
+      'Transfer-Encoding: chunked\r\n\r\nzz\r\n'
+  }
+  for (const [what, bytes] of Object.entries(bad)) {
+    const id = what.replaceAll(' ', '-')
+    const { head, body } = await sendRaw(port, post(`${id}-1`) + post(`${id}-2`) + bytes)
+    const statuses = [...`${head}\r\n\r\n${body}`.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, one]) => one)
+    t.strictSame(statuses, ['201', '201', '400'], `${what}: the answers come in their order`)
+  }
 })
