@@ -10,12 +10,17 @@ const MOST_WAITING = 4 * 1024 * 1024
 const RETRY_MS = 100
 /** How long a write may take until it is taken to hang, in milliseconds. */
 const HANGS_MS = 1_000
+/** How long the last lines wait for a reader before the process ends, in milliseconds. */
+const LAST_LINES_MS = 1_000
+/** How long it rests between two tries to write them, in milliseconds. */
+const LAST_RETRY_MS = 10
 
 /** A destination of a logger. */
 export class LogSink {
   /** Told when lines begin to be lost, and when they are written again. */
   onChange: (losing: boolean) => void = () => {}
   #fd: number
+  #neverWaits: boolean
   #mostWaiting: number
   #lines: string[] = []
   #waiting = 0
@@ -28,7 +33,9 @@ export class LogSink {
 
   /** @param fd - a file, a pipe, a terminal or a socket */
   constructor (fd: number, mostWaiting = MOST_WAITING) {
-    this.#fd = withoutBlocking(fd)
+    const pipe = withoutBlocking(fd)
+    this.#neverWaits = pipe !== undefined
+    this.#fd = pipe ?? fd
     this.#mostWaiting = mostWaiting
   }
 
@@ -47,13 +54,16 @@ export class LogSink {
   }
 
   /**
-   * Before the process ends: writes what waits, where that does not wait.
+   * Before the process ends: writes what waits, where somebody reads it soon.
    * @returns whether the process can end: a write that hangs would hold it
    */
   flushSync (): boolean {
     if (performance.now() - this.#startedMs > HANGS_MS) return false
+    // Of a chunk whose write is under way the rest is not known.
+    const rest = this.#startedMs === Infinity ? (this.#rest ?? '') : ''
+    const lines = [...this.#lines.splice(0), this.#lost > 0 ? lostLine(this.#lost) : '']
     try {
-      for (const line of this.#lines.splice(0)) writeSync(this.#fd, line)
+      writeAll(this.#fd, Buffer.concat([rest, ...lines].map((part) => Buffer.from(part))))
     } catch {
       // Nobody reads it, or the disk is full.
     }
@@ -66,27 +76,41 @@ export class LogSink {
 
   #write (): void {
     const chunk = (this.#rest ??= Buffer.from(this.#lines.splice(0).join('')))
+    if (this.#neverWaits) {
+      // At once, so that what is written is known at every moment, also when the process ends.
+      let written = 0
+      try {
+        written = writeSync(this.#fd, chunk)
+      } catch (error) {
+        return this.#failed(error as NodeJS.ErrnoException)
+      }
+      return this.#wrote(chunk, written)
+    }
     this.#startedMs = performance.now()
     write(this.#fd, chunk, 0, chunk.length, null, (error, written) => {
       this.#startedMs = Infinity
-      if (error !== null) {
-        if (error.code !== 'EAGAIN') this.#setLosing(true)
-        setTimeout(() => this.#write(), RETRY_MS).unref()
-        return
-      }
-      this.#rest = written < chunk.length ? chunk.subarray(written) : undefined
-      if (this.#rest === undefined) this.#written()
-      if (this.#rest === undefined && this.#lines.length === 0) this.#busy = false
-      else this.#write()
+      if (error === null) this.#wrote(chunk, written)
+      else this.#failed(error)
     })
+  }
+
+  #failed ({ code }: NodeJS.ErrnoException): void {
+    if (code !== 'EAGAIN') this.#setLosing(true)
+    setTimeout(() => this.#write(), RETRY_MS).unref()
+  }
+
+  #wrote (chunk: Buffer, written: number): void {
+    this.#rest = written < chunk.length ? chunk.subarray(written) : undefined
+    if (this.#rest === undefined) this.#written()
+    if (this.#rest === undefined && this.#lines.length === 0) this.#busy = false
+    else setImmediate(() => this.#write())
   }
 
   /** All of a chunk was written. */
   #written (): void {
     this.#waiting = this.#lines.reduce((sum, { length }) => sum + length, 0)
     if (this.#lost > 0) {
-      const line = { level: 40, time: Date.now(), lost: this.#lost, msg: 'log lines were lost' }
-      this.#lines.unshift(`${JSON.stringify(line)}\n`)
+      this.#lines.unshift(lostLine(this.#lost))
       this.#lost = 0
     }
     this.#setLosing(false)
@@ -99,15 +123,34 @@ export class LogSink {
   }
 }
 
+/** A line that says how many were lost. */
+function lostLine (lost: number): string {
+  return `${JSON.stringify({ level: 40, time: Date.now(), lost, msg: 'log lines were lost' })}\n`
+}
+
+/** Writes all of it, in as many pieces as it takes. @throws Error where that takes too long */
+function writeAll (fd: number, bytes: Buffer): void {
+  const endMs = performance.now() + LAST_LINES_MS
+  for (let at = 0; at < bytes.length;) {
+    try {
+      at += writeSync(fd, bytes, at)
+    } catch (error) {
+      const isFull = (error as NodeJS.ErrnoException).code === 'EAGAIN'
+      if (!isFull || performance.now() > endMs) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LAST_RETRY_MS)
+    }
+  }
+}
+
 /**
  * The same pipe, opened anew so that a write to it never waits. A write that waited would hold a
- * thread, and a process does not end before its threads do. Other kinds stay as they are.
+ * thread, and a process does not end before its threads do. Undefined for other kinds.
  */
-function withoutBlocking (fd: number): number {
+function withoutBlocking (fd: number): number | undefined {
   try {
-    if (!fstatSync(fd).isFIFO()) return fd
+    if (!fstatSync(fd).isFIFO()) return undefined
     return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK)
   } catch {
-    return fd
+    return undefined
   }
 }

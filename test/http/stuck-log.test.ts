@@ -1,7 +1,7 @@
 /** The log cannot be written: lines are lost, and nothing else is. */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, constants, openSync, readSync } from 'node:fs'
+import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createSigner } from 'fast-jwt'
@@ -118,4 +118,33 @@ t.test('when it can be written again, what was lost is counted', async (t) => {
   )
   t.ok(lost() > 0)
   await waitFor(() => told.at(-1) === false, { what: 'the end of it' })
+})
+
+t.test('the last lines of a process are whole, where somebody still reads', async (t) => {
+  const { path, fd } = pipe(t)
+  const output = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK)
+  const sink = new LogSink(output, 400_000)
+  t.teardown(() => sink.close())
+  const read = join(temporaryFolder(t), 'read')
+  // It stops before it reads, so that the pipe is full.
+  const reader = spawn('sh', ['-c', 'kill -STOP $$; exec cat "$0" > "$1"', path, read])
+  t.teardown(() => reader.kill('SIGKILL'))
+  const stopped = () => / T /.test(readFileSync(`/proc/${reader.pid}/stat`, 'utf8'))
+  await waitFor(stopped, { what: 'the reader to stop' })
+  const line = `${'x'.repeat(999)}\n`
+  const told: boolean[] = []
+  sink.onChange = (losing) => told.push(losing)
+  for (let i = 0; i < 500; i++) {
+    sink.write(line)
+    if (i % 50 === 0) await new Promise((resolve) => setImmediate(resolve))
+  }
+  await waitFor(() => told.length > 0, { what: 'lines to be lost' })
+  reader.kill('SIGCONT')
+  t.ok(sink.flushSync())
+  const lines = () => readFileSync(read, 'utf8').split('\n').slice(0, -1)
+  const lost = () => Number(/"lost":(\d+)/.exec(lines().at(-1) ?? '')?.[1])
+  await waitFor(() => lines().length + lost() === 501, { what: 'all lines to be read' })
+  t.strictSame([...new Set(lines().slice(0, -1))], [line.trim()], 'each is whole')
+  t.ok(lost() > 0)
+  t.equal(readAll(fd), '')
 })
