@@ -6,7 +6,8 @@ import type { PolicyCache } from '../policy/policy.ts'
 import type { RedisClock } from '../redis/redis-clock.ts'
 import { type HeldLease, type Lease, shifted } from '../sessions/lease.ts'
 import type { Ended } from '../sessions/memory/ended-ids.ts'
-import type { End, LeaseTable, Live } from '../sessions/memory/lease-table.ts'
+import type { End, Live } from '../sessions/memory/entries.ts'
+import type { LeaseTable } from '../sessions/memory/lease-table.ts'
 import { MemorySessionStore } from '../sessions/memory/memory-session-store.ts'
 import type {
   ReleaseRequest,
@@ -58,6 +59,17 @@ export class LeaseMirror extends MemorySessionStore {
     return this.#external.get(username) ?? 0
   }
 
+  /** It might be an emergency call: the other store knows, and decides when it is back. */
+  protected override mayEnd ({ vague }: Live): boolean {
+    return !vague
+  }
+
+  /** Whether a session is up as far as is known here, and how it began. */
+  knows ({ sessionId, username }: RenewRequest): boolean {
+    const live = this.table.live(sessionId, this.table.now())
+    return live?.username === username && !live.vague
+  }
+
   /** The time by which all here is noted, in milliseconds since the epoch. */
   now (): number {
     return this.table.now()
@@ -104,7 +116,7 @@ export class LeaseMirror extends MemorySessionStore {
     const now = this.table.now()
     const entry = this.table.known(sessionId, now)
     if (entry === undefined || entry.ended || entry.username !== username) return false
-    if (attempt !== undefined && attempt !== entry.attempt) return false
+    if (entry.vague || (attempt !== undefined && attempt !== entry.attempt)) return false
     // What only callers that are bound to a node have said of it may be wrong.
     if ((entry.bound && entry.untold) || (node !== '' && node !== entry.node)) return false
     entry.expiresMs = now + ttlMs

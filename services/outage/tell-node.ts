@@ -2,7 +2,7 @@
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
 import type { Reach } from '../redis/reach.ts'
-import type { PerUser } from '../sessions/redis/per-user.ts'
+import { PLAINLY, type PerUser } from '../sessions/redis/per-user.ts'
 import { epochOf, noteEpoch } from '../sessions/redis/node-epoch.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
 import type { LeaseMirror } from './lease-mirror.ts'
@@ -65,7 +65,7 @@ function forLater (
   { node, forgottenMs }: { node: string; forgottenMs: number }
 ): PerUser {
   return {
-    renew: async (_requests, question) => await question(),
+    ...PLAINLY,
     async lapse ({ username, sessionId }, question) {
       if (!part.isOut(keys.user('user-leases', username))) return await question()
       outbox.put(sessionId, { kind: 'lapsed', username, node, why: { forgottenMs } })

@@ -2,6 +2,7 @@
  * Renewals and reports while a part of a Cluster may be out: each user is decided where the user
  * lies, by Redis or by the mirror.
  */
+import type { Lease } from '../sessions/lease.ts'
 import type { PerUser } from '../sessions/redis/per-user.ts'
 import type { RenewRequest, RenewResult } from '../sessions/session-store.ts'
 import type { LeaseMirror } from './lease-mirror.ts'
@@ -26,12 +27,15 @@ export class UserByUser implements PerUser {
   #parts: Parts
   #isMuch: boolean
   #ttlMs: number
+  /** When this work began: what has ended here since then stays ended. */
+  #sinceMs: number
 
   /** @param isMuch - whether it is work that may take too long though Redis is well */
   constructor (parts: Parts, isMuch: boolean, ttlMs = 0) {
     this.#parts = parts
     this.#isMuch = isMuch
     this.#ttlMs = ttlMs
+    this.#sinceMs = parts.mirror.now()
   }
 
   async renew (
@@ -70,6 +74,15 @@ export class UserByUser implements PerUser {
       this.degraded = true
       return false
     }
+  }
+
+  knows (request: RenewRequest): boolean {
+    return this.#parts.mirror.knows(request)
+  }
+
+  learn (lease: Lease): void {
+    const { mirror } = this.#parts
+    if (!mirror.hasEndedSince(lease, this.#sinceMs)) mirror.take(lease, this.#ttlMs)
   }
 
   /**

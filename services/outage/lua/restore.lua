@@ -33,18 +33,19 @@ local function text_at (key)
 end
 
 -- Whether all sessions of the user were ended after this one began.
-local function has_ended (user_end_key, started, rest)
+local function has_ended (user_end_key, started, is_urgent)
   local ordinary, all = match(text_at(user_end_key), USER_END)
-  local is_urgent = match(rest, '^%d*!')
   local ended_by = tonumber(is_urgent and all or ordinary) or 0
   -- Noted before the clock was set back: whoever ended them tells it again, by the clock as it is.
   if ended_by > now + CLOCK_ERROR_MS then return false end
   return tonumber(started) <= ended_by
 end
 
--- What a record says behind the node: a renewal that found nothing knew no details.
+-- What a record says behind the node: a renewal that found nothing knew no details, nor that it was
+-- an emergency call.
 local function fuller (known, other)
-  return match(known, '^%d*!? *$') and other or known
+  if not match(known, '^%d*!? *$') then return known end
+  return match(known, '!') and not match(other, '^%d*!') and known or other
 end
 
 local function restore (at, user, id, left_ms, started, node, rest, bound_to)
@@ -58,7 +59,7 @@ local function restore (at, user, id, left_ms, started, node, rest, bound_to)
     if of_node == '' then pcall('ZREM', leases_key, id) end
     return ENDED
   end
-  local holder, known_start, held_on, rest_at, live_attempt = match(record, LEASE_RECORD)
+  local holder, known_start, held_on, rest_at, live_attempt, urgent = match(record, LEASE_RECORD)
   live_attempt = tonumber(live_attempt) or 0
   local is_foreign = holder and bound_to ~= '' and held_on ~= bound_to
   if holder and (holder ~= user or is_foreign) then
@@ -66,7 +67,9 @@ local function restore (at, user, id, left_ms, started, node, rest, bound_to)
     if call('PTTL', record_key) > tonumber(record_grace_ms) then return CONFLICT end
   end
   if holder == user and attempt < live_attempt then return ENDED end
-  if has_ended(user_end_key, started, rest) then
+  local is_same = holder == user and attempt == live_attempt
+  local is_urgent = match(rest, '^%d*!') or is_same and urgent == '!'
+  if has_ended(user_end_key, started, is_urgent) then
     local digits = attempt > 0 and string.format('%d', attempt) or ''
     call('SET', record_key, ENDED_MARK .. user .. '|' .. digits .. ' all ended', 'PX', ended_ttl_ms)
     pcall('ZREM', leases_key, id)
@@ -74,7 +77,6 @@ local function restore (at, user, id, left_ms, started, node, rest, bound_to)
     return ENDED
   end
   local record_ttl_ms = left_ms + record_grace_ms
-  local is_same = holder == user and attempt == live_attempt
   if is_same and held_on ~= '' and held_on ~= node then node = held_on end
   if is_same and tonumber(known_start) <= tonumber(started) and held_on == node then
     call('PEXPIRE', record_key, record_ttl_ms, 'GT')

@@ -1,7 +1,8 @@
 /** What callers that are bound to a switch node may touch, in memory. */
 import type { BoundTo, Forbidden, ReleaseRequest, RenewRequest } from '../session-store.ts'
 import type { Ended } from './ended-ids.ts'
-import type { Entry, LeaseTable, Live } from './lease-table.ts'
+import type { Entry, Live } from './entries.ts'
+import type { LeaseTable } from './lease-table.ts'
 
 /** What a caller is answered that may not touch a session. */
 export const FORBIDDEN: Forbidden = { outcome: 'forbidden' }

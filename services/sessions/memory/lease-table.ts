@@ -8,37 +8,10 @@ import type { OnSwept } from '../session-lists.ts'
 import { LONGEST_TTL_MS, RECORD_GRACE_MS } from '../timing.ts'
 import { BoundedMap } from '../../util/bounded-map.ts'
 import { EndedIds, laterAttempt, type Ended } from './ended-ids.ts'
+import type { End, Entry, Live } from './entries.ts'
 import { ExpiryQueue } from '../../util/expiry-queue.ts'
 import { NameIndex } from './name-index.ts'
 import type { NodeReportState } from './node-reports.ts'
-
-/** A lease, held until `expiresMs` and remembered a little longer. */
-export type Live = Lease & {
-  ended: false
-  /** Ids of the sessions that were ended to make room for it. */
-  terminated: string[]
-  /** When it was last taken, renewed or looked at by its caller. */
-  touchedMs: number
-  /** Whether a store that this table only mirrors does not know of it yet, as it is now. */
-  untold: boolean
-  /** Whether only callers that are bound to its node have said that it is up. */
-  bound: boolean
-}
-export type Entry = Live | Ended
-
-/** How an id has ended. */
-export interface End {
-  /** Whose it was, should that not be known here. */
-  username?: string | undefined
-  /** Which attempt has ended, if it is a later one than is known here. */
-  attempt?: number | undefined
-  /** The node that it was ended for, should the session not be known here. */
-  node?: string | undefined
-  /** The node whose sessions alone the end holds for; undefined for all. */
-  onlyNode?: string | undefined
-  /** For how long a lease of it may be live somewhere, in milliseconds. */
-  leaseMs?: number | undefined
-}
 
 /**
  * The most entries that one look at the time forgets: after a long silence a call is not held up by
@@ -139,8 +112,16 @@ export class LeaseTable {
    * Notes a lease that ends at `expiresMs`, whatever it says itself. That an earlier attempt has
    * ended stays known, and that another node has ended the id.
    * @param bound - whether its caller is bound to its node
+   * @param vague - whether nobody knows here how it began
    */
-  put (lease: Lease, now: number, expiresMs: number, terminated = NONE, bound = false): void {
+  put (
+    lease: Lease,
+    now: number,
+    expiresMs: number,
+    terminated = NONE,
+    bound = false,
+    vague = false
+  ): void {
     const { sessionId: id, username, attempt, startedMs, node, details } = lease
     const before = this.#entries.get(id)
     if (before !== undefined) this.#unlist(before)
@@ -163,6 +144,7 @@ export class LeaseTable {
       touchedMs: now,
       untold: false,
       bound,
+      vague,
       ended: false
     }
     this.#entries.set(id, entry)

@@ -1,6 +1,8 @@
 /** What is made of the live leases of a table. */
 import type { Lease } from '../lease.ts'
-import type { LeaseTable, Live } from './lease-table.ts'
+import type { RenewResult } from '../session-store.ts'
+import type { Live } from './entries.ts'
+import type { LeaseTable } from './lease-table.ts'
 
 /** A lease as it is now: what becomes of the entry later does not change it. */
 export function leaseOf (live: Live, expiresMs = live.expiresMs): Lease {
@@ -21,4 +23,29 @@ export function renewedIn (table: LeaseTable, sessionId: string, now: number): L
     throw new Error(`session ${sessionId} was renewed for a time that is over`)
   }
   return live
+}
+
+/** Renews a lease that is known. A later attempt goes on with what is known of the call. */
+export function prolong (
+  table: LeaseTable,
+  known: Live,
+  said: { attempt: number | undefined; node: string; bound: boolean },
+  now: number,
+  expiresMs: number
+): RenewResult['outcome'] {
+  const { attempt = known.attempt, node, bound } = said
+  if (attempt < known.attempt) return 'ended'
+  const terminated = attempt > known.attempt ? [] : known.terminated
+  const outcome = known.expiresMs > now ? 'renewed' : 'reregistered'
+  if (outcome === 'renewed' && (node === '' || node === known.node)) {
+    known.expiresMs = expiresMs
+    known.touchedMs = now
+    known.attempt = attempt
+    known.terminated = terminated
+    known.bound = bound
+    return outcome
+  }
+  const lease = { ...known, attempt, node: node === '' ? known.node : node }
+  table.put(lease, now, expiresMs, terminated, bound, known.vague)
+  return outcome
 }

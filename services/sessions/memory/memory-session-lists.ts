@@ -11,7 +11,8 @@ import type {
 } from '../session-lists.ts'
 import { NODE_MEMORY_MS } from '../timing.ts'
 import { rankUsers } from '../user-ranking.ts'
-import type { LeaseTable, Live } from './lease-table.ts'
+import type { Live } from './entries.ts'
+import type { LeaseTable } from './lease-table.ts'
 import { leaseOf } from './live-leases.ts'
 
 /** Reads a table of leases. */

@@ -25,8 +25,9 @@ import { noteReport } from './node-reports.ts'
 import {
   FORBIDDEN, endUnknown, holdsFor, isForeign, scope, someForeign, vouched
 } from './bound-callers.ts'
-import type { LeaseTable, Live } from './lease-table.ts'
-import { leaseOf, oldestFirst, renewedIn } from './live-leases.ts'
+import type { Live } from './entries.ts'
+import type { LeaseTable } from './lease-table.ts'
+import { leaseOf, oldestFirst, prolong, renewedIn } from './live-leases.ts'
 
 const NO_DETAILS: Details = {}
 
@@ -46,6 +47,11 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
   /** How many external sessions a user has up: none where no switch writes. */
   protected external (_username: string): number {
     return 0
+  }
+
+  /** Whether a session may be ended that nobody named. */
+  protected mayEnd (_live: Live): boolean {
+    return true
   }
 
   /** @param admitAll - whether everybody is let in, whatever the policy says */
@@ -95,7 +101,8 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     if (bar !== undefined && refuses(mode)) return { outcome: 'barred', count, limit, bar }
     const excess = unlimited ? 0 : Math.max(0, count + 1 - limit)
     if (excess > 0 && mode === 'reject') return { outcome: 'limit_reached', count, limit }
-    const oldest = mode === 'terminate_oldest' ? oldestFirst(live).slice(0, excess) : []
+    const mayEnd = mode === 'terminate_oldest' ? live.filter((one) => this.mayEnd(one)) : []
+    const oldest = oldestFirst(mayEnd).slice(0, excess)
     const terminated = oldest.map((one) => one.sessionId)
     const times = { startedMs: now, expiresMs: now + ttlMs }
     const lease = { sessionId, username, attempt, node, ...times, details }
@@ -146,34 +153,11 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     }
     // A lease that has expired, but is remembered, is registered again as the call that it was.
     if (known?.username === username) {
-      return this.#prolong(known, { attempt, node, bound }, now, expiresMs)
+      return prolong(this.table, known, { attempt, node, bound }, now, expiresMs)
     }
     const lease = { sessionId, username, node, startedMs: now, expiresMs, details }
-    this.table.put({ ...lease, attempt: attempt ?? 0 }, now, expiresMs, [], bound)
+    this.table.put({ ...lease, attempt: attempt ?? 0 }, now, expiresMs, [], bound, true)
     return 'reregistered'
-  }
-
-  #prolong (
-    known: Live,
-    said: { attempt: number | undefined; node: string; bound: boolean },
-    now: number,
-    expiresMs: number
-  ): RenewResult['outcome'] {
-    const { attempt = known.attempt, node, bound } = said
-    if (attempt < known.attempt) return 'ended'
-    const terminated = attempt > known.attempt ? [] : known.terminated
-    const outcome = known.expiresMs > now ? 'renewed' : 'reregistered'
-    if (outcome === 'renewed' && (node === '' || node === known.node)) {
-      known.expiresMs = expiresMs
-      known.touchedMs = now
-      known.attempt = attempt
-      known.terminated = terminated
-      known.bound = bound
-      return outcome
-    }
-    const lease = { ...known, attempt, node: node === '' ? known.node : node }
-    this.table.put(lease, now, expiresMs, terminated, bound)
-    return outcome
   }
 
   async release (request: ReleaseRequest): Promise<ReleaseResult> {
@@ -230,9 +214,9 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
   async terminateUser (username: string, _reason: string, includeEmergency: boolean) {
     const now = this.table.now()
     const [terminated, spared]: [string[], string[]] = [[], []]
-    for (const { sessionId, details } of this.table.ofUser(username, now)) {
-      const isSpared = details.emergency === true && !includeEmergency
-      ;(isSpared ? spared : terminated).push(sessionId)
+    for (const live of this.table.ofUser(username, now)) {
+      const mayEnd = live.details.emergency !== true && this.mayEnd(live)
+      ;(mayEnd || includeEmergency ? terminated : spared).push(live.sessionId)
     }
     for (const id of terminated) this.table.end(id, now)
     return { terminated, spared }

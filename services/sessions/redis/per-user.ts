@@ -1,4 +1,5 @@
 /** Work on many users, some of whom may lie in parts of a Cluster that are out. */
+import type { Lease } from '../lease.ts'
 import type { RenewRequest, RenewResult } from '../session-store.ts'
 
 /**
@@ -12,10 +13,16 @@ export interface PerUser {
     session: { sessionId: string; username: string },
     question: () => Promise<boolean>
   ): Promise<boolean>
+  /** Whether it knows of a session that is renewed how it began. */
+  knows(request: RenewRequest): boolean
+  /** Told of a renewed session of which it did not know that. */
+  learn(lease: Lease): void
 }
 
 /** Asks, and leaves every failure to the caller. */
 export const PLAINLY: PerUser = {
   renew: async (_requests, question) => await question(),
-  lapse: async (_session, question) => await question()
+  lapse: async (_session, question) => await question(),
+  knows: () => true,
+  learn: () => {}
 }

@@ -9,6 +9,7 @@ import { forEachLimit } from '../../util/for-each-limit.ts'
 import type { RenewRequest, RenewResult } from '../session-store.ts'
 import { ENDED_MEMORY_MS, RECORD_GRACE_MS } from '../timing.ts'
 import { encodeRest, leaseFrom } from './lease-record.ts'
+import type { PerUser } from './per-user.ts'
 
 /**
  * The most sessions that one script call renews: Redis serves nobody else for about a millisecond.
@@ -72,13 +73,27 @@ export class RedisRenewals {
     return results
   }
 
-  /** The same for what a node reports, where nobody asks for the sessions themselves. */
-  async renewOnNode (node: string, requests: RenewRequest[], ttlMs: number): Promise<NodeRenewals> {
+  /** The same for what a node reports, where nobody asks for sessions that are known. */
+  async renewOnNode (
+    node: string,
+    requests: RenewRequest[],
+    ttlMs: number,
+    perUser: Pick<PerUser, 'knows' | 'learn'>
+  ): Promise<NodeRenewals> {
     const outcomes: NodeRenewals['outcomes'] = []
     let [earliestEndMs, latestEndMs] = [Infinity, -Infinity]
     await forEachLimit(batches(requests, node), CALLS_AT_ONCE, async (batch) => {
-      const [expiresMs, digits] = await this.#ask(requests, batch, ttlMs, false)
+      const unknown: number[] = []
+      for (let i = batch.from; i < batch.to; i++) {
+        if (!perUser.knows(requests[i] as RenewRequest)) unknown.push(i)
+      }
+      const asked = this.#ask(requests, batch, ttlMs, unknown.length > 0)
+      const [expiresMs, digits, ...records] = await asked
       for (let i = batch.from; i < batch.to; i++) outcomes[i] = outcomeAt(digits, i - batch.from)
+      for (const i of unknown) {
+        const [{ sessionId }, record = ''] = [requests[i] as RenewRequest, records[i - batch.from]]
+        if (record !== '') perUser.learn(leaseFrom(sessionId, record, expiresMs))
+      }
       earliestEndMs = Math.min(earliestEndMs, expiresMs)
       latestEndMs = Math.max(latestEndMs, expiresMs)
     })

@@ -127,9 +127,9 @@ export class RedisSessionStore implements SessionVerbs, SessionReader {
     node: string,
     sessions: RenewRequest[],
     ttlMs: number,
-    _perUser = PLAINLY
+    perUser = PLAINLY
   ): Promise<NodeRenewals> {
-    return await this.#renewals.renewOnNode(node, sessions, ttlMs)
+    return await this.#renewals.renewOnNode(node, sessions, ttlMs, perUser)
   }
 
   /**
