@@ -1,6 +1,6 @@
 /** Steps of the clock of Redis that nobody has noticed yet, and what was noted before a step. */
 import t, { type Test } from 'tap'
-import { ADMIN, as } from '../helpers/app.ts'
+import { ADMIN, as, PATIENT } from '../helpers/app.ts'
 import { audit, type KnownSession } from '../helpers/audit.ts'
 import { fakeClock, type FakeClock } from '../helpers/faketime.ts'
 import type { RedisServer } from '../helpers/redis-server.ts'
@@ -20,7 +20,7 @@ const [a1, a2, b1] = [
 async function begin (t: Test) {
   const clock = fakeClock(t)
   const redis = await startRedis(t, { env: clock.env, args: ['--enable-debug-command', 'local'] })
-  const app = await startOn(t, { REDIS_URL: redis.url })
+  const app = await startOn(t, { REDIS_URL: redis.url, ...PATIENT })
   await untilDegraded(app, false)
   for (const one of [a1, a2, b1]) t.equal((await acquire(app, one)).status, 201)
   t.match((await release(app, b1)).body, { released: true })
@@ -54,7 +54,7 @@ t.test('a clock that is set forward and back between two probes loses nothing', 
 
 t.test('a clock that is set for a moment, which one replica notices: all mend it', async (t) => {
   const { clock, redis, app } = await begin(t)
-  const other = await startOn(t, { REDIS_URL: redis.url })
+  const other = await startOn(t, { REDIS_URL: redis.url, ...PATIENT })
   await untilDegraded(other, false)
   const records = IDS.map((id) => `${PREFIX}session-lease:${id}`)
   // Redis removes what has expired some time later, and need not have removed all of it.
@@ -97,7 +97,7 @@ t.test('before a step is noticed nothing is written that has seen records expire
 
 t.test('the end of all, told again, spares a call whose record is gone', async (t) => {
   const { redis, app } = await begin(t)
-  const other = await startOn(t, { REDIS_URL: redis.url })
+  const other = await startOn(t, { REDIS_URL: redis.url, ...PATIENT })
   await untilDegraded(other, false)
   await as(app, ADMIN)('DELETE', '/api/sessions/users/carol/sessions', {})
   const up = { username: 'carol', id: 'c1', node: 'n' }

@@ -1,7 +1,7 @@
 /** The one clock: that of Redis, whatever the machine's says, and what is done when it is set. */
 import t, { type Test } from 'tap'
 import { RedisClock } from '../../services/redis/redis-clock.ts'
-import { ADMIN, as } from '../helpers/app.ts'
+import { ADMIN, as, PATIENT } from '../helpers/app.ts'
 import { audit, type KnownSession } from '../helpers/audit.ts'
 import { fakeClock } from '../helpers/faketime.ts'
 import { leasesOf } from '../helpers/leases.ts'
@@ -85,7 +85,7 @@ t.test('the clock of the service decides and records nothing', async (t) => {
   for (const ahead of [DAY, -DAY]) {
     const clock = fakeClock(t, ahead)
     const redis = await startRedis(t, { env: clock.env })
-    const app = await startOn(t, { REDIS_URL: redis.url })
+    const app = await startOn(t, { REDIS_URL: redis.url, ...PATIENT })
     await untilDegraded(app, false)
     await redis.kill()
     await untilDegraded(app, true)
@@ -111,8 +111,8 @@ async function leaseEndsInMs (redis: RedisServer, user: string, id: string): Pro
 async function stepped (t: Test, bySeconds: number) {
   const clock = fakeClock(t)
   const redis = await startRedis(t, { env: clock.env })
-  const app = await startOn(t, { REDIS_URL: redis.url })
-  const other = await startOn(t, { REDIS_URL: redis.url })
+  const app = await startOn(t, { REDIS_URL: redis.url, ...PATIENT })
+  const other = await startOn(t, { REDIS_URL: redis.url, ...PATIENT })
   for (const one of [app, other]) await untilDegraded(one, false)
   const up = [
     { username: 'alice', id: 'a1', node: 'n' },
@@ -165,8 +165,8 @@ for (const bySeconds of [-60, 60]) {
     const clock = fakeClock(t)
     const redis = await startRedis(t, { env: clock.env })
     const [app, other] = [
-      await startOn(t, { REDIS_URL: redis.url }),
-      await startOn(t, { REDIS_URL: redis.url })
+      await startOn(t, { REDIS_URL: redis.url, ...PATIENT }),
+      await startOn(t, { REDIS_URL: redis.url, ...PATIENT })
     ]
     for (const one of [app, other]) await untilDegraded(one, false)
     const [gone, up] = ['gone', 'up'].map((id) => ({ username: 'alice', id, node: 'n' })) as [
@@ -188,8 +188,8 @@ t.test('the end of all is told by the clock of Redis, though that was set', asyn
   const clock = fakeClock(t)
   const redis = await startRedis(t, { env: clock.env })
   const [app, other] = [
-    await startOn(t, { REDIS_URL: redis.url }),
-    await startOn(t, { REDIS_URL: redis.url })
+    await startOn(t, { REDIS_URL: redis.url, ...PATIENT }),
+    await startOn(t, { REDIS_URL: redis.url, ...PATIENT })
   ]
   for (const one of [app, other]) await untilDegraded(one, false)
   const noticed = Promise.all([app, other].map(async (one) => await untilDegraded(one, true)))

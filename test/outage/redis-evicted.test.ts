@@ -3,7 +3,7 @@
  * says whose an id is.
  */
 import t, { type Test } from 'tap'
-import { ADMIN, as, connected } from '../helpers/app.ts'
+import { ADMIN, as, connected, PATIENT } from '../helpers/app.ts'
 import { audit } from '../helpers/audit.ts'
 import { leasesOf } from '../helpers/leases.ts'
 import { startCluster, startRedis } from '../helpers/servers.ts'
@@ -38,7 +38,7 @@ type Deployment = (typeof DEPLOYMENTS)[keyof typeof DEPLOYMENTS]
 /** A user at its limit, and one of its two sessions of which a key was removed. */
 async function evicted (t: Test, { servers, env }: Deployment, key: string) {
   for (const server of servers) await server.cli('FLUSHALL')
-  const app = await startOn(t, env)
+  const app = await startOn(t, { ...env, ...PATIENT })
   await connected(app)
   const send = as(app, ADMIN)
   await send('PUT', '/api/sessions/limits/alice', { limit: 2 })
@@ -117,7 +117,7 @@ for (const [where, deployment] of Object.entries(DEPLOYMENTS)) {
       const what = `${where}, the ${gone} is gone: released where nobody knows whose it is`
       t.test(`${what}, it is free after the next ${how}`, async (t) => {
         const { app, send } = await evicted(t, deployment, key)
-        const other = await startOn(t, deployment.env)
+        const other = await startOn(t, { ...deployment.env, ...PATIENT })
         await connected(other)
         t.equal((await as(other, ADMIN)('DELETE', '/api/sessions/a1')).status, 200)
         const { status } = how === 'renewal'
@@ -133,7 +133,7 @@ for (const [where, deployment] of Object.entries(DEPLOYMENTS)) {
     const what = `${where}, the ${gone} is gone: released where nobody knows whose it is`
     const releasedElsewhere = async (t: Test) => {
       const { app } = await evicted(t, deployment, key)
-      const other = await startOn(t, deployment.env)
+      const other = await startOn(t, { ...deployment.env, ...PATIENT })
       await connected(other)
       const send = as(other, ADMIN)
       t.equal((await send('DELETE', '/api/sessions/a1')).status, 200)
