@@ -39,7 +39,9 @@ try {
   })
   const names = describeUnknownSettings()
   if (names !== undefined) app.log.warn({ names }, 'this service does not know these settings')
-  await app.listen({ host: listenHost(settings), port: settings.PORT })
+  await app.listen({ host: listenHost(settings), port: settings.PORT }).catch((error: Error) => {
+    throw new ConfigError(`HOST, PORT: it is not possible to listen there (${error.message})`)
+  })
   if (printsToken(settings)) printWelcome(app)
 } catch (error) {
   // On stderr, at every log level. The error itself may have a URL with a password in it.

@@ -1,5 +1,5 @@
 /** Checks what no setting says alone: settings that need, or contradict, each other. */
-import { isIP } from 'node:net'
+import { BlockList, isIP } from 'node:net'
 import type { Settings } from '../../schemas/settings.ts'
 import { ROLES } from '../auth/permissions.ts'
 import { commaList } from '../util/comma-list.ts'
@@ -16,8 +16,11 @@ const PAIRS = [
 
 const TLS_FILES = ['CA', 'CERT', 'KEY'] as const
 
-/** The shortest network that may be trusted to be all proxies, in bits of its prefix. */
-const WIDEST_NETWORK = 1
+/** The first and the last address of all IPv4 addresses, and of all IPv6 addresses. */
+const EVERYBODY = [
+  ['::ffff:0.0.0.0', '::ffff:255.255.255.255'],
+  ['::', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff']
+]
 
 /** @throws ConfigError for the first setting that does not fit the others */
 export function checkSettings (settings: Settings): void {
@@ -45,19 +48,32 @@ export function checkSettings (settings: Settings): void {
 
 function checkProxies ({ TRUSTED_PROXIES: proxies }: Settings): void {
   for (const one of commaList(proxies)) {
-    const bits = prefixLength(one)
-    if (bits === undefined) throw wrong('TRUSTED_PROXIES', whatItMayBe('TRUSTED_PROXIES'), proxies)
-    if (bits < WIDEST_NETWORK) {
+    const [, address = '', bits] = /^([^/%]+)(?:\/(\d{1,3}))?$/.exec(one) ?? []
+    const version = isIP(address)
+    const most = version === 4 ? 32 : 128
+    if (version === 0 || Number(bits ?? most) > most) {
+      throw wrong('TRUSTED_PROXIES', whatItMayBe('TRUSTED_PROXIES'), proxies)
+    }
+    if (isEverybody(address, Number(bits ?? most), version === 4 ? 'ipv4' : 'ipv6')) {
       throw wrong('TRUSTED_PROXIES', `must not be everybody: ${one} would let any caller say ` +
         'which address it comes from')
     }
   }
 }
 
+/** Whether a network has all IPv4 addresses, as they are or in IPv6 (RFC 4291, 2.5.5.2), or all. */
+function isEverybody (address: string, bits: number, family: 'ipv4' | 'ipv6'): boolean {
+  const network = new BlockList()
+  network.addSubnet(address, bits, family)
+  return EVERYBODY.some((ends) => ends.every((end) => network.check(end, 'ipv6')))
+}
+
 function checkRedis (settings: Settings): void {
   const { REDIS_CLUSTER_NODES: nodes, REDIS_SENTINELS: sentinels, REDIS_HOST: host } = settings
   const { REDIS_URL: url, REDIS_KEY_PREFIX: prefix } = settings
-  if (url !== undefined && !URL.canParse(url)) throw wrong('REDIS_URL', 'must be a URL')
+  if (url !== undefined && !isRedisUrl(url)) {
+    throw wrong('REDIS_URL', 'must be a URL, with a % in its user or password written as %25')
+  }
   const isPlainUrl = url !== undefined && !url.startsWith('rediss:')
   if (settings.REDIS_TLS && isPlainUrl) {
     throw wrong('REDIS_URL', 'must begin with rediss:// because REDIS_TLS is true')
@@ -89,6 +105,16 @@ function checkRedis (settings: Settings): void {
   }
 }
 
+/** Whether a text is a URL whose parts can be decoded. */
+function isRedisUrl (text: string): boolean {
+  try {
+    const { username, password, pathname } = new URL(text)
+    return [username, password, pathname].every((part) => decodeURIComponent(part) !== undefined)
+  } catch {
+    return false
+  }
+}
+
 function checkEtcd (settings: Settings): void {
   const endpoints = commaList(settings.ETCD_ENDPOINTS)
   const file = TLS_FILES.map((part) => `ETCD_TLS_${part}` as const).find((one) => settings[one])
@@ -98,17 +124,4 @@ function checkEtcd (settings: Settings): void {
   if (file !== undefined && !endpoints.every((one) => one.startsWith('https:'))) {
     throw wrong('ETCD_ENDPOINTS', `must all begin with https:// because ${file} is set`)
   }
-}
-
-/**
- * The bits that all addresses of a network share (RFC 4632, 3.1; RFC 4291, 2.3); undefined if the
- * text is neither an address nor a network.
- */
-function prefixLength (text: string): number | undefined {
-  const [, address = '', bits] = /^([^/%]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
-  const version = isIP(address)
-  if (version === 0) return undefined
-  const most = version === 4 ? 32 : 128
-  const length = Number(bits ?? most)
-  return length <= most ? length : undefined
 }

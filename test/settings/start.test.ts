@@ -18,7 +18,8 @@ async function each<T> (items: T[], check: (item: T) => Promise<void>): Promise<
 
 t.test('a start that is refused says so in one line that names the setting', async (t) => {
   const ca = '/nowhere/ca.pem'
-  const refused: Array<[what: string, env: Record<string, string>, message: RegExp]> = [
+  type Refused = [what: string, env: Record<string, string>, message: RegExp]
+  const refused: Refused[] = [
     [
       'a published secret',
       { JWT_SECRET: 'your-super-secret-jwt-key-change-in-production-minimum-32-chars' },
@@ -44,6 +45,11 @@ t.test('a start that is refused says so in one line that names the setting', asy
       { JWT_JWKS_URL: 'https://127.0.0.1:1/jwks', JWT_PROVIDER_ISSUER: 'x' },
       /^JWT_PROVIDER_AUDIENCE: /
     ],
+    [
+      'a password with a percent sign as it is',
+      { REDIS_URL: 'redis://:hunter2%zz@127.0.0.1:1' },
+      /^REDIS_URL: (?!.*hunter2).*%25/
+    ],
     ['TLS and a URL in clear', { REDIS_TLS: 'true' }, /^REDIS_URL: .*rediss:\/\//],
     ['an authority and no TLS', { REDIS_TLS_CA: ca }, /^REDIS_TLS_CA: .*TLS/],
     [
@@ -62,7 +68,13 @@ t.test('a start that is refused says so in one line that names the setting', asy
       { REDIS_URL: '', REDIS_ULR: 'redis://:hunter2@x' },
       /^REDIS_URL: (?!.*hunter2).*REDIS_ULR/
     ],
-    ['every address as a proxy', { TRUSTED_PROXIES: '0.0.0.0/0' }, /^TRUSTED_PROXIES: /],
+    ...['0.0.0.0/0', '10.0.0.1/0', '::/0', '::ffff:0:0/96', '::ffff:10.0.0.0/96', '::/1'].map(
+      (network): Refused => [
+        `every address as a proxy: ${network}`,
+        { TRUSTED_PROXIES: `10.0.0.1,${network}` },
+        /^TRUSTED_PROXIES: must not be everybody/
+      ]
+    ),
     [
       'a prefix that opens a brace, in a Cluster',
       { REDIS_CLUSTER_NODES: '127.0.0.1:1', REDIS_KEY_PREFIX: 'a{b' },
@@ -165,7 +177,7 @@ t.test('a port in use is said, also where nothing is logged', async (t) => {
   const env = { ...production(), HOST: '127.0.0.1', PORT, LOG_LEVEL: 'silent' }
   const { code, stderr } = await startService(t, env).ended
   t.equal(code, 1)
-  t.match(stderr, new RegExp(`^[^\n]*${PORT}[^\n]*\n$`), 'one line that names the port')
+  t.match(stderr, new RegExp(`^HOST, PORT: [^\n]*${PORT}[^\n]*\n$`), 'one line that names the port')
 })
 
 t.test('a terminal does not show the password that is hashed', async (t) => {
