@@ -44,7 +44,7 @@ function restoreArguments (
     ENDED_MEMORY_MS,
     deadline
   ]
-  for (const { lease, remainingMs, terminated, boundTo } of batch) {
+  for (const { lease, remainingMs, terminated, boundTo, moved } of batch) {
     const { sessionId, username, attempt, startedMs, node, details } = lease
     list.push(
       keys.lease(username, sessionId),
@@ -53,7 +53,7 @@ function restoreArguments (
     )
     const named = terminated.length > 0 ? `\n${terminated.join(' ')}` : ''
     const rest = encodeRest(details, attempt) + named
-    args.push(username, sessionId, remainingMs, startedMs, node, rest, boundTo)
+    args.push(username, sessionId, remainingMs, startedMs, node, rest, boundTo, moved ? '1' : '')
   }
   return [list, args]
 }

@@ -180,6 +180,15 @@ export class LeaseMirror extends MemorySessionStore {
     if (live !== undefined) this.table.lapse(live, now)
   }
 
+  /** Takes over that the other store renewed sessions as those of a node. */
+  async renewed (sessions: RenewRequest[], node: string, ttlMs: number): Promise<void> {
+    await this.renew(sessions.map((one) => ({ ...one, node, boundTo: undefined })), ttlMs)
+    for (const { sessionId } of sessions) {
+      const live = this.table.live(sessionId, this.table.now())
+      if (live !== undefined) live.moved = false
+    }
+  }
+
   /** Takes over what a node has last reported; undefined where it was forgotten. */
   noteEpoch (node: string, reported: { epoch: number; ttlMs: number } | undefined): void {
     const { reports } = this.table
@@ -222,16 +231,16 @@ export class LeaseMirror extends MemorySessionStore {
   }
 
   #held (live: Live, now: number): HeldLease {
-    const { terminated, touchedMs } = live
+    const { terminated, touchedMs, moved } = live
     const lease = shifted(live, this.#clock.steppedByMs)
     const boundTo = live.bound ? live.node : ''
-    return { lease, remainingMs: live.expiresMs - now, terminated, touchedMs, boundTo }
+    return { lease, remainingMs: live.expiresMs - now, terminated, touchedMs, boundTo, moved }
   }
 
   /** The other store was told of a lease as it was then. */
   told ({ lease: { sessionId }, touchedMs }: HeldLease): void {
     const live = this.table.live(sessionId, this.table.now())
-    if (live !== undefined && live.touchedMs === touchedMs) live.untold = false
+    if (live !== undefined && live.touchedMs === touchedMs) live.untold = live.moved = false
   }
 
   /** Every id that has ended since then. */

@@ -81,7 +81,7 @@ async function noteReport (
     if (from > 0) await turn()
     const some = sessions.slice(from, from + AT_ONCE)
     const up = some.filter((_session, i) => isUp(from + i))
-    await mirror.renew(up.map((session) => ({ ...session, node, boundTo: undefined })), ttlMs)
+    await mirror.renewed(up, node, ttlMs)
     some.forEach(({ sessionId, username, attempt }, i) => {
       if (outcomes[from + i] === 'ended') mirror.forget(sessionId, { username, attempt })
     })

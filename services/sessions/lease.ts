@@ -57,6 +57,8 @@ export interface HeldLease {
    * empty text for any.
    */
   boundTo: string
+  /** Whether it has moved to its node since the store was told of it. */
+  moved: boolean
 }
 
 /** A lease by another clock, which is so far ahead. */

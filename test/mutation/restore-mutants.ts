@@ -106,9 +106,18 @@ export const restore: Mutant[] = [
   ],
   [
     'it goes back to the node that it has left',
-    "if is_same and held_on ~= '' and held_on ~= node then node = held_on end",
+    "if is_same and held_on ~= '' and not is_there then node = held_on end",
     ''
   ],
+  ['it does not move to another node', "moved == '1' and not", 'false and not'],
+  [
+    'it moves back to the node that it was on before',
+    ' and not (ends and ends >= now + left_ms)',
+    ''
+  ],
+  ['in the index of the node that it left it stays', 'if is_same and held_on ~= node', 'if false'],
+  ['an emergency call that is told as another call ends', "or is_same and urgent == '!'", ''],
+  ['it is no emergency call any more', "match(known, '!') and", 'false and'],
   [
     'it is put back too late',
     "if deadline ~= '' and now > tonumber(deadline) then",

@@ -48,12 +48,17 @@ class World {
     await client.set(this.keys.user('user-ended', 'ann'), `${ordinaryMs} ${allMs}`)
   }
 
-  async restore (more: Partial<Lease> = {}, boundTo = '', remainingMs = LEFT_MS): Promise<string> {
+  async restore (
+    more: Partial<Lease> = {},
+    boundTo = '',
+    remainingMs = LEFT_MS,
+    moved = false
+  ): Promise<string> {
     const expiresMs = nowMs + remainingMs
     const times = { startedMs: BEGAN_MS, expiresMs }
     const about = { sessionId: 's0', username: 'ann', attempt: 1, node: 'n1', details: {} }
     const lease: Lease = { ...about, ...times, ...more }
-    const held: HeldLease = { lease, remainingMs, terminated: [], touchedMs: 0, boundTo }
+    const held: HeldLease = { lease, remainingMs, terminated: [], touchedMs: 0, boundTo, moved }
     try {
       return (await askRestore(this.#executor, this.keys, [held])).join()
     } catch (error) {
@@ -117,11 +122,18 @@ const checks: Array<(world: World, is: Is) => Promise<void>> = [
     await world.has(text(BEGAN_MS))
     await world.ended(BEGAN_MS, 0)
     is(await world.restore({ startedMs: LATER_MS, attempt: 2 }), 'restored')
-    is(await world.restore({ attempt: 2, details: { emergency: true } }), 'restored')
     is(await world.restore({ attempt: 2 }), 'ended')
     is(await world.seen(), ['-ann|2 all ended', false, ''])
     const keptMs = await client.pttl(world.record)
     is(keptMs > ENDED_MEMORY_MS / 2 && keptMs <= ENDED_MEMORY_MS, true)
+  },
+  async (world, is) => {
+    await world.ended(BEGAN_MS, 0)
+    is(await world.restore({ details: { emergency: true } }), 'restored')
+    is(await world.restore(), 'restored')
+    is(await world.restore({ startedMs: EARLIER_MS }), 'restored')
+    is((await world.seen())[0], text(EARLIER_MS, 'n1', '1! '))
+    is(await world.restore({ attempt: 2 }), 'ended')
   },
   async (world, is) => {
     await world.ended(0, BEGAN_MS)
@@ -163,6 +175,15 @@ const checks: Array<(world: World, is: Is) => Promise<void>> = [
     await world.has(text(EARLIER_MS, 'n2'))
     is(await world.restore(), 'restored')
     is(await world.seen(), [text(EARLIER_MS, 'n2'), true, 'n2'])
+  },
+  async (world, is) => {
+    await world.has(text(BEGAN_MS))
+    await client.zadd(world.leases, nowMs + LEFT_MS / 2, 's0')
+    await client.zadd(world.keys.nodeLeases('n1'), nowMs + LEFT_MS / 2, 'ann s0')
+    is(await world.restore({ node: 'n2' }, '', LEFT_MS, true), 'restored')
+    is(await world.seen(), [text(BEGAN_MS, 'n2'), true, 'n2'])
+    is(await world.restore({ node: 'n1' }, '', LEFT_MS / 2, true), 'restored')
+    is(await world.seen(), [text(BEGAN_MS, 'n2'), true, 'n2'])
   }
 ]
 

@@ -3,7 +3,7 @@
  * calls. What it does not know, it does not make up.
  */
 import t, { type Test } from 'tap'
-import { audit, type KnownSession } from '../helpers/audit.ts'
+import { audit, type KnownSession, listed } from '../helpers/audit.ts'
 import { startRedis } from '../helpers/servers.ts'
 import { acquire } from './service.ts'
 import { cutOff, heal, type Replica, startTwo, untilLater } from './two-replicas.ts'
@@ -95,4 +95,34 @@ t.test('what a node reports is known in an outage as it began', async (t) => {
     t.match(body, { started_at: began.get(id), from: `sip:${id}@x`, degraded: true })
   }
   t.match(await acquire(other.app, late), { status: 201, body: { terminated: ['c'] } })
+})
+
+t.test('calls that move to another node without Redis are on that node', async (t) => {
+  const { redis, one, other } = await start(t)
+  for (const session of [usual, late]) t.equal((await acquire(one.app, session)).status, 201)
+  await untilLater()
+  await cutOff(one)
+  const body = { username: 'alice', node: 'n2' }
+  t.match(await one.send('POST', '/api/sessions/usual/renew', body), { body: { degraded: true } })
+  const report = { epoch: 1, sessions: [{ username: 'alice', session_id: late.id }] }
+  t.match(await one.send('PUT', '/api/sessions/nodes/n2', report), { body: { renewed: 1 } })
+  await heal(one)
+  const up = [usual, late].map((session) => ({ ...session, node: 'n2' }))
+  for (const { app, send } of [one, other]) {
+    await audit(t, app, [redis], { up, gone: [] })
+    t.same(await listed(send, 'node=n1'), [])
+  }
+})
+
+t.test('nor do they go back to where they were as far as one replica knows', async (t) => {
+  const { redis, one, other } = await start(t)
+  t.equal((await acquire(one.app, usual)).status, 201)
+  await cutOff(one)
+  const renewal = { username: 'alice' }
+  t.match(await one.send('POST', '/api/sessions/usual/renew', renewal), { status: 200 })
+  const body = { ...renewal, node: 'n2' }
+  t.match(await other.send('POST', '/api/sessions/usual/renew', body), { status: 200 })
+  await heal(one)
+  const up = [{ ...usual, node: 'n2' }]
+  for (const { app } of [one, other]) await audit(t, app, [redis], { up, gone: [] })
 })

@@ -12,7 +12,8 @@ local node_leases_prefix = ARGV[2] -- '' in a cluster
 local ended_ttl_ms = ARGV[3] -- how long an id that has ended is remembered
 local deadline = ARGV[4] -- until when they may be put back, by the clock of Redis; '' for any time
 -- From the 5th on, for each session: user, id, ms left, started ms, node, the rest of its record,
--- and the only node whose sessions its caller may touch ('' for any).
+-- the only node whose sessions its caller may touch ('' for any), and 1 if it has moved to its node
+-- since Redis was told of it.
 local args = ARGV
 local FIRST = 5
 
@@ -20,6 +21,7 @@ local FIRST = 5
 -- include now
 -- include in-time
 -- include record
+-- include lease-end
 -- include enter-node
 -- include leave-node
 -- include user-end
@@ -48,7 +50,7 @@ local function fuller (known, other)
   return match(known, '!') and not match(other, '^%d*!') and known or other
 end
 
-local function restore (at, user, id, left_ms, started, node, rest, bound_to)
+local function restore (at, user, id, left_ms, started, node, rest, bound_to, moved)
   local record_key, leases_key, user_end_key = unpack(keys, at, at + 2)
   local record = text_at(record_key)
   local attempt = tonumber(match(rest, '^%d+')) or 0
@@ -77,7 +79,11 @@ local function restore (at, user, id, left_ms, started, node, rest, bound_to)
     return ENDED
   end
   local record_ttl_ms = left_ms + record_grace_ms
-  if is_same and held_on ~= '' and held_on ~= node then node = held_on end
+  -- Whoever has heard of it last knows on which node it is.
+  local ends = lease_end(leases_key, id, now)
+  local is_there = moved == '1' and not (ends and ends >= now + left_ms)
+  if is_same and held_on ~= '' and not is_there then node = held_on end
+  if is_same and held_on ~= node then leave_node(node_leases_prefix, held_on, user, id) end
   if is_same and tonumber(known_start) <= tonumber(started) and held_on == node then
     call('PEXPIRE', record_key, record_ttl_ms, 'GT')
   else
@@ -98,7 +104,7 @@ end
 
 local outcomes = {}
 for i = 1, #keys / 3 do
-  local at = FIRST + (i - 1) * 7
-  outcomes[i] = restore(3 * i - 2, unpack(args, at, at + 6))
+  local at = FIRST + (i - 1) * 8
+  outcomes[i] = restore(3 * i - 2, unpack(args, at, at + 7))
 end
 return outcomes

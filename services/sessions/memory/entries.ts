@@ -18,6 +18,8 @@ export type Live = Lease & {
    * emergency call.
    */
   vague: boolean
+  /** Whether a renewal has moved it to its node, which a store that is mirrored may not know. */
+  moved: boolean
 }
 /** What is known of an id. */
 export type Entry = Live | Ended

@@ -145,6 +145,7 @@ export class LeaseTable {
       untold: false,
       bound,
       vague,
+      moved: false,
       ended: false
     }
     this.#entries.set(id, entry)

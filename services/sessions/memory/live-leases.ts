@@ -47,5 +47,7 @@ export function prolong (
   }
   const lease = { ...known, attempt, node: node === '' ? known.node : node }
   table.put(lease, now, expiresMs, terminated, bound, known.vague)
+  const renewed = table.live(known.sessionId, now)
+  if (renewed !== undefined) renewed.moved = known.moved || renewed.node !== known.node
   return outcome
 }
