@@ -3,7 +3,14 @@
  * it is not connected, instead of queueing them, and it never stops reconnecting.
  */
 import { checkServerIdentity, type ConnectionOptions } from 'node:tls'
-import { Cluster, Redis, type ClusterOptions, type Command, type RedisOptions } from 'ioredis'
+import {
+  Cluster,
+  Redis,
+  type Callback,
+  type ClusterOptions,
+  type Command,
+  type RedisOptions
+} from 'ioredis'
 import type { Settings } from '../../schemas/settings.ts'
 
 /** PEM texts for TLS; they are looked at for each connection, and may change. */
@@ -24,12 +31,33 @@ const retryStrategy = (attempt: number) => Math.min(50 * attempt, 500)
  * to that node, which happens after every start and every move of slots.
  */
 class PromptCluster extends Cluster {
+  #isClosed = false
+
   override sendCommand (command: Command, ...more: [stream?: never, node?: never]): unknown {
     if (this.status === 'ready' || command.name === 'cluster') {
       return super.sendCommand(command, ...more)
     }
     command.reject(new Error(`The Cluster client is not connected: ${this.status}`))
     return command.promise
+  }
+
+  override disconnect (reconnect = false): void {
+    this.#isClosed = !reconnect
+    super.disconnect(reconnect)
+  }
+
+  override quit (...args: Parameters<Cluster['quit']>): Promise<'OK'> {
+    this.#isClosed = true
+    return super.quit(...args)
+  }
+
+  /**
+   * The client begins the next refresh when one is over, also when it was closed meanwhile: its
+   * timer would keep the process alive for good.
+   */
+  override refreshSlotsCache (callback?: Callback<void>): void {
+    const goOn = callback && ((error?: Error | null) => this.#isClosed || callback(error))
+    super.refreshSlotsCache(goOn)
   }
 }
 
