@@ -132,12 +132,15 @@ export class LeaseMirror extends MemorySessionStore {
     return (known.attempt ?? 0) >= attempt && (known.onlyNode ?? node) === node
   }
 
-  /** Takes over that a session has ended. A later attempt that is live here goes on. */
+  /**
+   * Takes over that a session has ended. A later attempt that is live here goes on, and one that
+   * has lapsed may be renewed.
+   */
   forget (sessionId: string, end: End = {}): void {
     const now = this.table.now()
-    const live = this.table.live(sessionId, now)
+    const known = this.table.known(sessionId, now)
     const { attempt } = end
-    if (live !== undefined && attempt !== undefined && attempt < live.attempt) return
+    if (known?.ended === false && attempt !== undefined && attempt < known.attempt) return
     this.table.end(sessionId, now, end)
   }
 

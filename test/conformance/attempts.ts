@@ -135,6 +135,33 @@ export const attempts: Contract = {
     t.strictSame(await everything(twin), ['c1', 'c2'])
   },
 
+  'an earlier attempt does not come back after a later one that lapsed': async (t, start) => {
+    const twin = await start()
+    const { sessions, pass } = twin
+    await admit(sessions, 'alice', 'call')
+    await sessions.release(hangUp('call', 'alice'))
+    await admit(sessions, 'alice', 'call', { attempt: 9, ttlMs: 50, node: 'n1' })
+    await pass(60)
+    for (const more of [{}, { attempt: 8 }, { attempt: 8, dryRun: true }]) {
+      t.strictSame(await sessions.acquire(ask('alice', 'call', more)), { outcome: 'ended' })
+    }
+    const late = { sessionId: 'call', username: 'alice', attempt: 8 }
+    t.strictSame(outcomes(await sessions.renew([late], TTL)), ['ended'])
+    t.match(await sessions.release(hangUp('call', 'alice', { attempt: 8 })), {
+      outcome: 'unknown'
+    })
+    t.strictSame(await everything(twin), [])
+    const again = { sessionId: 'call', username: 'alice', attempt: 9 }
+    t.strictSame(outcomes(await sessions.renew([again], 50)), ['reregistered'], 'it may be up yet')
+    t.match(await sessions.getSession('call'), { username: 'alice', attempt: 9, node: 'n1' })
+    await pass(60)
+    await admit(sessions, 'alice', 'call', { attempt: 9, ttlMs: 50 })
+    await pass(60)
+    await admit(sessions, 'bob', 'call')
+    t.strictSame(await everything(twin), ['call'])
+    t.match(await sessions.getSession('call'), { username: 'bob', attempt: 0 })
+  },
+
   'a release for a node ends no session of another one': async (t, start) => {
     const { sessions } = await start()
     await admit(sessions, 'alice', 'call', { node: 'n1' })

@@ -116,6 +116,8 @@ export class Model {
         observed: false
       }
     }
+    const last = this.#remembered(id)
+    if (last?.user === user && attempt < last.attempt) return { outcome: 'ended' }
     const tooMany = limit === 0 ? 0 : Math.max(0, mine.length + 1 - limit)
     const action =
       this.policy.enabled && details.emergency !== true
@@ -163,9 +165,8 @@ export class Model {
       }
       const held = this.up().find((call) => call.id === id)
       if (held !== undefined && held.user !== user) return { outcome: 'conflict' }
-      const known = this.#calls.find(
-        (call) => call.id === id && call.user === user && call.until + GRACE_MS > this.now
-      )
+      const last = this.#remembered(id)
+      const known = last?.user === user ? last : undefined
       if (known !== undefined && (attempt ?? known.attempt) < known.attempt) {
         return { outcome: 'ended' }
       }
@@ -193,7 +194,7 @@ export class Model {
     if (held !== undefined && user !== undefined && held.user !== user) {
       return { outcome: 'conflict' }
     }
-    const known = this.#calls.find((call) => call.id === id && call.until + GRACE_MS > this.now)
+    const known = this.#remembered(id)
     const isIts = known !== undefined && (user ?? known.user) === known.user
     if (isIts && (attempt ?? known.attempt) < known.attempt) return { outcome: 'unknown' }
     if (known !== undefined) this.#end(known, attempt)
@@ -264,6 +265,11 @@ export class Model {
     const there = this.barOf(user) !== undefined
     this.#bars.delete(user)
     return there
+  }
+
+  /** The call of an id that is up, or was a short time ago. */
+  #remembered (id: string): Call | undefined {
+    return this.#calls.find((call) => call.id === id && call.until + GRACE_MS > this.now)
   }
 
   #hasEnded (id: string, attempt: number): boolean {

@@ -74,6 +74,16 @@ export const acquire: Mutant[] = [
     'if ends and attempt < live_attempt then',
     'if ends and attempt <= live_attempt then'
   ],
+  [
+    'an earlier attempt takes the place of a later one that lapsed',
+    'if holder == user and attempt < live_attempt then return { ENDED } end',
+    ''
+  ],
+  [
+    'what has lapsed is no new session for the same attempt',
+    'if holder == user and attempt < live_attempt then return { ENDED } end',
+    'if holder == user and attempt <= live_attempt then return { ENDED } end'
+  ],
   ['a later attempt is not written', 'if attempt > live_attempt then', 'if false then'],
   [
     'a dry run raises the attempt',

@@ -1,6 +1,6 @@
 /** Every session store keeps the same contract. */
 import t from 'tap'
-import { LONGEST_TTL_MS } from '../../services/sessions/timing.ts'
+import { LONGEST_TTL_MS, RECORD_GRACE_MS } from '../../services/sessions/timing.ts'
 import { admission } from '../conformance/admission.ts'
 import { attempts } from '../conformance/attempts.ts'
 import { bars } from '../conformance/bars.ts'
@@ -11,7 +11,7 @@ import { lists } from '../conformance/lists.ts'
 import { manySessions } from '../conformance/many-sessions.ts'
 import { nodeReports } from '../conformance/node-reports.ts'
 import { executorOn, startInMemory, startOnCluster, startOnRedis } from '../conformance/stores.ts'
-import { admit, ask } from '../conformance/words.ts'
+import { admit, ask, TTL } from '../conformance/words.ts'
 import { startCluster, startRedis, startSentinel } from '../helpers/servers.ts'
 
 const redis = await startRedis(t)
@@ -68,6 +68,20 @@ t.test('on a Cluster an id stays claimed for as long as its lease may last', asy
   t.match(refused.flat(), [{ outcome: 'forbidden' }, { outcome: 'ended' }])
   t.match(await sessions.acquire(ask('bob', 'long', brief)), { outcome: 'conflict' })
   t.ok((await lasting()) > LONGEST_TTL_MS, 'whatever is refused')
+})
+
+t.test('on a Cluster an earlier attempt keeps no id from others for longer', async (t) => {
+  const { sessions, keys } = await startOnCluster(clusterExecutor)
+  const lasting = async () => await clusterExecutor.client.pttl(keys.holder('call'))
+  const late = { sessionId: 'call', username: 'alice', attempt: 1 }
+  await admit(sessions, 'alice', 'call', { attempt: 2 })
+  for (const state of ['is live', 'has lapsed']) {
+    t.match(await sessions.acquire(ask('alice', 'call', { attempt: 1 })), { outcome: 'ended' })
+    t.match(await sessions.renew([late], TTL), [{ outcome: 'ended' }])
+    t.ok((await lasting()) <= TTL + RECORD_GRACE_MS, `a later one ${state}`)
+    await clusterExecutor.client.zrem(keys.user('user-leases', 'alice'), 'call')
+    await clusterExecutor.client.pexpire(keys.lease('alice', 'call'), RECORD_GRACE_MS)
+  }
 })
 
 t.test('the store on a Cluster keeps the contract', async (t) => {

@@ -6,7 +6,7 @@
 --          { LIMIT_REACHED, count, limit, external }
 --          { BARRED, count, limit, bar }: the user may have no calls
 --          { CONFLICT }: another user holds the id
---          { ENDED }: this attempt, or a later one, has ended, or a later one is live
+--          { ENDED }: this attempt, or a later one, has ended, or a later one is live or has lapsed
 --          { FORBIDDEN }: the caller is bound to a node, and the session is of another one
 --          { ROOM_MADE, count, limit, now, how many were ended, ids of those that were
 --            sessions ... }: too many have to end for one call; no slot was taken, and the caller
@@ -126,6 +126,9 @@ if record then
       return { REFRESHED, count, shown_limit, tonumber(expires), record, external }
     end
   end
+  -- The lease has lapsed: what comes late does not take the place of a later attempt of the same
+  -- user, which may have taken that of an end.
+  if holder == user and attempt < live_attempt then return { ENDED } end
 end
 
 -- The record is gone, and the lease is not: Redis evicted it, or somebody deleted it.

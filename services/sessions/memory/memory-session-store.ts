@@ -66,9 +66,10 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
       if (!dryRun) this.table.end(sessionId, now, { onlyNode: entry.onlyNode })
       return { outcome: 'ended' }
     }
-    if (entry === undefined || entry.expiresMs <= now) return this.#admit(request, now, admitAll)
+    const isLive = entry !== undefined && entry.expiresMs > now
+    if (entry?.username === username && attempt < entry.attempt) return { outcome: 'ended' }
+    if (!isLive) return this.#admit(request, now, admitAll)
     if (entry.username !== username) return { outcome: 'conflict' }
-    if (attempt < entry.attempt) return { outcome: 'ended' }
     return this.#refresh(request, entry, now)
   }
 

@@ -9,19 +9,8 @@ import type { RedisKeys } from '../../redis/keys.ts'
 import { EVERYWHERE, type Reach } from '../../redis/reach.ts'
 import type { HeldLease, Lease } from '../lease.ts'
 import { ENDED_MEMORY_MS, LONGEST_TTL_MS, RECORD_GRACE_MS } from '../timing.ts'
+import type { Claim, Claimed } from './claims.ts'
 import { decodeRecord, endedAttempt, endedOnNode } from './lease-record.ts'
-
-/** An id is a user's now. */
-export interface Claimed {
-  outcome: 'claimed'
-  /** It was nobody's before, as far as is known. */
-  fresh: boolean
-  /** Whose it was, or that it had ended, and for how long yet. */
-  replaced?: { stored: string; leftMs: number }
-}
-
-/** What came of a claim: the id is the user's now, or why it is not. */
-export type Claim = Claimed | { outcome: 'conflict' | 'ended' }
 
 /** Whose an id was, as claim.lua answers. */
 const [NOBODYS, ANOTHERS] = [0, 2]
@@ -181,6 +170,14 @@ export class ClusterIndex {
   /** Remembers whose an id was that has ended, for as long as its end is remembered. */
   async remember (sessionId: string): Promise<void> {
     await this.#keepEnded(this.#keys.holder(sessionId))
+  }
+
+  /** The same if it has ended, and not only a later attempt of the user's was seen. */
+  async rememberEnded (sessionId: string, username: string): Promise<void> {
+    const key = this.#keys.lease(username, sessionId)
+    const { client } = this.#executor
+    const record = await this.#ask(key, () => this.#executor.or(null, client.get(key)))
+    if (endedAttempt(record ?? '') !== undefined) await this.remember(sessionId)
   }
 
   /** A late try with an id that has ended starts the time anew for which that is remembered. */

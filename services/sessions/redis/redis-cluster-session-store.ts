@@ -70,7 +70,7 @@ export class RedisClusterSessionStore extends RedisSessionStore {
         ...result.terminated.map(async (id) => await this.#index.remember(id))
       ])
     } else if (result.outcome === 'ended') {
-      await this.#index.remember(sessionId)
+      await this.#index.rememberEnded(sessionId, username)
     } else {
       await this.#index.giveUp(sessionId, claim)
     }
@@ -115,8 +115,8 @@ export class RedisClusterSessionStore extends RedisSessionStore {
       'lease' in result && result.degraded !== true ? result.lease() : []
     )
     await this.#index.arrive(...up)
-    await forEachLimit(requests.entries(), CLAIMS_AT_ONCE, async ([i, { sessionId }]) => {
-      if (results[i]?.outcome === 'ended') await this.#index.remember(sessionId)
+    await forEachLimit(requests.entries(), CLAIMS_AT_ONCE, async ([i, { sessionId, username }]) => {
+      if (results[i]?.outcome === 'ended') await this.#index.rememberEnded(sessionId, username)
     })
   }
 

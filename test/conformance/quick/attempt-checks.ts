@@ -30,6 +30,15 @@ export const attemptChecks: Record<string, Check> = {
     await store.pass(96)
     is(await store.acquire('bob', 's0'), 'admitted 1/2')
   },
+  'an earlier attempt does not take the place of a later one that lapsed': async (store, is) => {
+    await store.acquire('ann', 's0', { attempt: 2 })
+    await store.pass(64)
+    is(await store.acquire('ann', 's0', { attempt: 1 }), 'ended')
+    is(await store.renew('ann', 's0', { attempt: 1 }), 'ended')
+    is(await store.acquire('ann', 's0', { attempt: 2 }), 'admitted 1/2')
+    await store.pass(64)
+    is(await store.acquire('bob', 's0'), 'admitted 1/2')
+  },
   'the live attempt is refreshed, renewed and ended': async (store, is) => {
     const live = { attempt: 2 }
     await store.acquire('ann', 's0', live)
