@@ -64,7 +64,7 @@ export const NodeReportSchema = Type.Object(
     ttl: Type.Optional(TtlSchema),
     as_of: Type.Optional(
       Type.String({
-        maxLength: 40,
+        maxLength: 64,
         description:
           'When the list was taken (RFC 3339). A session that began less than 10 s before that ' +
           'keeps its slot, whether it is listed or not.',

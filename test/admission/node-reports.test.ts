@@ -339,8 +339,10 @@ for (const [store, app] of Object.entries(apps)) {
       t.strictSame((await send('GET', `${admission}/${user}-1`)).body, before.body)
       t.strictSame(await listed(send, `node=${node}`), [`${user}-1`])
       t.match((await send('GET', `/api/sessions/counts/${user}`)).body, { count: 1 })
-      const lower = { epoch: 1, sessions: [], as_of: '2026-11-22t10:00:00z' }
-      t.match(await put(node, lower), { status: 200, body: { released: 0 } }, 'nor the epoch')
+      for (const asOf of ['2026-11-22t10:00:00z', '2026-11-22T10:00:00.123456789012345678+05:30']) {
+        const lower = { epoch: 1, sessions: [], as_of: asOf }
+        t.match(await put(node, lower), { status: 200, body: { released: 0 } }, 'nor the epoch')
+      }
     })
 
     t.test('shows in the list of nodes', async (t) => {

@@ -329,6 +329,24 @@ export const nodeReports: Contract = {
     await send(1, 2, ['a'], { ...inTwo, total: 9 })
     t.strictSame(await send(2, 2, ['b'], { ...inTwo, total: 9 }), { outcome: 'incomplete' })
     t.strictSame(await everything(twin), ['a', 'b', 'c'], 'a wrong total frees nothing')
+    await send(1, 2, ['a'], { ...inTwo, total: 9 })
+    t.strictSame(await send(2, 2, ['b'], { epoch: 2 }), { outcome: 'incomplete' })
+    t.strictSame(await everything(twin), ['a', 'b', 'c'], 'nor does one that came with part 1')
+  },
+
+  'a part that follows a whole list is missing its first': async (t, start) => {
+    const twin = await start()
+    const list = (...ids: string[]) => ids.map((sessionId) => ({ sessionId, username: 'alice' }))
+    const send = async (ids: string[], part?: NodeReconciliation['part']) =>
+      await twin.sessions.reconcileNode(
+        reported({ node: 'n1', epoch: 1, sessions: list(...ids), part })
+      )
+    await send(['a', 'b'])
+    await twin.pass(5)
+    await send(['a'], { number: 1, of: 2 })
+    t.match(await send(['a', 'b']), { renewed: 2, released: 0 })
+    t.strictSame(await send([], { number: 2, of: 2 }), { outcome: 'incomplete' })
+    t.strictSame(await everything(twin), ['a', 'b'])
   },
 
   'the last part of a list may come again, as its answer may be lost': async (t, start) => {

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { MessageChannel } from 'node:worker_threads'
 import t from 'tap'
 import type { Policy } from '../../schemas/policy.ts'
-import { toTimestamp } from '../../services/clock.ts'
+import { parseInstant, toTimestamp } from '../../services/clock.ts'
 import { storeUnavailable } from '../../services/errors.ts'
 import { type Dependency, HealthMonitor } from '../../services/health/health-monitor.ts'
 import { forEachLimit } from '../../services/util/for-each-limit.ts'
@@ -352,6 +352,28 @@ t.test(
     t.equal(toTimestamp(1), '1970-01-01T00:00:00.001Z', 'what is no time leaves nothing behind')
   }
 )
+
+t.test('an instant is read however RFC 3339 lets it be written', async (t) => {
+  for (const [text, iso] of [
+    ['2026-11-22T10:00:00Z', '2026-11-22T10:00:00.000Z'],
+    ['2026-11-22t10:00:00z', '2026-11-22T10:00:00.000Z'],
+    ['2026-11-22 10:00:00.5+05:30', '2026-11-22T04:30:00.500Z'],
+    ['2026-11-22T10:00:00.1234567890Z', '2026-11-22T10:00:00.123Z'],
+    ['2026-11-22T10:00:00.000000000000000001-00:00', '2026-11-22T10:00:00.000Z'],
+    ['2024-02-29T23:59:59.999999999999Z', '2024-02-29T23:59:59.999Z']
+  ] as const) {
+    t.equal(parseInstant(text), Date.parse(iso), text)
+  }
+  for (const text of [
+    '', 'now', '1764150000', '2026-11-22', '2026-11-22T10:00Z', '2026-11-22T10:00:00',
+    '2026-11-22T10:00:00.Z', '2026-11-22T10:00:00,5Z', '2026-11-22T10:00:00+05',
+    '2026-11-22T10:00:00+0530', '2026-11-22T10:00:00+24:00', '2026-11-22T10:00:00+05:60',
+    '2026-02-29T00:00:00Z', '2026-11-22T24:00:00Z', '2026-12-31T23:59:60Z',
+    ' 2026-11-22T10:00:00Z', '2026-11-22T10:00:00Z\n', '+002026-11-22T10:00:00Z'
+  ]) {
+    t.equal(parseInstant(text), undefined, JSON.stringify(text))
+  }
+})
 
 t.test('a bounded map', async (t) => {
   t.test(

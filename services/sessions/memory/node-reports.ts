@@ -10,7 +10,15 @@ export interface NodeReportState {
   lastSeenMs: number
   ttlMs: number
   /** A report under way that comes in parts. */
-  parts?: { of: number; last: number; given: number; before: number; firstMs: number }
+  parts?: {
+    of: number
+    last: number
+    given: number
+    before: number
+    firstMs: number
+    /** How many sessions all parts mean to give; undefined where none of them has said. */
+    total: number | undefined
+  }
   /** What its parts have listed so far; the last one may come again. */
   listed?: Set<string>
 }
@@ -49,7 +57,7 @@ export function noteReport (
   if (parts !== undefined) reports.put(node, { ...state, parts, listed })
   else reports.put(node, { ...known, ...state })
   giveUpLists(reports, now)
-  const isOff = part.number === part.of && (report.total ?? parts?.given) !== parts?.given
+  const isOff = part.number === part.of && (parts?.total ?? parts?.given) !== parts?.given
   const isKept = reports.get(node)?.listed === listed
   if (parts === undefined || isOff || !isKept) return { outcome: 'incomplete' }
   return { listed, firstMs: parts.firstMs }
@@ -57,18 +65,19 @@ export function noteReport (
 
 function nextPart (
   known: NodeReportState | undefined,
-  { epoch, given, ageMs }: NodeReconciliation,
+  { epoch, given, ageMs, total }: NodeReconciliation,
   { number, of }: { number: number; of: number },
   now: number
 ): NodeReportState['parts'] {
-  if (number === 1) return { of, last: 1, given, before: 0, firstMs: now - ageMs }
+  if (number === 1) return { of, last: 1, given, before: 0, firstMs: now - ageMs, total }
   const { parts, lastSeenMs = 0 } = known ?? {}
   const isOther = known?.epoch !== epoch || parts?.of !== of || now - lastSeenMs > PART_MEMORY_MS
   if (parts === undefined || isOther || number < parts.last || number > parts.last + 1) {
     return undefined
   }
   const before = number === parts.last ? parts.before : parts.given
-  return { ...parts, last: number, before, given: before + given }
+  const itsTotal = total ?? parts.total
+  return { ...parts, last: number, before, given: before + given, total: itsTotal }
 }
 
 /** Nodes that nobody has heard of for a day; those heard of longest ago stand first. */

@@ -86,7 +86,10 @@ async function begin (parts: ReportParts, report: NodeReconciliation): Promise<B
   const [code, value] = reply
   const outcome = outcomeOf(code)
   if (outcome === 'stale_epoch') return { outcome, epoch: Number(value) }
-  return part === undefined ? { nowMs: value } : await beginPart(parts, report, part, value)
+  if (part !== undefined) return await beginPart(parts, report, part, value)
+  // A whole list is later than the parts that came so far: nothing goes on with those.
+  await drop(parts, keys.nodeReport(node))
+  return { nowMs: value }
 }
 
 /**

@@ -18,13 +18,12 @@ export async function notePart (
   { number, of }: { number: number; of: number }
 ): Promise<{ firstMs: number } | 'incomplete'> {
   const age = Math.ceil(ageMs)
-  const args = [epoch, number, of, given, age, PART_MEMORY_MS, executor.deadline()]
-  const [code, sum = 0, firstMs = 0] = (await executor.run(
+  const args = [epoch, number, of, given, age, PART_MEMORY_MS, total ?? '', executor.deadline()]
+  const [code, sum = 0, firstMs = 0, expected = -1] = (await executor.run(
     executor.scripts.reportPart([keys.nodeReport(node)], args)
   )) as number[]
   if (outcomeOf(code ?? 0) === 'incomplete') return 'incomplete'
-  if (number === of && total !== undefined && total !== sum) return 'incomplete'
-  return { firstMs }
+  return number === of && expected !== -1 && expected !== sum ? 'incomplete' : { firstMs }
 }
 
 /**

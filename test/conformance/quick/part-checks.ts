@@ -45,6 +45,21 @@ export const partChecks: Record<string, Check> = {
     is(await send(store, [1, 2], ['s0', 's1']), '0/2/0')
     is(await send(store, [2, 2], ['s2'], { total: 4 }), 'incomplete')
     is(await store.sessions('ann'), ['s0', 's1', 's9'])
+    is(await send(store, [1, 2], ['s0', 's1'], { total: 4 }), '2/0/0')
+    is(await send(store, [2, 2], ['s9']), 'incomplete')
+    is(await store.sessions('ann'), ['s0', 's1', 's9'])
+    is(await send(store, [2, 2], ['s9'], { total: 3 }), '1/0/0')
+    is(await send(store, [1, 2], ['s0'], { total: 9 }), '1/0/0')
+    is(await send(store, [1, 2], ['s0', 's1']), '2/0/0')
+    is(await send(store, [2, 2], ['s2']), '0/1/1')
+    is(await store.sessions('ann'), ['s0', 's1', 's2'])
+  }),
+  'nothing goes on with parts after a whole list': onRedis(async (store, is) => {
+    await store.acquire('ann', 's0', { node: 'n1' })
+    is(await send(store, [1, 2], []), '0/0/0')
+    is(await store.report('n1', 1, [['ann', 's0']]), '1/0/0')
+    is(await send(store, [2, 2], []), 'incomplete')
+    is(await store.sessions('ann'), ['s0'])
   }),
   'a list was taken when its first part says, and is forgotten': onRedis(
     async (store, is, { keys, command }) => {
