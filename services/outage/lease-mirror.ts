@@ -9,11 +9,7 @@ import type { Ended } from '../sessions/memory/ended-ids.ts'
 import type { End, Live } from '../sessions/memory/entries.ts'
 import type { LeaseTable } from '../sessions/memory/lease-table.ts'
 import { MemorySessionStore } from '../sessions/memory/memory-session-store.ts'
-import type {
-  ReleaseRequest,
-  ReleaseResult,
-  RenewRequest
-} from '../sessions/session-store.ts'
+import type { ReleaseRequest, ReleaseResult, RenewRequest } from '../sessions/session-store.ts'
 import { LONGEST_TTL_MS } from '../sessions/timing.ts'
 import { BoundedMap } from '../util/bounded-map.ts'
 import { forEachInTurns } from '../util/in-turns.ts'
@@ -112,11 +108,12 @@ export class LeaseMirror extends MemorySessionStore {
 
   /** Takes over that the other store prolonged a lease; false if it is not known as it is there. */
   prolong (renewed: RenewRequest, ttlMs: number): boolean {
-    const { sessionId, username, attempt, node = '' } = renewed
+    const { sessionId, username, attempt, node = '', details } = renewed
     const now = this.table.now()
     const entry = this.table.known(sessionId, now)
     if (entry === undefined || entry.ended || entry.username !== username) return false
     if (entry.vague || (attempt !== undefined && attempt !== entry.attempt)) return false
+    if (details?.emergency === true && entry.details.emergency !== true) return false
     // What only callers that are bound to a node have said of it may be wrong.
     if ((entry.bound && entry.untold) || (node !== '' && node !== entry.node)) return false
     entry.expiresMs = now + ttlMs
@@ -132,10 +129,7 @@ export class LeaseMirror extends MemorySessionStore {
     return (known.attempt ?? 0) >= attempt && (known.onlyNode ?? node) === node
   }
 
-  /**
-   * Takes over that a session has ended. A later attempt that is live here goes on, and one that
-   * has lapsed may be renewed.
-   */
+  /** Takes over that a session has ended; not a later attempt, which is live or may be renewed. */
   forget (sessionId: string, end: End = {}): void {
     const now = this.table.now()
     const known = this.table.known(sessionId, now)

@@ -3,7 +3,7 @@
  * emergency calls.
  */
 import type { Contract } from './contract.ts'
-import { admit, ask, everything, fill, hangUp, outcomes, TTL } from './words.ts'
+import { admit, ask, everything, fill, hangUp, outcomes, reported, TTL } from './words.ts'
 
 const emergency = { details: { emergency: true } }
 
@@ -200,6 +200,26 @@ export const attempts: Contract = {
     t.match(await sessions.getSession('sos'), { details: { emergency: true } })
     await sessions.renew([{ sessionId: 'sos', username: 'alice', node: 'n2', attempt: 5 }], TTL)
     t.match(await sessions.getSession('sos'), { attempt: 5, details: { emergency: true } })
+  },
+
+  'a call that is up becomes an emergency call when it is called one': async (t, start) => {
+    const twin = await start({
+      max_sessions_per_user: 1,
+      session_limit_action: 'terminate_oldest'
+    })
+    const { sessions } = twin
+    await admit(sessions, 'alice', 'a', { details: { callId: 'x' } })
+    t.match(await sessions.acquire(ask('alice', 'a', emergency)), {
+      outcome: 'refreshed',
+      lease: { details: { callId: 'x', emergency: true } }
+    })
+    t.match(await admit(sessions, 'alice', 'b', { node: 'n1' }), { terminated: [], count: 2 })
+    const session = { sessionId: 'b', username: 'alice', ...emergency }
+    await sessions.reconcileNode(reported({ node: 'n1', epoch: 1, sessions: [session] }))
+    t.match(await admit(sessions, 'alice', 'c'), { terminated: [], count: 3 })
+    t.strictSame(await everything(twin), ['a', 'b', 'c'])
+    t.match(await sessions.acquire(ask('alice', 'a')), { lease: { details: emergency.details } })
+    t.match(await sessions.terminateUser('alice', 'fraud', false), { terminated: ['c'] })
   },
 
   'emergency calls are spared by the end of all, unless they are meant': async (t, start) => {

@@ -105,8 +105,10 @@ export class Model {
       if (held.user !== user) return { outcome: 'conflict' }
       if (attempt < held.attempt) return { outcome: 'ended' }
       const terminated = attempt > held.attempt ? [] : held.terminated
-      const lease = { ...held, until, attempt, terminated }
-      if (!dryRun) Object.assign(held, { until, attempt, terminated })
+      const isUrgent = details.emergency === true && held.details.emergency !== true
+      const known = isUrgent ? { ...held.details, emergency: true } : held.details
+      const lease = { ...held, until, attempt, terminated, details: known }
+      if (!dryRun) Object.assign(held, { until, attempt, terminated, details: known })
       return {
         outcome: 'refreshed',
         lease,

@@ -85,6 +85,22 @@ export const acquire: Mutant[] = [
     'if holder == user and attempt <= live_attempt then return { ENDED } end'
   ],
   ['a later attempt is not written', 'if attempt > live_attempt then', 'if false then'],
+  ['an emergency is not written', '(is_marked and mark_urgent(rest) or rest)', 'rest'],
+  [
+    'an emergency is written only for a later attempt',
+    'if is_marked or attempt > live_attempt then',
+    'if attempt > live_attempt then'
+  ],
+  [
+    'what is no emergency is marked as one',
+    "urgent ~= '!' and string.find(details, '^%d*!')",
+    "urgent ~= '!'"
+  ],
+  [
+    'an emergency is marked twice',
+    "urgent ~= '!' and string.find(details, '^%d*!')",
+    "string.find(details, '^%d*!')"
+  ],
   [
     'a dry run raises the attempt',
     "if not dry_run then call('SET'",

@@ -50,8 +50,23 @@ export const renew: Mutant[] = [
   ],
   [
     'a later attempt is not written where the session stays on its node',
-    'if stays and not raised[i] then',
-    'if stays then'
+    'if stays and not raised[i] and not marked[i] then',
+    'if stays and not marked[i] then'
+  ],
+  [
+    'an emergency is not written where the session stays on its node',
+    'if stays and not raised[i] and not marked[i] then',
+    'if stays and not raised[i] then'
+  ],
+  [
+    'an emergency is not written',
+    'if marked[i] then rest = mark_urgent(rest) end',
+    ''
+  ],
+  [
+    'a session that is not called an emergency becomes one',
+    "urgent ~= '!' and says_urgent(args[at + 2])",
+    "urgent ~= '!'"
   ],
   [
     'what an earlier attempt ended is named again',

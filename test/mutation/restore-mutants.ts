@@ -43,6 +43,21 @@ export const restore: Mutant[] = [
     'return tonumber(started) <= ended_by',
     'return ended_by > 0'
   ],
+  [
+    'what became an emergency call in an outage is none afterwards',
+    "is_same and (urgent == '!' or not is_urgent)",
+    'is_same'
+  ],
+  [
+    'what Redis knows as an emergency call is none afterwards',
+    'says_urgent(known) or says_urgent(other)',
+    'says_urgent(other)'
+  ],
+  [
+    'an emergency call is marked twice',
+    'is_marked and not says_urgent(rest) and mark_urgent(rest)',
+    'is_marked and mark_urgent(rest)'
+  ],
   ['an emergency session ends with the others', 'is_urgent and all or ordinary', 'ordinary'],
   [
     'the end of all spares emergency sessions for ever',
@@ -117,7 +132,6 @@ export const restore: Mutant[] = [
   ],
   ['in the index of the node that it left it stays', 'if is_same and held_on ~= node', 'if false'],
   ['an emergency call that is told as another call ends', "or is_same and urgent == '!'", ''],
-  ['it is no emergency call any more', "match(known, '!') and", 'false and'],
   [
     'it is put back too late',
     "if deadline ~= '' and now > tonumber(deadline) then",

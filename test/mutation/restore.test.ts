@@ -136,6 +136,23 @@ const checks: Array<(world: World, is: Is) => Promise<void>> = [
     is(await world.restore({ attempt: 2 }), 'ended')
   },
   async (world, is) => {
+    const known = '{"f":"sip:ann@example.net"}'
+    await world.has(text(BEGAN_MS, 'n1', `1 ${known}`))
+    is(await world.restore({ details: { emergency: true } }), 'restored')
+    is(await world.seen(), [text(BEGAN_MS, 'n1', `1! ${known}`), true, 'n1'])
+    is(await world.restore({ details: { emergency: true } }), 'restored')
+    is(await world.restore(), 'restored')
+    is(await world.seen(), [text(BEGAN_MS, 'n1', `1! ${known}`), true, 'n1'])
+    await world.has(text(BEGAN_MS, 'n1', '1! '))
+    const lease = { startedMs: EARLIER_MS, details: { from: 'sip:ann@example.net' } }
+    is(await world.restore(lease), 'restored')
+    is(await world.seen(), [text(EARLIER_MS, 'n1', `1! ${known}`), true, 'n1'])
+    await world.has(text(BEGAN_MS, 'n1', '1! '))
+    const urgent = { ...lease, details: { ...lease.details, emergency: true } }
+    is(await world.restore(urgent), 'restored')
+    is(await world.seen(), [text(EARLIER_MS, 'n1', `1! ${known}`), true, 'n1'])
+  },
+  async (world, is) => {
     await world.ended(0, BEGAN_MS)
     is(await world.restore({ details: { emergency: true } }), 'ended')
   },

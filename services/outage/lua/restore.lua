@@ -25,6 +25,7 @@ local FIRST = 5
 -- include enter-node
 -- include leave-node
 -- include user-end
+-- include mark-urgent
 
 local call, pcall, match = redis.call, redis.pcall, string.match
 local CLOCK_ERROR_MS = 2000 -- how far an instant may lie in the future
@@ -46,8 +47,9 @@ end
 -- What a record says behind the node: a renewal that found nothing knew no details, nor that it was
 -- an emergency call.
 local function fuller (known, other)
-  if not match(known, '^%d*!? *$') then return known end
-  return match(known, '!') and not match(other, '^%d*!') and known or other
+  local rest = match(known, '^%d*!? *$') and other or known
+  local is_marked = says_urgent(known) or says_urgent(other)
+  return is_marked and not says_urgent(rest) and mark_urgent(rest) or rest
 end
 
 local function restore (at, user, id, left_ms, started, node, rest, bound_to, moved)
@@ -70,7 +72,7 @@ local function restore (at, user, id, left_ms, started, node, rest, bound_to, mo
   end
   if holder == user and attempt < live_attempt then return ENDED end
   local is_same = holder == user and attempt == live_attempt
-  local is_urgent = match(rest, '^%d*!') or is_same and urgent == '!'
+  local is_urgent = says_urgent(rest) or is_same and urgent == '!'
   if has_ended(user_end_key, started, is_urgent) then
     local digits = attempt > 0 and string.format('%d', attempt) or ''
     call('SET', record_key, ENDED_MARK .. user .. '|' .. digits .. ' all ended', 'PX', ended_ttl_ms)
@@ -84,7 +86,8 @@ local function restore (at, user, id, left_ms, started, node, rest, bound_to, mo
   local is_there = moved == '1' and not (ends and ends >= now + left_ms)
   if is_same and held_on ~= '' and not is_there then node = held_on end
   if is_same and held_on ~= node then leave_node(node_leases_prefix, held_on, user, id) end
-  if is_same and tonumber(known_start) <= tonumber(started) and held_on == node then
+  local is_known = is_same and (urgent == '!' or not is_urgent)
+  if is_known and tonumber(known_start) <= tonumber(started) and held_on == node then
     call('PEXPIRE', record_key, record_ttl_ms, 'GT')
   else
     if is_same then

@@ -57,7 +57,6 @@ local MOST_LOOKED_AT = 1000
 -- include record
 -- include lease-end
 -- include enter-node
-
 local call, pcall = redis.call, redis.pcall
 -- As text: redis.call takes three times as long over a number, and tostring over making the text.
 local expires = string.format('%d', now + ttl_ms)
@@ -92,7 +91,7 @@ if record then
     end
     return { ENDED }
   end
-  local holder, started, held_on, rest_at, live_attempt = string.match(record, LEASE_RECORD)
+  local holder, started, held_on, rest_at, live_attempt, urgent = string.match(record, LEASE_RECORD)
   if holder and holder ~= user then
     -- A record outlives its lease: the id is free when the lease has ended.
     if call('PTTL', record_key) > record_ttl_ms - ttl_ms then
@@ -112,10 +111,13 @@ if record then
       return { REFRESHED, count, shown_limit, ends, record, external }
     end
     if ends then
-      if attempt > live_attempt then
+      local is_marked = urgent ~= '!' and string.find(details, '^%d*!')
+      if is_marked or attempt > live_attempt then
         -- include raise-attempt
-        local rest = raise_attempt(string.sub(record, rest_at), attempt)
-        record = string.sub(record, 1, rest_at - 1) .. rest
+        -- include mark-urgent
+        local head, rest = string.sub(record, 1, rest_at - 1), string.sub(record, rest_at)
+        if attempt > live_attempt then rest = raise_attempt(rest, attempt) end
+        record = head .. (is_marked and mark_urgent(rest) or rest)
         if not dry_run then call('SET', record_key, record, 'KEEPTTL') end
       end
       if not dry_run then
@@ -126,8 +128,7 @@ if record then
       return { REFRESHED, count, shown_limit, tonumber(expires), record, external }
     end
   end
-  -- The lease has lapsed: what comes late does not take the place of a later attempt of the same
-  -- user, which may have taken that of an end.
+  -- Lapsed: a late attempt does not take the place of a later one, which may have taken an end's.
   if holder == user and attempt < live_attempt then return { ENDED } end
 end
 

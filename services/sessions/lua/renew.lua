@@ -34,6 +34,7 @@ local args = ARGV
 -- include replace
 -- include leave-node
 -- include raise-attempt
+-- include mark-urgent
 
 local call, pcall, match = redis.call, redis.pcall, string.match
 -- As text: redis.call takes three times as long over a number, and tostring over making the text.
@@ -51,11 +52,12 @@ local records = call('MGET', unpack(record_keys))
 -- node that it will be on; and for each node what its index is to be told.
 local outcomes, held_on, nodes, entries = {}, {}, {}, {}
 local raised = {} -- the attempt that a session is renewed for, where it is a later one
+local marked = {} -- whether a session is an emergency call, and was not known as one
 for i = 1, total do
   local at = FIRST + (i - 1) * each
   local user, record = args[at + 1], records[i] or ''
   local attempt = each == 4 and tonumber(args[at + 3])
-  local holder, _, node, _, live_attempt = match(record, LEASE_RECORD)
+  local holder, _, node, _, live_attempt, urgent = match(record, LEASE_RECORD)
   local _, ended_attempt, of_node = match(record, ENDED_RECORD)
   local is_late = ended_attempt and (attempt or 0) <= (tonumber(ended_attempt) or 0)
   if holder and bound_to ~= '' and node ~= bound_to then
@@ -75,6 +77,7 @@ for i = 1, total do
     if holder == user then
       held_on[i] = node
       if attempt and attempt > (tonumber(live_attempt) or 0) then raised[i] = attempt end
+      marked[i] = each > 2 and urgent ~= '!' and says_urgent(args[at + 2])
     end
     if new_node ~= '' then
       node = new_node
@@ -117,7 +120,7 @@ for i = 1, total do
     local leases_key = before_user .. user .. after_user
     local stays = held_on[i] == node
     local is_live = stays and all_live[node] or lease_end(leases_key, id, now)
-    if stays and not raised[i] then
+    if stays and not raised[i] and not marked[i] then
       call('PEXPIRE', record_key, record_ttl_ms)
     else
       local started, rest = now, each > 2 and args[at + 2] or ''
@@ -125,6 +128,7 @@ for i = 1, total do
         local _, known, _, rest_at = match(records[i], LEASE_RECORD)
         started, rest = known, string.sub(records[i], rest_at)
         if raised[i] then rest = raise_attempt(rest, raised[i]) end
+        if marked[i] then rest = mark_urgent(rest) end
         if not stays then leave_node(node_leases_prefix, held_on[i], user, id) end
       end
       records[i] = LEASE_MARK .. user .. ' ' .. started .. ' ' .. node .. ' ' .. rest

@@ -1,5 +1,5 @@
 /** What is made of the live leases of a table. */
-import type { Lease } from '../lease.ts'
+import type { Details, Lease } from '../lease.ts'
 import type { RenewResult } from '../session-store.ts'
 import type { Live } from './entries.ts'
 import type { LeaseTable } from './lease-table.ts'
@@ -8,6 +8,12 @@ import type { LeaseTable } from './lease-table.ts'
 export function leaseOf (live: Live, expiresMs = live.expiresMs): Lease {
   const { sessionId, username, attempt, node, startedMs, details } = live
   return { sessionId, username, attempt, node, startedMs, expiresMs, details }
+}
+
+/** What is known of a call; that it is an emergency call is taken over, and never taken back. */
+export function withEmergency (known: Details, said: Details): Details {
+  const isNew = said.emergency === true && known.emergency !== true
+  return isNew ? { ...known, emergency: true } : known
 }
 
 /** Leases in the order in which they would have to end; emergency sessions never have to. */
@@ -29,13 +35,14 @@ export function renewedIn (table: LeaseTable, sessionId: string, now: number): L
 export function prolong (
   table: LeaseTable,
   known: Live,
-  said: { attempt: number | undefined; node: string; bound: boolean },
+  said: { attempt: number | undefined; node: string; details: Details; bound: boolean },
   now: number,
   expiresMs: number
 ): RenewResult['outcome'] {
   const { attempt = known.attempt, node, bound } = said
   if (attempt < known.attempt) return 'ended'
   const terminated = attempt > known.attempt ? [] : known.terminated
+  const details = withEmergency(known.details, said.details)
   const outcome = known.expiresMs > now ? 'renewed' : 'reregistered'
   if (outcome === 'renewed' && (node === '' || node === known.node)) {
     known.expiresMs = expiresMs
@@ -43,9 +50,10 @@ export function prolong (
     known.attempt = attempt
     known.terminated = terminated
     known.bound = bound
+    known.details = details
     return outcome
   }
-  const lease = { ...known, attempt, node: node === '' ? known.node : node }
+  const lease = { ...known, attempt, details, node: node === '' ? known.node : node }
   table.put(lease, now, expiresMs, terminated, bound, known.vague)
   const renewed = table.live(known.sessionId, now)
   if (renewed !== undefined) renewed.moved = known.moved || renewed.node !== known.node

@@ -27,7 +27,7 @@ import {
 } from './bound-callers.ts'
 import type { Live } from './entries.ts'
 import type { LeaseTable } from './lease-table.ts'
-import { leaseOf, oldestFirst, prolong, renewedIn } from './live-leases.ts'
+import { leaseOf, oldestFirst, prolong, renewedIn, withEmergency } from './live-leases.ts'
 
 const NO_DETAILS: Details = {}
 
@@ -76,16 +76,18 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
   #refresh (request: AcquireRequest, entry: Live, now: number): AcquireResult {
     const { username, attempt, ttlMs, dryRun, boundTo } = request
     const terminated = attempt > entry.attempt ? [] : entry.terminated
+    const details = withEmergency(entry.details, request.details)
     if (!dryRun) {
       entry.expiresMs = now + ttlMs
       entry.touchedMs = now
       entry.attempt = attempt
       entry.terminated = terminated
       entry.bound = boundTo !== undefined
+      entry.details = details
     }
     return {
       outcome: 'refreshed',
-      lease: { ...leaseOf(entry, now + ttlMs), attempt },
+      lease: { ...leaseOf(entry, now + ttlMs), attempt, details },
       count: this.table.ofUser(username, now).length + this.external(username),
       limit: this.#limits.limitNow(username).limit,
       terminated,
@@ -154,7 +156,7 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     }
     // A lease that has expired, but is remembered, is registered again as the call that it was.
     if (known?.username === username) {
-      return prolong(this.table, known, { attempt, node, bound }, now, expiresMs)
+      return prolong(this.table, known, { attempt, node, details, bound }, now, expiresMs)
     }
     const lease = { sessionId, username, node, startedMs: now, expiresMs, details }
     this.table.put({ ...lease, attempt: attempt ?? 0 }, now, expiresMs, [], bound, true)

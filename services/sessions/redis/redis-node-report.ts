@@ -88,7 +88,7 @@ async function begin (parts: ReportParts, report: NodeReconciliation): Promise<B
   if (outcome === 'stale_epoch') return { outcome, epoch: Number(value) }
   if (part !== undefined) return await beginPart(parts, report, part, value)
   // A whole list is later than the parts that came so far: nothing goes on with those.
-  await drop(parts, keys.nodeReport(node))
+  await drop(parts, parts.keys.nodeReport(node))
   return { nowMs: value }
 }
 

@@ -135,6 +135,32 @@ export const attemptChecks: Record<string, Check> = {
     is(await store.acquire('ann', 's2'), 'admitted 2/1 ending s1')
     is(await store.sessions('ann'), ['s0', 's2'])
   },
+  'a session that is up becomes an emergency session when it is called one': async (store, is) => {
+    await store.subject.policy.update({
+      max_sessions_per_user: 1,
+      session_limit_action: 'terminate_oldest'
+    })
+    const seen = async (id: string) => {
+      const { emergency, attempt, from } = (await store.view(id)) ?? {}
+      return [emergency, attempt, from]
+    }
+    const urgent = { emergency: true }
+    await store.acquire('ann', 's0', { details: { from: 'sip:ann@example.net' } })
+    is(await store.acquire('ann', 's0', { details: urgent, dryRun: true }), 'refreshed 1/1')
+    is(await store.acquire('ann', 's0'), 'refreshed 1/1')
+    is(await seen('s0'), [false, 0, 'sip:ann@example.net'])
+    for (let i = 0; i < 2; i++) {
+      is(await store.acquire('ann', 's0', { details: urgent }), 'refreshed 1/1')
+      is(await seen('s0'), [true, 0, 'sip:ann@example.net'])
+    }
+    is(await store.acquire('ann', 's1', { attempt: 3 }), 'admitted 2/1')
+    is(await store.acquire('ann', 's1', { attempt: 4, details: urgent }), 'refreshed 2/1')
+    is(await seen('s1'), [true, 4, null])
+    is(await store.acquire('ann', 's1', { attempt: 5 }), 'refreshed 2/1')
+    is(await seen('s1'), [true, 5, null])
+    is(await store.acquire('ann', 's2'), 'admitted 3/1')
+    is(await store.sessions('ann'), ['s0', 's1', 's2'])
+  },
   'the end of all sessions spares emergency ones, unless they are meant': async (store, is) => {
     const { sessions } = store.subject
     await store.acquire('ann', 's0', { details: { emergency: true } })

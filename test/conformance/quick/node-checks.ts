@@ -1,4 +1,5 @@
 import type { Check } from './check-store.ts'
+import { onRedis } from './redis-checks.ts'
 
 /** Promises about the reports of switch nodes. */
 export const nodeChecks: Record<string, Check> = {
@@ -50,6 +51,29 @@ export const nodeChecks: Record<string, Check> = {
     is(await store.report('n1', 1, []), '0/0/1')
     is(await store.acquire('bob', 's0'), 'admitted 1/2')
   },
+  // The model takes no details in reports.
+  'a session that its node calls an emergency becomes one': onRedis(async (store, is) => {
+    const details = { from: 'sip:ann@example.net' }
+    const seen = async () => {
+      const { emergency, attempt, node, from } = (await store.view('s0')) ?? {}
+      return [emergency, attempt, node, from]
+    }
+    const report = async (node: string, more: object) =>
+      await store.report(node, 1, [], {
+        sessions: [{ username: 'ann', sessionId: 's0', ...more }]
+      })
+    await store.acquire('ann', 's0', { node: 'n1', details })
+    is(await report('n1', { details: { to: 'sip:bob@example.net' } }), '1/0/0')
+    is(await seen(), [false, 0, 'n1', details.from])
+    is(await report('n1', { details: { emergency: true } }), '1/0/0')
+    is(await seen(), [true, 0, 'n1', details.from])
+    is(await report('n1', {}), '1/0/0')
+    is(await seen(), [true, 0, 'n1', details.from])
+    await store.release('s0')
+    await store.acquire('ann', 's0', { node: 'n1', attempt: 1, details })
+    is(await report('n2', { attempt: 2, details: { emergency: true } }), '1/0/0')
+    is(await seen(), [true, 2, 'n2', details.from])
+  }),
   'what its node does not report is remembered for the grace time': async (store, is) => {
     await store.acquire('ann', 's0', { node: 'n1', ttlMs: 96_000 })
     const start = await store.start('s0')
