@@ -27,7 +27,7 @@ import {
   shortenLeases,
   WORTH_MENDING_MS
 } from '../sessions/redis/redis-set-back.ts'
-import { systemTimer } from '../util/repeat.ts'
+import { repeatLater, systemTimer, type Repeated } from '../util/repeat.ts'
 import { sweptTo, type Backend, type BackendOptions } from './backend.ts'
 import { ProbeNotes } from './probe-notes.ts'
 import { probe } from './redis-probe.ts'
@@ -40,6 +40,8 @@ import { redisStores, type RedisParts } from './redis-stores.ts'
 const MIRROR_ENDED_MEMORY_MS = 120_000
 /** How long a question waits for a connection that was cut, in milliseconds. */
 const RECONNECT_WAIT_MS = 100
+/** How often Redis is told again what it has refused, in milliseconds. */
+const REFUSED_AGAIN_MS = 500
 /** The most ids that the mirror remembers to have ended. */
 const MIRROR_MOST_ENDED = 300_000
 
@@ -78,6 +80,7 @@ export function redisBackend (redis: RedisOptions, options: BackendOptions): Bac
   const local = localParts(policy, mode, executor.clock)
   const replay = new Replay({ executor, keys, ...restoring, outcomes, ...local })
   const retry = new RetryOnce(shards, async () => await executor.connected(waitMs))
+  const telling = tellingRefused(shards, replay, local.outbox)
   heedSteps(executor, keys, options)
   return {
     ...stores,
@@ -86,17 +89,16 @@ export function redisBackend (redis: RedisOptions, options: BackendOptions): Bac
     sessions: new ResilientSessionStore({ store, shards, retry, ...local }),
     requestCount: new RedisRequestCount(guarded, keys),
     latencyMs: () => shards.latencyMs(),
-    isPartial: () => shards.someOpen,
+    isPartial: () => shards.someOpen || shards.refusals.areRecent,
     start: async () => {
       await shards.start()
       executor.clock.settle()
       await inspector.start()
       local.known.start(readingOf(stores.limitLists, options))
+      telling.start()
     },
     stop: () => {
-      shards.stop()
-      inspector.stop()
-      local.known.stop()
+      for (const one of [telling, shards, inspector, local.known]) one.stop()
     }
   }
 }
@@ -104,6 +106,20 @@ export function redisBackend (redis: RedisOptions, options: BackendOptions): Bac
 /** The store that tells what Redis missed, to a part that is coming back, too. */
 function restoringOn ({ forReplay: reach }: Shards, parts: RedisParts) {
   return { reach, store: redisStores({ ...parts, reach }).sessions }
+}
+
+/** Tells Redis now and then what it refused before, while no part of it is out. */
+function tellingRefused (shards: Shards, replay: Replay, outbox: Outbox) {
+  let telling: Repeated | undefined
+  const work = async () => {
+    const isLeft = outbox.size > 0 || outbox.refused.size > 0
+    if (isLeft && !shards.someOpen) await replay.tellRefused(shards.whole)
+  }
+  return {
+    // Health says what is refused.
+    start: () => { telling = repeatLater({ work, onError: () => {}, everyMs: REFUSED_AGAIN_MS }) },
+    stop: () => telling?.stop()
+  }
 }
 
 /** How limits are read in advance. */

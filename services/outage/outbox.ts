@@ -69,6 +69,9 @@ export class Outbox {
     return this.#messages.size
   }
 
+  /** The sessions that were admitted though Redis, which was asked, refused to note them. */
+  readonly refused = new BoundedMap<string, true>(MOST_MESSAGES)
+
   put (sessionId: string, message: Message): void {
     const key = keyOf(sessionId, message)
     if (key === sessionId) this.#up?.delete(sessionId)

@@ -146,11 +146,19 @@ export class Replay {
     this.#parts.outbox.forgetUp()
   }
 
-  async #catchUp (part: Part, told: Told): Promise<number> {
+  /** Tells what Redis refused before though it was not away: a right may have been missing. */
+  async tellRefused (part: Part): Promise<void> {
+    const { refused } = this.#parts.outbox
+    const ids = [...refused.keys()]
+    await this.#catchUp(part, { ended: 0, restored: 0 }, ids)
+    for (const id of ids) refused.delete(id)
+  }
+
+  async #catchUp (part: Part, told: Told, ids?: string[]): Promise<number> {
     const { keys, mirror, outbox } = this.#parts
     const before = told.ended + told.restored
     await this.#end(part, told)
-    const up = outbox.takeUp().flatMap((id) => mirror.mirroredOf(id) ?? [])
+    const up = (ids ?? outbox.takeUp()).flatMap((id) => mirror.mirroredOf(id) ?? [])
     const held = up.filter(({ lease }) => part.holds(this.#userKey(lease.username)))
     for (const batch of keys.cluster ? batchesByUser(held) : inBatches(held)) {
       await this.#restore(part, batch)

@@ -76,14 +76,16 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
 
   /** The second try, and what is decided without Redis where that fails, too. */
   async #acquireAgain (request: AcquireRequest, cause: unknown): Promise<AcquireResult> {
-    const { store, retry } = this.#parts
+    const { store, retry, outbox, shards } = this.#parts
+    const { sessionId, username, dryRun } = request
     try {
-      return await retry.again(request.username, cause, () =>
-        store.acquire({ ...request, again: true })
-      )
+      return await retry.again(username, cause, () => store.acquire({ ...request, again: true }))
     } catch (error) {
       if (!isUnavailable(error)) throw error
-      return await acquireLocally(this.#parts, request, true, error)
+      const result = await acquireLocally(this.#parts, request, true, error)
+      const isAsked = !shards.of(username).breaker.open
+      if (isAsked && 'lease' in result && !dryRun) outbox.refused.put(sessionId, true)
+      return result
     }
   }
 

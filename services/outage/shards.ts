@@ -3,6 +3,7 @@
  * master is one, and a slot that is not served while its master is well is another, so that an
  * outage is as large as what is out.
  */
+import { Refusals } from '../health/refusals.ts'
 import type { RedisKeys } from '../redis/keys.ts'
 import type { Reach } from '../redis/reach.ts'
 import { isRefusal } from '../redis/replies.ts'
@@ -31,6 +32,8 @@ export interface ShardsOptions extends Pick<ShardEvents, 'probe' | 'onKnown'> {
 
 /** Knows which part a key lies in, and which parts are out. */
 export class Shards implements Reach {
+  /** Commands about users that Redis refused a short time ago. */
+  readonly refusals = new Refusals()
   #options: ShardsOptions
   #map: ShardMap
   #probing: Repeated | undefined
@@ -63,6 +66,16 @@ export class Shards implements Reach {
   /** Whether some part is out. */
   get someOpen (): boolean {
     return [...this.#map.all].some(({ breaker }) => breaker.open)
+  }
+
+  /** All parts as one, for what is told while none is out. */
+  get whole (): Part {
+    return {
+      holds: () => true,
+      isOut: (key) => this.#at(key).breaker.open,
+      failed: (key, error) => this.#failed(key, error),
+      serves: true
+    }
   }
 
   /** Whether every part is out. */
@@ -173,11 +186,11 @@ export class Shards implements Reach {
   #failed (key: string, error: unknown): void {
     if (!this.areOne && (isAboutSlot(error) || isLate(error))) {
       this.#takeOut(this.#map.slotOf(key), error)
-    } else if (!isRefusal(error)) {
-      // A command that Redis refuses concerns nobody else. Whether it concerns every admission, the
-      // probe finds out, which asks for what they ask for.
-      this.#at(key).breaker.trip(error)
-    }
+    } else if (isRefusal(error)) {
+      // That concerns nobody else. Whether it concerns every admission, the probe finds out, which
+      // asks for what they ask for.
+      this.refusals.note()
+    } else this.#at(key).breaker.trip(error)
   }
 
   #takeOut (slot: number, error: unknown): void {

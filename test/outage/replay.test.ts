@@ -160,7 +160,7 @@ function startReplay ({
       async restore (_keys: string[], args: Array<string | number>) {
         check()
         const ids: string[] = []
-        for (let at = 5; at < args.length; at += 7) ids.push(String(args[at]))
+        for (let at = 5; at < args.length; at += 8) ids.push(String(args[at]))
         batches.push(ids)
         told.push(...ids.map((id) => `restore ${id}`))
         await state.onRestore(ids)
