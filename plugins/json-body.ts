@@ -20,6 +20,13 @@ type Parse = (
 
 export default fp(
   async (app) => {
+    // Whatever type an empty body is said to have: libcurl calls it a form.
+    app.addHook('onRequest', (request, _reply, done) => {
+      const { headers } = request.raw
+      const isEmpty = (headers['content-length'] ?? '0') === '0'
+      if (isEmpty && headers['transfer-encoding'] === undefined) delete headers['content-type']
+      done()
+    })
     const parse = app.getDefaultJsonParser('error', 'error') as Parse
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {

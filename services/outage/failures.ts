@@ -2,7 +2,7 @@
 
 /** Replies about one slot, from a server that is well; and what ioredis makes of many MOVED. */
 const ABOUT_A_SLOT = new RegExp(
-  '^(CLUSTERDOWN Hash slot not served|TRYAGAIN|MOVED|ASK|CROSSSLOT|' +
+  '^(CLUSTERDOWN Hash slot not served|TRYAGAIN|MOVED|ASK|' +
     'Too many Cluster redirections|ERR Script attempted to access a non local key)'
 )
 

@@ -83,6 +83,14 @@ export class RedisKeys {
       : `${this.prefix}${family}:${username}`
   }
 
+  /**
+   * Whether the keys of a user lie in one slot. In a Cluster those of a name that begins with `}`
+   * do not: their hash tag is empty. Such a name is not of our form, so that no lease is of it.
+   */
+  sharesSlot (username: string): boolean {
+    return !this.cluster || (username !== '' && !username.startsWith('}'))
+  }
+
   /** What stands before and after the username in a family's keys, for scripts. */
   aroundUser (family: UserFamily): [before: string, after: string] {
     return this.cluster ? [`${this.prefix}${family}:{`, '}'] : [`${this.prefix}${family}:`, '']

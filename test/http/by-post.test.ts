@@ -78,5 +78,8 @@ t.test('a POST without a body may say that its body is JSON', async (t) => {
     for (const body of ['', '{}']) {
       t.match(await send('POST', pathOf(url), body), { status: 200 }, `${url} with "${body}"`)
     }
+    const form = { 'content-type': 'application/x-www-form-urlencoded' }
+    t.match(await send('POST', pathOf(url), '', form), { status: 200 }, `${url} by curl -d ''`)
+    t.match(await send('POST', pathOf(url), 'a=b', form), { status: 415 }, `${url} with a form`)
   }
 })

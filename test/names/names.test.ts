@@ -193,6 +193,43 @@ t.test('a limit that another program stored under a foreign name', async (t) => 
   t.strictSame((await send('GET', '/api/sessions/limits')).body.user_limits, { _default: 5 })
 })
 
+t.test('a foreign name whose keys lie all over a Cluster puts nothing out', async (t) => {
+  const app = await startOwnAppOnCluster(t, cluster)
+  const send = as(app, ADMIN)
+  const key = (family: string, name: string) =>
+    `${app.config.REDIS_KEY_PREFIX}${family}:{${name}}`
+  for (const name of ['}', '}x', '}{y}', 'a}b']) {
+    const url = path(name)
+    await app.redis.set(key('user-limit', name), '9')
+    await app.redis.sadd(key('user-sessions', name), `up-${name}`)
+    const json = JSON.stringify({ username: name, created_at: 1764150000 })
+    await app.redis.set(`${app.config.REDIS_KEY_PREFIX}session:up-${name}`, json)
+    t.strictSame((await send('GET', `/api/sessions/counts/${url}`)).body, {
+      username: name, count: 1, limit: 9, available: 8, leases: 0, external: 1
+    })
+    t.match((await send('GET', '/api/sessions/counts')).body.counts, { [name]: 1 })
+    t.match((await send('GET', `/api/sessions/users/${url}`)).body, { count: 1, sessions: [{}] })
+    const ended = await send('DELETE', `/api/sessions/users/${url}/sessions`)
+    t.match(ended, { status: 200, body: { degraded: false } })
+    t.match(await send('GET', `/api/sessions/limits/${url}`), { body: { limit: 9 } })
+    t.match(await send('DELETE', `/api/sessions/limits/${url}`), { body: { removed: true } })
+    for (const other of ['bar', 'temporary-limit']) {
+      const answer = await send('DELETE', `/api/sessions/users/${url}/${other}`)
+      t.match(answer, { status: 200, body: { removed: false } })
+    }
+    await app.redis.del(key('user-sessions', name))
+  }
+  t.match((await send('GET', '/healthz/ready')).body.components.redis, { status: 'up' })
+})
+
+t.test('an index of ids that another program wrote to is no answer of its own', async (t) => {
+  const app = await startOwnAppOnCluster(t, cluster)
+  const send = as(app, ADMIN)
+  await app.redis.lpush(`${app.config.REDIS_KEY_PREFIX}session-holder:odd`, 'x')
+  t.equal((await send('GET', '/api/sessions/odd')).status, 404)
+  t.match(await send('POST', '/api/sessions/odd/release'), { body: { released: false } })
+})
+
 t.test('a name cannot break a line of the log', async (t) => {
   let log = ''
   const stream = new Writable({

@@ -42,7 +42,7 @@ export class ClusterIndex {
   async #holder (sessionId: string): Promise<string | null | undefined> {
     const key = this.#keys.holder(sessionId)
     return await this.#reach.ask(key, async () =>
-      await this.#executor.run(this.#executor.client.get(key)))
+      await this.#executor.run(this.#executor.or(null, this.#executor.client.get(key))))
   }
 
   /** Writes a key, which may be out. */

@@ -60,6 +60,7 @@ export async function endUser (
   const options = { sparesEmergency: !includeEmergency, onlyLive, startedByMs }
   const leases: EndedLease[] = []
   const spared: string[] = []
+  if (!keys.sharesSlot(username)) return { atMs: startedByMs, leases, spared }
   for await (const batch of reads.sessionIds(username, ended !== undefined)) {
     await forEachLimit(batch, ENDS_AT_ONCE, async (sessionId) => {
       const released = await verbs.releaseFrom(username, sessionId, reason, options)

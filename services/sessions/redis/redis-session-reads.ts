@@ -12,6 +12,9 @@ import type { SessionReader } from '../session-store.ts'
 import { type Found, foundBy, nameOf } from './found-session.ts'
 import { decodeRecord, type LeaseRecord } from './lease-record.ts'
 
+/** What count.lua answers: leases, external sessions, and the texts of both limits. */
+type Counted = [leases: number, external: number, own: string, temporary: string]
+
 /** Reads one session, the sessions of one user, and counts. */
 export class RedisSessionReads implements SessionReader {
   #executor: RedisExecutor
@@ -39,19 +42,27 @@ export class RedisSessionReads implements SessionReader {
   /** A user's sessions and the texts of its limits, empty where there are none. */
   async count (username: string) {
     const sessions = this.#keys.user('user-sessions', username)
-    const [leases, external, own, temporary] = (await this.#executor.run(
-      this.#executor.scripts.count(
-        [
-          this.#keys.user('user-leases', username),
-          sessions,
-          this.#keys.user('user-limit', username),
-          this.#keys.user('user-temporary-limit', username)
-        ],
-        []
-      )
-    )) as [number, number, string, string]
+    const keys = [
+      this.#keys.user('user-leases', username),
+      sessions,
+      this.#keys.user('user-limit', username),
+      this.#keys.user('user-temporary-limit', username)
+    ]
+    const [leases, external, own, temporary] = await this.#executor.run(
+      this.#keys.sharesSlot(username)
+        ? (this.#executor.scripts.count(keys, []) as Promise<Counted>)
+        : this.#countApart(keys)
+    )
     if (external < 0) this.#malformed.note('sessions_wrong_type', sessions)
     return { leases, external: Math.max(0, external), own, temporary }
+  }
+
+  /** The same where no script reaches all keys. */
+  async #countApart ([, sessions = '', own = '', temporary = '']: string[]): Promise<Counted> {
+    const { client } = this.#executor
+    const textAt = async (key: string) => (await this.#executor.or(null, client.get(key))) ?? ''
+    const external = this.#executor.or(-1, client.scard(sessions))
+    return [0, ...(await Promise.all([external, textAt(own), textAt(temporary)]))]
   }
 
   /** @param username - whose session it is, where that is known and needed to find it */
