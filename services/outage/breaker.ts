@@ -52,12 +52,17 @@ export class Breaker {
   #returning = false
   #closing: Promise<void> | undefined
 
-  /** @param like - one whose state this one begins with: open as long, and with no answer yet */
+  /**
+   * @param like - one whose state this one begins with: open as long, or else what is known of its
+   * data, which may be on another server
+   */
   constructor (options: BreakerOptions, like?: Breaker) {
     this.#options = options
     this.#now = options.now ?? (() => performance.now())
     this.#random = options.random ?? Math.random
     this.#openSinceMs = like === undefined ? undefined : like.#openSinceMs
+    const known = like?.open === false ? like.#known : undefined
+    this.#known = known && { ...known, servers: [] }
   }
 
   get open (): boolean {
@@ -168,5 +173,7 @@ function isRestarted (before: Seen, now: Seen): boolean {
   const { losses = {} } = before
   const hasLost = Object.entries(now.losses ?? {}).some(([key, count]) =>
     losses[key] !== undefined && losses[key] !== count)
-  return hasLost || !now.servers.some((server) => before.servers.includes(server))
+  const isOther = before.servers.length > 0 &&
+    !now.servers.some((server) => before.servers.includes(server))
+  return hasLost || isOther
 }

@@ -8,6 +8,7 @@ import { leasesOf } from '../helpers/leases.ts'
 import type { RedisServer } from '../helpers/redis-server.ts'
 import { startRedis, waitFor } from '../helpers/servers.ts'
 import { acquire, startOn, untilDegraded } from './service.ts'
+import { untilLater } from './two-replicas.ts'
 
 const HOUR = 3600
 const DAY = 24 * HOUR
@@ -175,6 +176,7 @@ for (const bySeconds of [-60, 60]) {
     ]
     t.equal((await acquire(app, gone)).status, 201)
     await as(app, ADMIN)('DELETE', '/api/sessions/users/alice/sessions', {})
+    await untilLater()
     t.equal((await acquire(other, up)).status, 201)
     const noticed = Promise.all([app, other].map(async (one) => await untilDegraded(one, true)))
     clock.set(bySeconds)

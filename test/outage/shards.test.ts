@@ -34,6 +34,7 @@ function start (t: { teardown: (done: () => void) => void }) {
     /** What a probe of a slot fails with. */
     failure: (_slot: number): Error | undefined => undefined,
     server: (node: string) => `process of ${node}`,
+    generation: (_node: string) => 'g',
     told: [] as string[],
     onRead: () => {}
   }
@@ -48,7 +49,8 @@ function start (t: { teardown: (done: () => void) => void }) {
     probe: async ({ slot }: ProbeKey) => {
       const failure = state.failure(slot)
       if (failure !== undefined) throw failure
-      return { generation: 'g', server: state.server(state.owners(slot)) }
+      const node = state.owners(slot)
+      return { generation: state.generation(node), server: state.server(node) }
     },
     recover: async () => {},
     settle: async () => {},
@@ -139,6 +141,21 @@ t.test('a master that takes over stands for the one that was lost', async (t) =>
   state.failure = () => undefined
   await waitFor(() => !isOut(user), { what: 'it to be back' })
   t.same(state.told.map((text) => text.split(' ')[1]), ['out', 'back'])
+})
+
+t.test('what a master lost that takes over is noticed, slot by slot, too', async (t) => {
+  const { state, shards, userOn, isOut, slotOfUser } = start(t)
+  await shards.start()
+  const user = userOn('a')
+  const before = state.owners
+  state.generation = (node) => (node === 'd' ? 'lost' : 'g')
+  state.owners = (slot) => (slot === slotOfUser(user) ? 'd' : before(slot))
+  state.onRead()
+  state.owners = (slot) => (before(slot) === 'a' ? 'd' : before(slot))
+  state.onRead()
+  t.equal(shards.of(user), shards.of(userOn('d')))
+  await waitFor(() => isOut(user), { what: 'the loss to be noticed' })
+  await waitFor(() => !isOut(user), { what: 'it to be back' })
 })
 
 t.test('parts of what was lost that others serve come back by themselves', async (t) => {

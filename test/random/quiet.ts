@@ -1,5 +1,6 @@
 /** What is checked when all replicas are well, and nothing is asked but by the check itself. */
 import { leasesOf } from '../helpers/leases.ts'
+import { waitFor } from '../helpers/wait.ts'
 import { Callers, LIMIT, type OwnCall, USERS } from './callers.ts'
 import {
   endedAtMs,
@@ -71,12 +72,32 @@ export class Quiet {
     this.#found.breaks(what, call)
   }
 
+  /**
+   * The views of one replica. It may notice only now what befell Redis before: then it says so
+   * itself, and is asked once more when it is well. Whoever is degraded while it says that it is
+   * well has found something.
+   */
+  async #look (replica: Replica, calls: OwnCall[]): Promise<View[]> {
+    const read = async () => await readViews(replica.ask, this.#sought(calls))
+    const views = await read().catch((error: unknown) => error as Error)
+    const areSound = Array.isArray(views) && views.every(({ trouble }) => trouble === undefined)
+    const isWell = areSound || (await replica.saysWell().catch(() => false))
+    if (!isWell) {
+      await waitFor(async () => await replica.isWell(USERS), {
+        what: `${replica.process} to be well again`,
+        deadlineMs: 60_000
+      })
+      return await read()
+    }
+    if (!Array.isArray(views)) throw views
+    return views
+  }
+
   /** Compares the views of one replica, and what Redis holds, with what callers were told. */
   async #views (replica: Replica, when: string, excuses: boolean): Promise<void> {
     const calls = [...this.#callers.calls.values()]
     const fromMs = performance.now()
-    const sought = this.#sought(calls)
-    const views: View[] = await readViews(replica.ask, sought)
+    const views = await this.#look(replica, calls)
     const leases = await leasesOf(...(await this.#scene.deployment.masters()))
     const ids = [...leases].map((lease) => lease.split(' ')[1] ?? '')
     views.push({ name: 'leases in Redis', ids, isAbout: () => true })

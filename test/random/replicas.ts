@@ -55,14 +55,23 @@ export class Replica {
   }
 
   /**
-   * Whether all admissions are decided by Redis.
+   * Whether it says that it is well.
    * @throws Error that says what it lacks
    */
-  async isWell (users: string[]): Promise<boolean> {
+  async saysWell (): Promise<boolean> {
     const { body } = await this.ask('GET', '/healthz/ready')
     if (body?.status !== 'ok' || body.components.redis.status !== 'up') {
       throw new Error(`${this.process} says ${JSON.stringify(body)}`)
     }
+    return true
+  }
+
+  /**
+   * Whether all admissions are decided by Redis.
+   * @throws Error that says what it lacks
+   */
+  async isWell (users: string[]): Promise<boolean> {
+    await this.saysWell()
     const answers = await Promise.all(
       users.map(async (username) =>
         await this.ask('POST', '/api/sessions', { username, session_id: 'dry', dry_run: true }))
