@@ -8,6 +8,7 @@ import { type HeldLease, type Lease, shifted } from '../sessions/lease.ts'
 import type { Ended } from '../sessions/memory/ended-ids.ts'
 import type { End, Live } from '../sessions/memory/entries.ts'
 import type { LeaseTable } from '../sessions/memory/lease-table.ts'
+import { heardBy } from '../sessions/memory/bound-callers.ts'
 import { MemorySessionStore } from '../sessions/memory/memory-session-store.ts'
 import type { ReleaseRequest, ReleaseResult, RenewRequest } from '../sessions/session-store.ts'
 import { LONGEST_TTL_MS } from '../sessions/timing.ts'
@@ -129,13 +130,16 @@ export class LeaseMirror extends MemorySessionStore {
     return (known.attempt ?? 0) >= attempt && (known.onlyNode ?? node) === node
   }
 
-  /** Takes over that a session has ended; not a later attempt, which is live or may be renewed. */
-  forget (sessionId: string, end: End = {}): void {
+  /**
+   * Takes over that a session has ended; not a later attempt, which is live or may be renewed.
+   * Whoever is bound to a node, `boundTo`, may have been told of an end for this node only.
+   */
+  forget (sessionId: string, end: End = {}, boundTo = ''): void {
     const now = this.table.now()
     const known = this.table.known(sessionId, now)
-    const { attempt } = end
-    if (known?.ended === false && attempt !== undefined && attempt < known.attempt) return
-    this.table.end(sessionId, now, end)
+    if (known?.ended === false && (end.attempt ?? Infinity) < known.attempt) return
+    const scope = heardBy(known, boundTo)
+    if (scope !== undefined) this.table.end(sessionId, now, { ...end, ...scope })
   }
 
   /** Takes over what came of a release. */
@@ -172,9 +176,8 @@ export class LeaseMirror extends MemorySessionStore {
 
   /** Takes over that a lease has lapsed. */
   lapse (sessionId: string): void {
-    const now = this.table.now()
-    const live = this.table.live(sessionId, now)
-    if (live !== undefined) this.table.lapse(live, now)
+    const live = this.table.live(sessionId, this.table.now())
+    if (live !== undefined) this.table.lapse(live, this.table.now())
   }
 
   /** Takes over that the other store renewed sessions as those of a node. */

@@ -93,9 +93,9 @@ export function noteAcquired (
   request: AcquireRequest,
   result: AcquireResult
 ): void | Promise<void> {
-  const { username, sessionId, attempt } = request
+  const { username, sessionId, attempt, boundTo } = request
   const { mirror } = parts
-  if (result.outcome === 'ended') mirror.forget(sessionId, { username, attempt })
+  if (result.outcome === 'ended') mirror.forget(sessionId, { username, attempt }, boundTo)
   if (result.outcome === 'limit_reached') noteSeen(parts, username, result)
   if (result.outcome === 'barred') parts.known.seeBar(username, result.bar)
   if (result.outcome !== 'admitted' && result.outcome !== 'refreshed') return

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { RedisExecutor } from '../redis/executor.ts'
 import type { RedisKeys } from '../redis/keys.ts'
 import type { Reach } from '../redis/reach.ts'
-import type { HeldLease, Lease } from '../sessions/lease.ts'
+import type { HeldLease } from '../sessions/lease.ts'
 import type { Outcomes } from '../sessions/outcomes.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
@@ -122,19 +122,20 @@ export class Replay {
         part.holds(keys.holder(sessionId)) || part.holds(keys.nodeLeases(node)))
       if (found.length === 0) continue
       const refused = await store.claimForRestore(found)
-      for (const [i, { lease }] of found.entries()) {
-        if (refused[i] === 'ended') await this.#endRefused(part, lease)
+      for (const [i, held] of found.entries()) {
+        if (refused[i] === 'ended') await this.#endRefused(part, held)
       }
       await store.noteRestored(found.filter((_one, i) => refused[i] === undefined))
     }
   }
 
   /** Ends a session that was ended by its id alone, when nobody could tell whose it was. */
-  async #endRefused (part: Part, { sessionId, username, attempt }: Lease): Promise<void> {
+  async #endRefused (part: Part, { lease: { sessionId, username, attempt }, boundTo }: HeldLease) {
     const { mirror } = this.#parts
-    mirror.forget(sessionId, { username, attempt })
+    mirror.forget(sessionId, { username, attempt }, boundTo)
     const end = { kind: 'ended' as const, username, attempt, reason: ENDED_BEFORE }
-    await this.#tellEndIn(part, sessionId, { ...end, endedMs: mirror.now() })
+    const bound = boundTo !== '' && { boundTo }
+    await this.#tellEndIn(part, sessionId, { ...end, ...bound, endedMs: mirror.now() })
   }
 
   /** Tells what was decided since `run`, until there is nothing left. */
@@ -234,15 +235,15 @@ export class Replay {
     const rest = batch.flatMap((_one, i) => refused[i] ?? [])
     const known = [...outcomes, ...rest]
     const inOrder = [...claimed, ...batch.filter((_one, i) => refused[i] !== undefined)]
-    inOrder.forEach(({ lease: { sessionId, username, attempt } }, i) => {
+    inOrder.forEach(({ lease: { sessionId, username, attempt }, boundTo }, i) => {
       const what = known[i] ?? 'conflict'
-      if (what === 'ended') mirror.forget(sessionId, { username, attempt })
+      if (what === 'ended') mirror.forget(sessionId, { username, attempt }, boundTo)
       // It is somebody else's, and has not ended.
       if (what === 'conflict') mirror.lapse(sessionId)
       observe(this.#parts, what, sessionId, username, 'replay after an outage')
     })
-    for (const [i, { lease }] of batch.entries()) {
-      if (refused[i] === 'ended') await this.#endRefused(part, lease)
+    for (const [i, held] of batch.entries()) {
+      if (refused[i] === 'ended') await this.#endRefused(part, held)
     }
     await store.noteRestored(restored)
   }

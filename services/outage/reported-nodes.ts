@@ -4,7 +4,8 @@ import type {
   ForgetNodeResult,
   NodeReconciliation,
   Reconciled,
-  ReconcileResult
+  ReconcileResult,
+  RenewRequest
 } from '../sessions/session-store.ts'
 import { AT_ONCE, turn } from '../util/in-turns.ts'
 import type { LeaseMirror } from './lease-mirror.ts'
@@ -33,7 +34,7 @@ export async function reconcileNode (
     const result = await perUser.askNode(
       async () => await store.reconcileNode(report, perUser, shards)
     )
-    if (result.outcome === 'reconciled') await noteReport(mirror, report, result)
+    if (result.outcome === 'reconciled') await noteReport(mirror, report, result, perUser.locally)
     return result
   } catch (error) {
     if (!isUnavailable(error) || !shards.allOpen) throw error
@@ -69,22 +70,26 @@ export async function forgetNode (parts: Parts, node: string): Promise<ForgetNod
 /**
  * Takes over what came of a node's report: of the sessions that it names, and of no other. What was
  * admitted while the report was under way is not touched. Others have their turn on the way.
+ * @param locally - users whose sessions the mirror has decided, and not Redis
  */
 async function noteReport (
   mirror: LeaseMirror,
   { node, epoch, sessions, ttlMs }: NodeReconciliation,
-  { outcomes, missing }: Reconciled
+  { outcomes, missing }: Reconciled,
+  locally: ReadonlySet<string>
 ): Promise<void> {
   mirror.noteEpoch(node, { epoch, ttlMs })
-  const isUp = (i: number) => outcomes[i] === 'renewed' || outcomes[i] === 'reregistered'
   for (let from = 0; from < sessions.length; from += AT_ONCE) {
     if (from > 0) await turn()
-    const some = sessions.slice(from, from + AT_ONCE)
-    const up = some.filter((_session, i) => isUp(from + i))
+    const up: RenewRequest[] = []
+    for (const [i, session] of sessions.slice(from, from + AT_ONCE).entries()) {
+      if (locally.has(session.username)) continue
+      const outcome = outcomes[from + i]
+      const { sessionId, username, attempt, boundTo } = session
+      if (outcome === 'ended') mirror.forget(sessionId, { username, attempt }, boundTo)
+      if (outcome === 'renewed' || outcome === 'reregistered') up.push(session)
+    }
     await mirror.renewed(up, node, ttlMs)
-    some.forEach(({ sessionId, username, attempt }, i) => {
-      if (outcomes[from + i] === 'ended') mirror.forget(sessionId, { username, attempt })
-    })
   }
   await mirror.lapseAll(missing)
 }

@@ -24,6 +24,8 @@ interface Parts {
 export class UserByUser implements PerUser {
   /** Whether something was decided without Redis. */
   degraded = false
+  /** Users whose sessions were decided by the mirror, which knows of them all there is to know. */
+  readonly locally = new Set<string>()
   #parts: Parts
   #isMuch: boolean
   #ttlMs: number
@@ -56,6 +58,7 @@ export class UserByUser implements PerUser {
     } catch (error) {
       if (!this.#isOut(username, error)) throw error
       this.degraded = true
+      this.locally.add(username)
       const results = await mirror.renew(requests, this.#ttlMs)
       results.forEach((result, i) => {
         result.degraded = true
@@ -104,8 +107,8 @@ export class UserByUser implements PerUser {
   /** @param sinceMs - when Redis was asked: what has ended here since then stays ended */
   #note (request: RenewRequest, result: RenewResult, sinceMs: number): void {
     const { mirror } = this.#parts
-    const { sessionId, username, attempt } = request
-    if (result.outcome === 'ended') mirror.forget(sessionId, { username, attempt })
+    const { sessionId, username, attempt, boundTo } = request
+    if (result.outcome === 'ended') mirror.forget(sessionId, { username, attempt }, boundTo)
     if (result.outcome !== 'renewed' && result.outcome !== 'reregistered') return
     if (mirror.prolong(request, this.#ttlMs)) return
     const lease = result.lease()

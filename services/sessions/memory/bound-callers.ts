@@ -1,7 +1,7 @@
 /** What callers that are bound to a switch node may touch, in memory. */
 import type { BoundTo, Forbidden, ReleaseRequest, RenewRequest } from '../session-store.ts'
 import type { Ended } from './ended-ids.ts'
-import type { Entry, Live } from './entries.ts'
+import type { End, Entry, Live } from './entries.ts'
 import type { LeaseTable } from './lease-table.ts'
 
 /** What a caller is answered that may not touch a session. */
@@ -40,6 +40,18 @@ export function vouched (entry: Entry | undefined, node: string): Live | undefin
   if (entry === undefined || entry.ended) return undefined
   const isOthers = node !== '' && node !== entry.node
   return isOthers && isDoubtful(entry) ? undefined : entry
+}
+
+/**
+ * What an answer of another store means that a session has ended. A caller that is bound to a node
+ * may have heard of an end that holds for this node only, and changes nothing about the session of
+ * another.
+ * @returns the scope of the end; undefined where there is nothing to note
+ */
+export function heardBy (known: Entry | undefined, boundTo: string): End | undefined {
+  if (boundTo === '' || (known?.ended === true && known.onlyNode === undefined)) return {}
+  const node = known?.ended === true ? known.onlyNode : known?.node
+  return (node ?? boundTo) === boundTo ? { onlyNode: boundTo } : undefined
 }
 
 /**
