@@ -85,9 +85,13 @@ export function setProblem (
   return problemDocument({ status, code, detail, ...(errors && { errors }), ...said })
 }
 
+/** Paths of verbs of admission, also where no route takes them: an id `50%off`, one slash more. */
+const ADMISSION_PATH = /^\/api\/sessions\/?(?:(?:[^?#]*\/)?(?:renew|release)\/?)?(?:[?#]|$)/
+
 /** Whether a request is a verb of admission: some switches see only the body of its answer. */
-function isAdmission ({ routeOptions }: FastifyRequest): boolean {
+function isAdmission ({ routeOptions, url }: FastifyRequest): boolean {
   const { access } = routeOptions.config ?? {}
+  if (access === undefined) return ADMISSION_PATH.test(url)
   return typeof access === 'object' && 'changes' in access && access.changes === 'named'
 }
 

@@ -39,7 +39,7 @@ const limitSettings = {
   OUTAGE_MODE: stringEnum(['local', 'deny', 'allow'], {
     description:
       'How to admit sessions while Redis is away: `local` decides by what this replica knows, ' +
-      '`deny` refuses with 503, `allow` admits everything.',
+      '`deny` refuses all but emergency calls with 503, `allow` admits everything.',
     default: 'local'
   }),
 

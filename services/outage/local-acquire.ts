@@ -30,11 +30,12 @@ export async function acquireLocally (
   asked: boolean,
   cause: unknown
 ): Promise<AcquireResult> {
-  const { sessionId, username, ttlMs, dryRun, boundTo } = request
+  const { sessionId, username, ttlMs, dryRun, boundTo, details } = request
   const undo = () => {
     if (asked && !dryRun) outbox.put(sessionId, { kind: 'undo', username, ttlMs, boundTo })
   }
-  if (mode === 'deny') {
+  // An emergency call is admitted in every mode.
+  if (mode === 'deny' && details.emergency !== true) {
     undo()
     throw cause
   }

@@ -32,6 +32,12 @@ for (const [store, start] of Object.entries(starts)) {
         ['invalid', 400, await send('POST', url, {})],
         ['batch invalid', 400, await send('POST', `${url}/renew`, {})],
         ['not JSON', 400, await send('POST', url, '{')],
+        ['no escape', 400, await send('POST', `${url}/50%off@x/renew`, { username: 'bob' })],
+        ['no escape', 400, await send('POST', `${url}/50%off@x/release?attempt=1`)],
+        ['a slash', 405, await send('POST', `${url}/`, call('c'))],
+        ['a slash', 404, await send('POST', `${url}/c/release/`)],
+        ['GET', 405, await send('GET', `${url}?username=bob`)],
+        ['GET', 405, await send('GET', `${url}/c/renew`)],
         ['no token', 401, await as(app, null)('POST', url, call('c'))],
         ['no permission', 403, await as(app, { role: 'viewer' })('POST', url, call('c'))]
       ] as const) {
@@ -40,6 +46,10 @@ for (const [store, start] of Object.entries(starts)) {
       const limits = await send('PUT', `${url}/limits/alice`, { limit: -1 })
       t.equal(limits.status, 400)
       t.notOk('allowed' in limits.body, 'other routes say nothing of that')
+      for (const path of ['50%off', 'limits/50%off', 'users/a/limit/', 'nodes/n/renewal']) {
+        const { status, body } = await send('POST', `${url}/${path}`)
+        t.ok([400, 404, 405].includes(status) && !('allowed' in body), path)
+      }
     })
 
     t.test('what GET limits gave can be put back', async (t) => {

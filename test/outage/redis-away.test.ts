@@ -187,6 +187,36 @@ t.test('killed, terminate_oldest: an emergency call is not the one that ends', a
   await audit(t, app, [redis], { up: [emergency, newest], gone: [oldest] })
 })
 
+t.test('killed, OUTAGE_MODE=deny: an emergency call is admitted', async (t) => {
+  const redis = await startDurableRedis(t)
+  const app = await startOn(t, { REDIS_URL: redis.url, OUTAGE_MODE: 'deny' })
+  await untilDegraded(app, false)
+  const send = as(app, ADMIN)
+  t.equal((await send('PUT', '/api/sessions/limits/fay', { limit: 1 })).status, 200)
+  await redis.kill()
+  await untilDegraded(app, true)
+  const [ordinary, ...up] = sessionsOf('fay', 'ordinary', 'sos', 'sos2') as [
+    KnownSession, ...KnownSession[]
+  ]
+  t.match(await acquire(app, ordinary), { status: 503, body: { allowed: false } })
+  for (const { username, id, node } of up) {
+    const call = { username, session_id: id, node, emergency: true }
+    t.match(await send('POST', '/api/sessions', { ...call, dry_run: true }), {
+      status: 200,
+      body: { allowed: true, degraded: true }
+    })
+    t.match(await send('POST', '/api/sessions', call), {
+      status: 201,
+      body: { allowed: true, degraded: true, session: { emergency: true } }
+    })
+  }
+  t.match(await acquire(app, ordinary), { status: 503 }, 'others still are refused')
+  await restart(redis)
+  await untilDegraded(app, false)
+  await audit(t, app, [redis], { up, gone: [] })
+  t.equal((await send('GET', `/api/sessions/${ordinary.id}`)).status, 404)
+})
+
 t.test('killed, OUTAGE_MODE=allow: nobody is refused without Redis', async (t) => {
   const redis = await startDurableRedis(t)
   const app = await startOn(t, { REDIS_URL: redis.url, OUTAGE_MODE: 'allow' })
