@@ -334,6 +334,27 @@ export const nodeReports: Contract = {
     t.strictSame(await everything(twin), ['a', 'b', 'c'], 'nor does one that came with part 1')
   },
 
+  'a list with an earlier attempt than the live one has nobody hang up': async (t, start) => {
+    const twin = await start()
+    const { sessions, pass } = twin
+    await admit(sessions, 'alice', 'call', { attempt: 2, node: 'n1', ttlMs: 200 })
+    await pass(5)
+    const late = [{ sessionId: 'call', username: 'alice', attempt: 1 }]
+    const told = async () => {
+      const about = reported({ node: 'n1', epoch: 1, sessions: late })
+      return strip(await sessions.reconcileNode(about))
+    }
+    const nothing = { renewed: 0, registered: 0, released: 0, ended: [] as string[], conflicts: [] }
+    const done = { outcome: 'reconciled', ...nothing }
+    t.strictSame(await told(), done, 'it is live')
+    t.match(await sessions.getSession('call'), { attempt: 2, node: 'n1' })
+    await pass(200)
+    t.strictSame(await told(), done, 'it may be renewed yet')
+    await sessions.release(hangUp('call', 'alice', { attempt: 2 }))
+    t.strictSame(await told(), { ...done, ended: ['call'] })
+    t.strictSame(await everything(twin), [])
+  },
+
   'a part that follows a whole list is missing its first': async (t, start) => {
     const twin = await start()
     const list = (...ids: string[]) => ids.map((sessionId) => ({ sessionId, username: 'alice' }))

@@ -190,12 +190,17 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     if (someForeign(this.table, sessions, now)) return FORBIDDEN
     const state = noteReport(this.table.reports, report, now)
     if ('outcome' in state) return state
+    const passed = new Set<string>()
     const outcomes = sessions.map((session) => {
+      const { sessionId } = session
       const outcome = this.#renew(session, node, now, now + ttlMs)
-      if (outcome === 'renewed' || outcome === 'reregistered') state.listed.add(session.sessionId)
+      const isPassed = outcome === 'ended' && this.table.known(sessionId, now)?.ended === false
+      if (isPassed) passed.add(sessionId)
+      const isUp = outcome === 'renewed' || outcome === 'reregistered'
+      if (isUp || isPassed) state.listed.add(sessionId)
       return outcome
     })
-    const tally = tallyReport(sessions, outcomes)
+    const tally = tallyReport(sessions, outcomes, passed)
     if (part !== undefined && part.number < part.of) return tally
     const startedByMs = Math.min(asOfMs, state.firstMs ?? now - ageMs) - youngMs
     const missing = this.table

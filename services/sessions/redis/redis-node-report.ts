@@ -9,6 +9,7 @@ import { forEachInTurns } from '../../util/in-turns.ts'
 import { tallyReport } from '../node-report.ts'
 import type { NodeReconciliation, ReconcileResult, RenewRequest } from '../session-store.ts'
 import { noteEpoch } from './node-epoch.ts'
+import { attemptOf } from './lease-record.ts'
 import type { PerUser } from './per-user.ts'
 import { STEP, membersOf, removeExpired, removeSet } from './node-index.ts'
 import { missingInParts, noteListed, notePart } from './redis-report-parts.ts'
@@ -55,7 +56,8 @@ export async function reconcileNode (
   const { nowMs, progress } = begun
   const renewals = await verbs.renewOnNode(node, sessions, ttlMs, perUser)
   if (renewals.outcomes.includes('forbidden')) return { outcome: 'forbidden' }
-  const tally = tallyReport(sessions, renewals.outcomes)
+  const passed = await passedBy(parts, sessions, renewals.outcomes)
+  const tally = tallyReport(sessions, renewals.outcomes, passed)
   if (nowMs === undefined) return { ...tally, degraded: true }
   if (part !== undefined && part.number < part.of) return tally
   const takenMs = Math.min(asOfMs, progress?.firstMs ?? nowMs - ageMs)
@@ -70,6 +72,23 @@ export async function reconcileNode (
   tally.missing = await lapse(parts, missing, options)
   tally.released = tally.missing.length
   return tally
+}
+
+/** Ids of which a later attempt is known than the report names. */
+async function passedBy (
+  { executor, keys, reach }: ReportParts,
+  sessions: RenewRequest[],
+  outcomes: NodeRenewals['outcomes']
+): Promise<Set<string>> {
+  const passed = new Set<string>()
+  const late = sessions.filter((one, i) => outcomes[i] === 'ended' && one.attempt !== undefined)
+  await forEachLimit(late, LAPSES_AT_ONCE, async ({ username, sessionId, attempt = 0 }) => {
+    const key = keys.lease(username, sessionId)
+    const record = await reach.ask(key, async () =>
+      await executor.run(executor.or(null, executor.client.get(key))))
+    if ((attemptOf(record ?? '') ?? 0) > attempt) passed.add(sessionId)
+  })
+  return passed
 }
 
 /** That a report has come: when, unless the node's keys are out, or why it is refused. */
