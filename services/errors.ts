@@ -70,3 +70,20 @@ export function outcomeUnknown (failure: unknown): ServiceError {
     }
   )
 }
+
+/**
+ * Does the rest of some work of which a part may be done already.
+ * @throws ServiceError `store_unavailable`, which says so
+ */
+export async function partly<T> (work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof ServiceError) || error.code !== 'store_unavailable') throw error
+    throw new ServiceError(
+      'store_unavailable',
+      'The store failed on the way. A part may have been done: ask again for all of it.',
+      { cause: error.cause, retryAfterSeconds: 1, members: { outcome: 'unknown' } }
+    )
+  }
+}

@@ -97,10 +97,16 @@ export function noteAcquired (
   const { username, sessionId, attempt, boundTo } = request
   const { mirror } = parts
   if (result.outcome === 'ended') mirror.forget(sessionId, { username, attempt }, boundTo)
-  if (result.outcome === 'limit_reached') noteSeen(parts, username, result)
+  if (result.outcome === 'limit_reached') {
+    noteSeen(parts, username, result)
+    parts.known.seeBar(username, undefined)
+  }
   if (result.outcome === 'barred') parts.known.seeBar(username, result.bar)
   if (result.outcome !== 'admitted' && result.outcome !== 'refreshed') return
   noteSeen(parts, username, result)
+  // A barred user is let in only where limits are off, or for an emergency call.
+  const isFree = result.outcome === 'admitted' && !result.observed && mirror.refuses(request)
+  if (isFree) parts.known.seeBar(username, undefined)
   const { terminated } = result
   const forget = (id: string) => mirror.forget(id, { username, leaseMs: LONGEST_TTL_MS })
   if (terminated.length > AT_ONCE) {

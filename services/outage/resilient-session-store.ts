@@ -4,6 +4,7 @@
  * told.
  */
 import type { Count } from '../../schemas/counts.ts'
+import { partly } from '../errors.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
 import type {
   AcquireRequest,
@@ -105,7 +106,8 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
 
   async renew (requests: RenewRequest[], ttlMs: number): Promise<RenewResult[]> {
     const perUser = new UserByUser(this.#parts, requests.length > 1, ttlMs)
-    return await this.#parts.store.renew(requests, ttlMs, perUser)
+    const question = async () => await this.#parts.store.renew(requests, ttlMs, perUser)
+    return requests.length > 1 ? await partly(question) : await question()
   }
 
   async release (request: ReleaseRequest): Promise<ReleaseResult> {

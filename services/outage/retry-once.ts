@@ -94,6 +94,7 @@ export class RetryOnce {
     }
     // A command that is refused says more than a connection that was cut before, and so does that
     // a write may have been kept.
+    if (isOutcomeUnknown(error)) throw error
     throw isRefusal(last) || isOutcomeUnknown(last) ? last : error
   }
 }

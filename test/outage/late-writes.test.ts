@@ -1,9 +1,9 @@
 /** A write that was answered with 503 is never kept later, however long Redis hung. */
 import t, { type Test } from 'tap'
-import { ADMIN, as } from '../helpers/app.ts'
+import { ADMIN, as, PATIENT } from '../helpers/app.ts'
 import { audit } from '../helpers/audit.ts'
 import { startProxy, startRedis } from '../helpers/servers.ts'
-import { startOn, untilDegraded } from './service.ts'
+import { acquire, startOn, untilDegraded } from './service.ts'
 
 const PREFIX = 'voice-ferry-c4:'
 const limits = '/api/sessions/limits'
@@ -99,4 +99,17 @@ t.test('Redis is down: nothing was kept, and the answer does not say "unknown"',
     t.equal(answer.status, 503, what)
     t.notOk('outcome' in answer.body, `${what}: it is known`)
   }
+})
+
+t.test('work that Redis refuses halfway: its outcome is unknown', async (t) => {
+  const redis = await startRedis(t)
+  const app = await startOn(t, { REDIS_URL: redis.url, ...PATIENT })
+  const send = as(app, ADMIN)
+  t.equal((await acquire(app, { username: 'alice', id: 'a', node: 'n1' })).status, 201)
+  await redis.cli('ACL', 'SETUSER', 'default', '-zscan')
+  const half = { status: 503, body: { code: 'store_unavailable', outcome: 'unknown' } }
+  t.match(await send('DELETE', '/api/sessions/users/alice/sessions'), half)
+  const answer = await send('DELETE', '/api/sessions/nodes/n1')
+  t.match(answer, { status: 503 })
+  t.notOk('outcome' in answer.body, 'the index was not read: nothing was done')
 })

@@ -126,3 +126,18 @@ t.test('nor do they go back to where they were as far as one replica knows', asy
   const up = [{ ...usual, node: 'n2' }]
   for (const { app } of [one, other]) await audit(t, app, [redis], { up, gone: [] })
 })
+
+t.test('an admission tells that a user is barred no more', async (t) => {
+  const { one, other } = await start(t)
+  t.match(await other.send('PUT', '/api/sessions/users/alice/bar', {}), { status: 200 })
+  t.match(await acquire(one.app, usual), { status: 409, body: { code: 'user_barred' } })
+  const call = { username: 'alice', session_id: urgent.id, emergency: true }
+  t.match(await one.send('POST', '/api/sessions', call), { status: 201 })
+  await cutOff(one)
+  t.match(await acquire(one.app, usual), { status: 409, body: { code: 'user_barred' } })
+  await heal(one)
+  t.match(await other.send('DELETE', '/api/sessions/users/alice/bar'), { status: 200 })
+  t.match(await acquire(one.app, usual), { status: 201 })
+  await cutOff(one)
+  t.match(await acquire(one.app, late), { status: 201, body: { degraded: true } })
+})

@@ -49,6 +49,11 @@ export class MemorySessionStore implements SessionVerbs, SessionReader {
     return 0
   }
 
+  /** Whether the policy may refuse a request, so that a barred user is not let in. */
+  refuses ({ details: { emergency = false } }: AcquireRequest): boolean {
+    return limitMode(this.#policy.current, emergency) !== 'admit'
+  }
+
   /** Whether a session may be ended that nobody named. */
   protected mayEnd (_live: Live): boolean {
     return true

@@ -1,4 +1,5 @@
 /** The end of all sessions of a user on Redis. */
+import { partly } from '../../errors.ts'
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
 import { forEachLimit } from '../../util/for-each-limit.ts'
@@ -58,18 +59,18 @@ export async function endUser (
   // A lease whose record is gone may have begun since then.
   const onlyLive = ended === undefined ? ('any' as const) : ('recorded' as const)
   const options = { sparesEmergency: !includeEmergency, onlyLive, startedByMs }
-  const leases: EndedLease[] = []
-  const spared: string[] = []
+  const [leases, spared]: [EndedLease[], string[]] = [[], []]
   if (!keys.sharesSlot(username)) return { atMs: startedByMs, leases, spared }
-  for await (const batch of reads.sessionIds(username, ended !== undefined)) {
-    await forEachLimit(batch, ENDS_AT_ONCE, async (sessionId) => {
-      const released = await verbs.releaseFrom(username, sessionId, reason, options)
-      const result = releaseResult(username, released)
-      if (result.outcome === 'released') {
-        const { attempt, leaseMs } = result
-        leases.push({ sessionId, attempt, leaseMs })
-      } else if (released.outcome === 'spared') spared.push(sessionId)
-    })
+  const end = async (sessionId: string) => {
+    const released = await verbs.releaseFrom(username, sessionId, reason, options)
+    const result = releaseResult(username, released)
+    if (result.outcome === 'released') {
+      leases.push({ sessionId, attempt: result.attempt, leaseMs: result.leaseMs })
+    } else if (released.outcome === 'spared') spared.push(sessionId)
   }
+  await partly(async () => {
+    const batches = reads.sessionIds(username, ended !== undefined)
+    for await (const batch of batches) await forEachLimit(batch, ENDS_AT_ONCE, end)
+  })
   return { atMs: startedByMs, leases, spared }
 }

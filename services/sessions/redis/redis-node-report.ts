@@ -1,5 +1,5 @@
 /** A switch node's report on Redis: its list is the truth about its calls. */
-import { storeUnavailable } from '../../errors.ts'
+import { partly, storeUnavailable } from '../../errors.ts'
 import type { RedisExecutor } from '../../redis/executor.ts'
 import type { RedisKeys } from '../../redis/keys.ts'
 import type { Reach } from '../../redis/reach.ts'
@@ -49,11 +49,17 @@ export async function reconcileNode (
   parts: ReportParts,
   report: NodeReconciliation
 ): Promise<ReconcileResult> {
+  const begun = await begin(parts, report)
+  return 'outcome' in begun ? begun : await partly(async () => await take(parts, report, begun))
+}
+
+async function take (
+  parts: ReportParts,
+  report: NodeReconciliation,
+  { nowMs, progress }: Noted
+): Promise<ReconcileResult> {
   const { executor, keys, verbs, perUser, reach } = parts
   const { node, sessions, ttlMs, asOfMs, ageMs, youngMs, part } = report
-  const begun = await begin(parts, report)
-  if ('outcome' in begun) return begun
-  const { nowMs, progress } = begun
   const renewals = await verbs.renewOnNode(node, sessions, ttlMs, perUser)
   if (renewals.outcomes.includes('forbidden')) return { outcome: 'forbidden' }
   const passed = await passedBy(parts, sessions, renewals.outcomes)
@@ -91,9 +97,15 @@ async function passedBy (
   return passed
 }
 
-/** That a report has come: when, unless the node's keys are out, or why it is refused. */
+/** That a report has come, and when, unless the node's keys are out. */
+interface Noted {
+  nowMs: number | undefined
+  progress?: { firstMs: number }
+}
+
+/** That a report has come, or why it is refused. */
 type Begun =
-  | { nowMs: number | undefined; progress?: { firstMs: number } }
+  | Noted
   | { outcome: 'stale_epoch'; epoch: number }
   | { outcome: 'incomplete' }
 
@@ -152,11 +164,13 @@ export async function forgetNode (parts: ReportParts, node: string, startedByMs?
     return [...all]
   })
   if (members === undefined) throw storeUnavailable(new Error('the index of this node is out'))
-  await drop(parts, keys.nodeEpoch(node))
-  await drop(parts, keys.nodeReport(node))
-  const listed = keys.nodeListed(node)
-  await reach.ask(listed, async () => await removeSet(executor, listed))
-  return { missing: await lapse(parts, members, { node, lapses: true, startedByMs }) }
+  return await partly(async () => {
+    await drop(parts, keys.nodeEpoch(node))
+    await drop(parts, keys.nodeReport(node))
+    const listed = keys.nodeListed(node)
+    await reach.ask(listed, async () => await removeSet(executor, listed))
+    return { missing: await lapse(parts, members, { node, lapses: true, startedByMs }) }
+  })
 }
 
 /** Removes a key of a node, unless it is out. */
