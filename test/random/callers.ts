@@ -141,7 +141,9 @@ export class Callers {
   }
 
   async #report (node: string): Promise<void> {
-    const up = this.idle('up').filter((call) => call.node === node)
+    const up = [...this.calls.values()].filter((call) => call.state === 'up' && call.node === node)
+    // One that is renewed just now is up: a list that lacks it would take its slot.
+    if (up.some(({ busy }) => busy > 0)) return
     await this.#about(up, () => this.requests.report(this.#anyReplica(), node, up, TTL_MS))
   }
 

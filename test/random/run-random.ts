@@ -1,4 +1,5 @@
 /** Faults at random under load; all views are compared whenever it is quiet. */
+import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { waitFor } from '../helpers/wait.ts'
@@ -18,12 +19,13 @@ const LOOKED_FOR_MS = 120_000
 /** A run ends when it has found so much. */
 const MOST_BROKEN = 10
 
-/** Starts the service beside its deployment, and lets the dice fall until the time is over. */
-export async function runRandom (
-  t: Test,
-  start: (t: Test) => Promise<Deployment>,
-  { seed, seconds }: { seed: number; seconds: number }
-): Promise<void> {
+/**
+ * Starts the service beside its deployment, and lets the dice fall until the time is over.
+ * RANDOM_SECONDS says for how long; RANDOM_SEED repeats the choices, though not to the millisecond.
+ */
+export async function runRandom (t: Test, start: (t: Test) => Promise<Deployment>): Promise<void> {
+  const { RANDOM_SECONDS = 1800, RANDOM_SEED = randomInt(2 ** 30) } = process.env
+  const [seed, seconds] = [Number(RANDOM_SEED), Number(RANDOM_SECONDS)]
   const deployment = await start(t)
   t.comment(`${deployment.name}: RANDOM_SEED=${seed} RANDOM_SECONDS=${seconds}`)
   const replicas: Replica[] = []
