@@ -1,9 +1,9 @@
 -- Notes one part of a report that a switch node sends in parts. The first part begins a report. The
 -- others have to come in their order, and the last one that came may come again.
--- Returns  { NOTED, how many sessions the parts have given, when the first part came in ms, how many
---          they mean to give, or -1 where none of them said }
+-- Returns  { NOTED, how many sessions the parts have given, when the first part came in ms,
+--            how many they mean to give, or -1 where none of them said }
 --          { INCOMPLETE }: a part is missing, or the parts are not of one report
--- `<epoch> <parts> <last part> <given> <given before it> <first in ms>`, and ` <total>` if it is known
+-- `<epoch> <parts> <last part> <given> <given before it> <first in ms>`, and ` <total>` if known
 local part_key = KEYS[1]
 local epoch = ARGV[1]
 local part = tonumber(ARGV[2])
@@ -11,7 +11,7 @@ local parts = ARGV[3]
 local given = tonumber(ARGV[4]) -- how many sessions this part gives
 local age_ms = tonumber(ARGV[5]) -- how long ago the list was taken
 local kept_ms = ARGV[6]
-local total = tonumber(ARGV[7]) -- how many sessions all parts mean to give; nil if this one is silent
+local total = tonumber(ARGV[7]) -- how many sessions all parts mean to give; nil if unsaid
 local deadline = ARGV[8] -- until when it may be noted, by the clock of Redis; '' for any time
 
 -- include outcomes
