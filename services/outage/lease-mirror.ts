@@ -150,7 +150,7 @@ export class LeaseMirror extends MemorySessionStore {
       this.forget(sessionId, { username, attempt: result.attempt ?? attempt, leaseMs })
     } else if (result.outcome === 'unknown' && result.unmet !== true) {
       await this.release(request)
-      this.#keepEnd(request, result.wasEnded === true ? 0 : LONGEST_TTL_MS)
+      this.keepEnd(request, result.wasEnded === true ? 0 : LONGEST_TTL_MS)
     }
   }
 
@@ -161,12 +161,12 @@ export class LeaseMirror extends MemorySessionStore {
   async releaseLocally (request: ReleaseRequest): Promise<ReleaseResult> {
     const live = this.table.live(request.sessionId, this.table.now())
     const result = await this.release(request)
-    if (result.outcome === 'unknown' && live === undefined) this.#keepEnd(request, LONGEST_TTL_MS)
+    if (result.outcome === 'unknown' && live === undefined) this.keepEnd(request, LONGEST_TTL_MS)
     return result
   }
 
-  /** Remembers for longer that an id has ended, if it has. */
-  #keepEnd ({ sessionId, attempt, username, node }: ReleaseRequest, leaseMs: number): void {
+  /** Remembers for longer that an id has ended, if it has, and whose it was. */
+  keepEnd ({ sessionId, attempt, username, node }: ReleaseRequest, leaseMs: number): void {
     const now = this.table.now()
     const known = this.table.known(sessionId, now)
     if (known?.ended !== true) return

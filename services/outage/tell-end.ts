@@ -25,7 +25,7 @@ export type Replayed = Extract<
 
 interface Parts extends NodeParts {
   store: RedisSessionStore
-  mirror: Pick<LeaseMirror, 'byOtherClock' | 'now'>
+  mirror: Pick<LeaseMirror, 'byOtherClock' | 'keepEnd' | 'now'>
   outcomes: Outcomes
 }
 
@@ -43,17 +43,7 @@ export async function tellEnd (
   message: SessionMessage
 ): Promise<void> {
   const { store, mirror } = parts
-  if (message.kind === 'ended') {
-    const { kind: _kind, ...end } = message
-    const endedMs = mirror.byOtherClock(end.endedMs)
-    const request = { sessionId, attempt: undefined, node: undefined, ...end, endedMs }
-    const { reason } = end
-    const result = await store.release(request)
-    if (result.outcome === 'released') {
-      observe(parts, 'released', sessionId, result.username, reason)
-    }
-    return
-  }
+  if (message.kind === 'ended') return await endOne(parts, sessionId, message)
   if (message.kind === 'user_ended') {
     const { username, reason, includeEmergency, atMs, notedMs } = message
     const ended = { atMs, agoMs: mirror.now() - notedMs }
@@ -75,6 +65,22 @@ export async function tellEnd (
     lapses: true
   })
   if (outcome === 'released') observe(parts, 'released', sessionId, username, UNANSWERED)
+}
+
+async function endOne (
+  parts: Parts,
+  sessionId: string,
+  { kind: _kind, ...end }: Extract<SessionMessage, { kind: 'ended' }>
+): Promise<void> {
+  const { store, mirror } = parts
+  const endedMs = mirror.byOtherClock(end.endedMs)
+  const request = { sessionId, attempt: undefined, node: undefined, ...end, endedMs }
+  const result = await store.release(request)
+  if (result.outcome !== 'released') return
+  const { username, leaseMs } = result
+  observe(parts, 'released', sessionId, username, end.reason)
+  // Whose it was is known now: the part where that user lies is told, should it lose its data.
+  if (username !== undefined) mirror.keepEnd({ ...request, username }, leaseMs ?? 0)
 }
 
 /**

@@ -11,7 +11,7 @@ import { leasesOf } from '../helpers/leases.ts'
 import type { CliTarget } from '../helpers/redis-cli.ts'
 import type { RedisServer } from '../helpers/redis-server.ts'
 import { startCluster, startRedis, waitFor } from '../helpers/servers.ts'
-import { acquire, release, startOn, untilDegraded } from './service.ts'
+import { acquire, muzzle, release, startOn, untilDegraded } from './service.ts'
 import { cutOff, heal, startTwo, untilLater } from './two-replicas.ts'
 
 /** Ends all sessions of a user. */
@@ -235,21 +235,6 @@ t.test('a later attempt outlives the end of an earlier one that is told late', a
   t.match(body, { username: 'hugo', attempt: 2 })
   t.same([...(await leasesOf(redis))], up.map(({ username, id }) => `${username} ${id}`))
 })
-
-/** Keeps a replica from asking its Redis; a Cluster has too many ways to cut. */
-async function muzzle (app: FastifyInstance): Promise<() => Promise<void>> {
-  const { redis } = app
-  const send = redis.sendCommand.bind(redis)
-  redis.sendCommand = (command) => {
-    command.reject(new Error('cut off'))
-    return command.promise
-  }
-  await untilDegraded(app, true)
-  return async () => {
-    redis.sendCommand = send
-    await untilDegraded(app, false)
-  }
-}
 
 t.test('in a Cluster: ended where nobody knows of it, while its replica is cut off', async (t) => {
   const { masters } = await startCluster(t, 3, 0)

@@ -57,3 +57,18 @@ export async function untilStatus (app: FastifyInstance, status: string): Promis
     { what: `readiness to say ${status}` }
   )
 }
+
+/** Keeps a replica from asking its Redis; a Cluster has too many ways to cut. */
+export async function muzzle (app: FastifyInstance): Promise<() => Promise<void>> {
+  const { redis } = app
+  const send = redis.sendCommand.bind(redis)
+  redis.sendCommand = (command) => {
+    command.reject(new Error('cut off'))
+    return command.promise
+  }
+  await untilDegraded(app, true)
+  return async () => {
+    redis.sendCommand = send
+    await untilDegraded(app, false)
+  }
+}
