@@ -7,16 +7,12 @@ import { audit } from '../helpers/audit.ts'
 import { startCluster, startRedis } from '../helpers/servers.ts'
 import { startProxy } from '../helpers/tcp-proxy.ts'
 import { startOn, untilDegraded } from './service.ts'
+import { startNearAndFar } from './two-replicas.ts'
 
 const switchOf = (node: string): Claims => ({ sub: `sw-${node}`, role: 'switch', node })
 
 t.test('a release in an outage by a caller of another node ends nothing', async (t) => {
-  const redis = await startRedis(t)
-  const proxy = await startProxy(t, redis)
-  const env = { BIND_NODES: 'true', MAX_SESSIONS_PER_USER: '0' }
-  const near = await startOn(t, { REDIS_URL: redis.url, ...env })
-  const far = await startOn(t, { REDIS_URL: `redis://${proxy.host}:${proxy.port}`, ...env })
-  await connected(near, far)
+  const { redis, proxy, near, far } = await startNearAndFar(t)
   const [a, b] = [as(near, switchOf('pbx-a')), as(far, switchOf('pbx-b'))]
   const ids = ['by-id', 'by-name', 'batch', 'held', 'later']
   for (const id of ids.slice(0, 4)) {
@@ -68,12 +64,7 @@ const TAKES: Record<string, (id: string) => [method: 'POST', path: string, body:
 }
 
 t.test('nor does a release by who has taken an id of another node in an outage', async (t) => {
-  const redis = await startRedis(t)
-  const proxy = await startProxy(t, redis)
-  const env = { BIND_NODES: 'true', MAX_SESSIONS_PER_USER: '0' }
-  const near = await startOn(t, { REDIS_URL: redis.url, ...env })
-  const far = await startOn(t, { REDIS_URL: `redis://${proxy.host}:${proxy.port}`, ...env })
-  await connected(near, far)
+  const { redis, proxy, near, far } = await startNearAndFar(t)
   const [a, b] = [as(near, switchOf('pbx-a')), as(far, switchOf('pbx-b'))]
   const ids = [...Object.keys(TAKES), 'lapsed', 'given-up'].map((name) => name.replaceAll(' ', '-'))
   for (const id of ids) {
@@ -106,12 +97,7 @@ t.test('nor does a release by who has taken an id of another node in an outage',
 })
 
 t.test('nor is its own switch told that it has ended', async (t) => {
-  const redis = await startRedis(t)
-  const proxy = await startProxy(t, redis)
-  const env = { BIND_NODES: 'true', MAX_SESSIONS_PER_USER: '0' }
-  const near = await startOn(t, { REDIS_URL: redis.url, ...env })
-  const far = await startOn(t, { REDIS_URL: `redis://${proxy.host}:${proxy.port}`, ...env })
-  await connected(near, far)
+  const { redis, proxy, near, far } = await startNearAndFar(t)
   const [a, b] = [as(far, switchOf('pbx-a')), as(far, switchOf('pbx-b'))]
   const anyNode = as(far, { sub: 'sw', role: 'switch' })
   const ids = ['lapsed', 'live', 'of-another']
@@ -142,12 +128,7 @@ t.test('nor is its own switch told that it has ended', async (t) => {
 })
 
 t.test('what a caller of another node said in an outage is forgotten with it', async (t) => {
-  const redis = await startRedis(t)
-  const proxy = await startProxy(t, redis)
-  const env = { BIND_NODES: 'true', MAX_SESSIONS_PER_USER: '0' }
-  const near = await startOn(t, { REDIS_URL: redis.url, ...env })
-  const far = await startOn(t, { REDIS_URL: `redis://${proxy.host}:${proxy.port}`, ...env })
-  await connected(near, far)
+  const { redis, proxy, near, far } = await startNearAndFar(t)
   const [a, b] = [as(far, switchOf('pbx-a')), as(far, switchOf('pbx-b'))]
   const ids = ['renewed', 'asked-again', 'by-node']
   const body = (id: string) => ({ username: 'alice', session_id: id })
@@ -178,12 +159,7 @@ t.test('what a caller of another node said in an outage is forgotten with it', a
 })
 
 t.test('a session is not taken over in an outage by a caller of another node', async (t) => {
-  const redis = await startRedis(t)
-  const proxy = await startProxy(t, redis)
-  const env = { BIND_NODES: 'true', MAX_SESSIONS_PER_USER: '0' }
-  const near = await startOn(t, { REDIS_URL: redis.url, ...env })
-  const far = await startOn(t, { REDIS_URL: `redis://${proxy.host}:${proxy.port}`, ...env })
-  await connected(near, far)
+  const { redis, proxy, near, far } = await startNearAndFar(t)
   const [a, b] = [as(near, switchOf('pbx-a')), as(far, switchOf('pbx-b'))]
   const takes = Object.entries(TAKES)
   const idOf = (name: string) => name.replaceAll(' ', '-')
@@ -221,12 +197,7 @@ t.test('a session is not taken over in an outage by a caller of another node', a
 })
 
 t.test('what a node ended in an outage stays ended, whatever another one says', async (t) => {
-  const redis = await startRedis(t)
-  const proxy = await startProxy(t, redis)
-  const env = { BIND_NODES: 'true', MAX_SESSIONS_PER_USER: '0' }
-  const near = await startOn(t, { REDIS_URL: redis.url, ...env })
-  const far = await startOn(t, { REDIS_URL: `redis://${proxy.host}:${proxy.port}`, ...env })
-  await connected(near, far)
+  const { redis, proxy, near, far } = await startNearAndFar(t)
   const [a, b] = [as(far, switchOf('pbx-a')), as(far, switchOf('pbx-b'))]
   const ids = ['taken', 'renewed', 'released']
   const body = (id: string) => ({ username: 'alice', session_id: id })

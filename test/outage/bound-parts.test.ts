@@ -4,13 +4,12 @@
  */
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { as, connected, type Claims, type Send } from '../helpers/app.ts'
+import { as, type Claims, type Send } from '../helpers/app.ts'
 import { audit } from '../helpers/audit.ts'
 import { startPartial, usersByMaster } from '../helpers/cluster-parts.ts'
-import { startRedis } from '../helpers/servers.ts'
-import { startProxy } from '../helpers/tcp-proxy.ts'
 import { waitFor } from '../helpers/wait.ts'
 import { startOn, untilDegraded } from './service.ts'
+import { startNearAndFar } from './two-replicas.ts'
 
 const switchOf = (node: string): Claims => ({ sub: `sw-${node}`, role: 'switch', node })
 
@@ -87,12 +86,7 @@ t.test('a part of a Cluster is out', async (t) => {
 })
 
 t.test('what a caller hears of an end is of its own node', async (t) => {
-  const redis = await startRedis(t)
-  const proxy = await startProxy(t, redis)
-  const env = { BIND_NODES: 'true', MAX_SESSIONS_PER_USER: '0' }
-  const near = await startOn(t, { REDIS_URL: redis.url, ...env })
-  const far = await startOn(t, { REDIS_URL: `redis://${proxy.host}:${proxy.port}`, ...env })
-  await connected(near, far)
+  const { redis, proxy, near, far } = await startNearAndFar(t)
   const [a, b] = [as(far, switchOf('pbx-a')), as(far, switchOf('pbx-b'))]
   const session = (id: string) => ({ username: 'alice', session_id: id })
   const hears: Record<string, (id: string) => ReturnType<Send>> = {

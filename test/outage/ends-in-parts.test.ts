@@ -1,11 +1,12 @@
 /** In a Cluster one part may lose its data, while another knows whose sessions have ended. */
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { ADMIN, as, PATIENT } from '../helpers/app.ts'
+import { ADMIN, as } from '../helpers/app.ts'
 import { audit, type KnownSession } from '../helpers/audit.ts'
 import { leasesOf } from '../helpers/leases.ts'
-import { startCluster, waitFor } from '../helpers/servers.ts'
-import { acquire, muzzle, startOn, untilDegraded } from './service.ts'
+import { waitFor } from '../helpers/servers.ts'
+import { acquire, muzzle, untilDegraded } from './service.ts'
+import { startTwoInCluster } from './two-replicas.ts'
 
 /** As many users that each part has some, and some ids whose index lies in another part. */
 const USERS = 12
@@ -20,13 +21,7 @@ async function endById (app: FastifyInstance, { id }: KnownSession) {
 }
 
 t.test('ended by id where nobody knew whose it was, and its user is lost', async (t) => {
-  const { masters } = await startCluster(t, 3, 0)
-  const nodes = masters.map(({ host, port }) => `${host}:${port}`).join()
-  const [one, other] = [
-    await startOn(t, { REDIS_CLUSTER_NODES: nodes, ...PATIENT }),
-    await startOn(t, { REDIS_CLUSTER_NODES: nodes, ...PATIENT })
-  ]
-  for (const app of [one, other]) await untilDegraded(app, false)
+  const { masters, one, other } = await startTwoInCluster(t)
   const [up, gone] = [sessionsOf('up'), sessionsOf('gone')]
   for (const session of [...up, ...gone]) t.equal((await acquire(one, session)).status, 201)
   const healOther = await muzzle(other)

@@ -5,14 +5,14 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { reported } from '../conformance/words.ts'
-import { ADMIN, type Answer, as, PATIENT } from '../helpers/app.ts'
+import { ADMIN, type Answer, as } from '../helpers/app.ts'
 import { audit, type KnownSession } from '../helpers/audit.ts'
 import { leasesOf } from '../helpers/leases.ts'
 import type { CliTarget } from '../helpers/redis-cli.ts'
 import type { RedisServer } from '../helpers/redis-server.ts'
-import { startCluster, startRedis, waitFor } from '../helpers/servers.ts'
-import { acquire, muzzle, release, startOn, untilDegraded } from './service.ts'
-import { cutOff, heal, startTwo, untilLater } from './two-replicas.ts'
+import { startRedis, waitFor } from '../helpers/servers.ts'
+import { acquire, muzzle, release, untilDegraded } from './service.ts'
+import { cutOff, heal, startTwo, startTwoInCluster, untilLater } from './two-replicas.ts'
 
 /** Ends all sessions of a user. */
 async function endUser (app: FastifyInstance, username: string): Promise<Answer> {
@@ -237,13 +237,7 @@ t.test('a later attempt outlives the end of an earlier one that is told late', a
 })
 
 t.test('in a Cluster: ended where nobody knows of it, while its replica is cut off', async (t) => {
-  const { masters } = await startCluster(t, 3, 0)
-  const nodes = masters.map(({ host, port }) => `${host}:${port}`).join()
-  const [one, other] = [
-    await startOn(t, { REDIS_CLUSTER_NODES: nodes, ...PATIENT }),
-    await startOn(t, { REDIS_CLUSTER_NODES: nodes, ...PATIENT })
-  ]
-  for (const app of [one, other]) await untilDegraded(app, false)
+  const { masters, one, other } = await startTwoInCluster(t)
   const healOne = await muzzle(one)
   const gone = Object.keys(releases).flatMap((_how, i) => sessionsOf(`ida${i}`, 'gone'))
   const [alone] = sessionsOf('jane', 'alone') as [KnownSession]
