@@ -18,8 +18,9 @@ import { UserEnds } from './user-ends.ts'
 
 /** The most users of whom it is remembered how many external sessions they had. */
 const MOST_EXTERNAL = 100_000
-/** How far the other store's clock may be ahead of what is known of it, in milliseconds. */
-const CLOCK_ERROR_MS = 2000
+/** What has to be known of the other store's clock, and one that nobody sets. */
+type OtherClock = Pick<RedisClock, 'steppedByMs' | 'unstepped'>
+const UNSTEPPED: OtherClock = { steppedByMs: 0, unstepped: (ms) => ms }
 
 /**
  * Mirrors leases. Its clock does not follow steps of the other store's, because what counts is how
@@ -29,13 +30,13 @@ export class LeaseMirror extends MemorySessionStore {
   /** When all sessions of users were ended. */
   readonly userEnds = new UserEnds()
   #external = new BoundedMap<string, number>(MOST_EXTERNAL)
-  #clock: Pick<RedisClock, 'steppedByMs'>
+  #clock: OtherClock
 
   constructor (
     known: ConstructorParameters<typeof MemorySessionStore>[0],
     policy: PolicyCache,
     table: LeaseTable,
-    clock: Pick<RedisClock, 'steppedByMs'> = { steppedByMs: 0 }
+    clock: OtherClock = UNSTEPPED
   ) {
     super(known, policy, table)
     this.#clock = clock
@@ -85,10 +86,9 @@ export class LeaseMirror extends MemorySessionStore {
   /** Takes over a lease that the other store has taken, or holds. */
   take (lease: Lease, ttlMs: number, terminated: string[] = []): void {
     const now = this.table.now()
-    const taken = shifted(lease, -this.#clock.steppedByMs)
-    // That clock may have been set, and nobody knows it yet.
-    const isAhead = taken.startedMs > now + CLOCK_ERROR_MS
-    this.table.put(isAhead ? { ...taken, startedMs: now } : taken, now, now + ttlMs, terminated)
+    const startedMs = this.#clock.unstepped(lease.startedMs, lease.expiresMs - ttlMs)
+    const taken = startedMs === lease.startedMs ? lease : { ...lease, startedMs }
+    this.table.put(taken, now, now + ttlMs, terminated)
   }
 
   /**

@@ -7,6 +7,8 @@ import { BoundedMap } from '../util/bounded-map.ts'
 
 /** A difference that no slow answer explains and that is larger than this is a step, in ms. */
 const TOLERANCE_MS = 2_000
+/** The most steps that are remembered. */
+const MOST_STEPS = 16
 /** The most keys whose servers' clocks are followed. */
 const MOST_KEYS = 1_000
 
@@ -34,6 +36,13 @@ export interface TimeAnswer {
   isBegun: boolean
 }
 
+/** A step of the reference. */
+interface Step {
+  /** When it was noticed, by the clock as it was before. */
+  fromMs: number
+  byMs: number
+}
+
 /** Told of a step, in milliseconds; back is negative. */
 export type OnStep = (byMs: number) => void
 
@@ -49,6 +58,8 @@ export class RedisClock {
   #aheadMs: number
   #furthestMs: number | undefined
   #unsteppedMs: number | undefined
+  /** The oldest first. */
+  #steps: Step[] = []
 
   /**
    * @param steady - milliseconds on a clock that only goes forward
@@ -80,6 +91,27 @@ export class RedisClock {
   get steppedByMs (): number {
     const byMs = this.nowMs() - this.unsteppedMs()
     return Math.abs(byMs) > TOLERANCE_MS ? byMs : 0
+  }
+
+  /**
+   * When something began, by `unsteppedMs`. Where it may have been before a step, or after it, it
+   * was after it.
+   * @param redisMs - when that was by the clock of Redis as it was then
+   * @param saidMs - when Redis has said so, by its clock: if it was set, nobody may know it yet
+   */
+  unstepped (redisMs: number, saidMs: number): number {
+    const now = this.unsteppedMs()
+    const isNoticed = Math.abs(saidMs - this.nowMs()) <= TOLERANCE_MS
+    if (!isNoticed) return now - Math.max(0, saidMs - redisMs)
+    let [aheadMs, untilMs] = [this.steppedByMs, saidMs]
+    for (let i = this.#steps.length - 1; i >= 0; i--) {
+      const { fromMs, byMs } = this.#steps[i] as Step
+      const isAfter = redisMs >= fromMs + byMs - TOLERANCE_MS
+      if (isAfter && redisMs <= untilMs + TOLERANCE_MS) break
+      aheadMs -= byMs
+      untilMs = fromMs
+    }
+    return Math.min(redisMs - aheadMs, now)
   }
 
   /** By the steady clock, for `sentMs`. */
@@ -115,9 +147,18 @@ export class RedisClock {
       this.#takeInto(key, known, answer)
     }
     this.#furthestMs = Math.max(...[...this.#readings.values()].map(({ aheadMs }) => aheadMs))
+    const isFirst = this.#reference === undefined
     this.#reference ??= key
-    this.#aheadMs = this.#readings.get(this.#reference)?.aheadMs ?? this.#aheadMs
+    this.#refer(this.#readings.get(this.#reference)?.aheadMs ?? this.#aheadMs, isFirst)
     this.settle()
+  }
+
+  #refer (aheadMs: number, isFirst: boolean): void {
+    const [fromMs, byMs] = [this.nowMs(), Math.round(aheadMs - this.#aheadMs)]
+    this.#aheadMs = aheadMs
+    if (isFirst || Math.abs(byMs) <= TOLERANCE_MS) return
+    this.#steps.push({ fromMs, byMs })
+    if (this.#steps.length > MOST_STEPS) this.#steps.shift()
   }
 
   /**

@@ -126,6 +126,38 @@ t.test('an end of all that lies in the future ends nothing', async (t) => {
   await audit(t, app, [redis], { up: [a1, a2], gone: [b1] })
 })
 
+t.test('a call that began since the end of all stays up, whichever clock said so', async (t) => {
+  const { clock, redis, app } = await begin(t)
+  const other = await startOn(t, { REDIS_URL: redis.url, ...PATIENT })
+  await untilDegraded(other, false)
+  const early = ['carol', 'dave'].map((username) => ({ username, id: `early-${username}` }))
+  const late = ['erin', 'frank'].map((username) => ({ username, id: `late-${username}` }))
+  for (const { username } of [...early, ...late]) {
+    const ended = await as(app, ADMIN)('DELETE', `/api/sessions/users/${username}/sessions`, {})
+    t.equal(ended.status, 200)
+  }
+  for (const one of early) t.equal((await acquire(app, one)).status, 201)
+  const both = async (isDegraded: boolean) =>
+    await Promise.all([app, other].map(async (each) => await untilDegraded(each, isDegraded)))
+  const noticed = both(true)
+  clock.set(30)
+  await noticed
+  await both(false)
+  for (const { id, username } of early) {
+    const renewed = await as(other, ADMIN)('POST', `/api/sessions/${id}/renew`, { username })
+    t.match(renewed, { status: 200, body: { reregistered: false } }, `${id} goes on`)
+  }
+  const back = both(true)
+  clock.set(0)
+  // Most often no probe has found the clock set back when these ask.
+  await Promise.all(late.map(async (one) => t.equal((await acquire(app, one)).status, 201)))
+  await back
+  await both(false)
+  for (const each of [app, other]) {
+    await audit(t, each, [redis], { up: [a1, a2, ...early, ...late], gone: [b1] })
+  }
+})
+
 t.test('a node that was heard of in the future may begin anew', async (t) => {
   const { redis, app } = await begin(t)
   const future = Date.now() + HOUR * 1000

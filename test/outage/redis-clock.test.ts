@@ -50,6 +50,32 @@ t.test('the time is carried on by a steady clock, and a step is noticed', async 
   t.equal(Math.round(clock.steppedByMs / 1000), -900)
 })
 
+t.test('when something began is known whatever the clock was set to since', async (t) => {
+  let steadyMs = 0
+  const clock = new RedisClock(() => steadyMs)
+  const heard = (redisMs: number) => {
+    clock.heard('key', { sentMs: steadyMs, redisMs, generation: 'g', isBegun: false })
+  }
+  // To the millisecond nobody knows by how much a clock was set.
+  const began = (wanted: number, [redisMs, saidMs]: [number, number], what: string) =>
+    t.ok(Math.abs(clock.unstepped(redisMs, saidMs) - wanted) <= 3, what)
+  heard(1_000_000)
+  began(999_000, [999_000, 1_000_000], 'nothing was set')
+  steadyMs = 10_000
+  began(1_010_000, [1_070_000, 1_070_000], 'set forward, not noticed: now')
+  began(945_000, [1_005_000, 1_070_000], 'as old as it says')
+  heard(1_070_000)
+  began(1_009_000, [1_069_000, 1_070_000], 'after a step that was noticed')
+  began(1_005_000, [1_005_000, 1_070_000], 'before it')
+  steadyMs = 20_000
+  began(1_020_000, [1_020_000, 1_020_000], 'set back, not noticed: now')
+  heard(1_020_000)
+  began(1_019_500, [1_019_500, 1_020_000], 'after it')
+  began(1_015_000, [1_075_000, 1_020_000], 'between both')
+  began(1_005_000, [1_005_000, 1_020_000], 'before both')
+  began(1_020_000, [1_030_000, 1_020_000], 'never in the future')
+})
+
 t.test('a write that is refused as late, though its answer is not, tells of a step', async (t) => {
   const clock = new RedisClock(() => 1000)
   const steps: number[] = []
