@@ -31,11 +31,11 @@ export default fp<{ version: string }>(
       logLevel: 'warn',
       staticCSP: CONTENT_POLICY
     })
-    // Made once: anybody can ask for it, as often as they like.
-    let text: string | undefined
+    // Made once, as bytes: anybody can ask for it, as often as they like.
+    let bytes: Buffer | undefined
     app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
-      text ??= JSON.stringify(app.swagger())
-      return reply.type('application/json; charset=utf-8').send(text)
+      bytes ??= Buffer.from(JSON.stringify(app.swagger()))
+      return reply.type('application/json; charset=utf-8').send(bytes)
     })
     app.get('/', { schema: { hide: true } }, (_request, reply) => reply.redirect('/docs'))
   },

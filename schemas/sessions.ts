@@ -1,7 +1,14 @@
 /** Sessions on the wire: one session, lists of them, and lists of the users who have them. */
 import { Type, type Static, type TBoolean, type TObject, type TOptional } from '@sinclair/typebox'
 import { ref } from './components.ts'
-import { DegradedSchema, TimestampSchema, freeText, nullable, stringEnum } from './names.ts'
+import {
+  DegradedSchema,
+  StaleSchema,
+  TimestampSchema,
+  freeText,
+  nullable,
+  stringEnum
+} from './names.ts'
 
 /** How long a lease lasts without a renewal, in seconds. */
 export const DEFAULT_TTL_SECONDS = 90
@@ -86,7 +93,8 @@ export const SessionSchema = Type.Object(
       description:
         '`lease`: admitted by this service. `external`: recorded in Redis by the switch itself.'
     }),
-    degraded: Type.Optional(DegradedSchema)
+    degraded: Type.Optional(DegradedSchema),
+    stale_ms: Type.Optional(StaleSchema)
   },
   { $id: 'Session' }
 )

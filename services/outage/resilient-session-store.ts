@@ -193,16 +193,18 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
   }
 
   async getSession (sessionId: string) {
-    const { mirror, retry } = this.#parts
+    const { mirror, retry, shards } = this.#parts
     try {
       const { holder, isKnown } = await holderOf(this.#parts, sessionId)
       if (!isKnown) throw redisAway()
       const question = async () => await sessionIn(this.#parts, sessionId, holder)
       return holder === null ? await question() : await retry.askMuch(holder ?? '', question)
     } catch (error) {
-      const known = isUnavailable(error) ? await mirror.getSession(sessionId) : null
-      if (known === null) throw error
-      return { ...known, degraded: true }
+      const known = isUnavailable(error) ? mirror.mirroredOf(sessionId) : undefined
+      if (known === undefined) throw error
+      const { openForMs } = shards.of(known.lease.username).breaker
+      const staleMs = Math.max(mirror.now() - known.touchedMs, openForMs)
+      return { ...known.lease, degraded: true, staleMs }
     }
   }
 

@@ -234,9 +234,12 @@ export interface SessionVerbs {
   ): Promise<TerminateResult>
 }
 
+/** A session, and in an outage how old what is known of it is, in milliseconds. */
+export type ReadSession = KnownSession & Degradable & { staleMs?: number }
+
 /** Reads about one session or one user; goes on while the store is away, as far as it is known. */
 export interface SessionReader {
-  getSession(sessionId: string): Promise<(KnownSession & Degradable) | null>
+  getSession(sessionId: string): Promise<ReadSession | null>
   /** How many sessions a user has up, and how many more it may have. */
   getCount(username: string): Promise<Count>
 }

@@ -2,9 +2,10 @@
 import type { NodeSummary } from '../../schemas/nodes.ts'
 import type { Session, SessionDetails } from '../../schemas/sessions.ts'
 import { toTimestamp } from '../clock.ts'
-import { isLease, type Details, type KnownSession, type Lease } from './lease.ts'
+import { isLease, type Details, type Lease } from './lease.ts'
 import type {
   Allowed,
+  ReadSession,
   ReleaseRequest,
   ReleaseResult,
   RenewRequest,
@@ -32,8 +33,8 @@ export function leaseView (lease: Lease): Session {
   }
 }
 
-/** A session as the API shows it; `degraded` is there only when it is true. */
-export function sessionView (session: KnownSession & { degraded?: boolean }): Session {
+/** A session as the API shows it; `degraded` and `stale_ms` are there only in an outage. */
+export function sessionView (session: ReadSession): Session {
   const view = isLease(session)
     ? leaseView(session)
     : {
@@ -52,6 +53,7 @@ export function sessionView (session: KnownSession & { degraded?: boolean }): Se
         source: 'external' as const
       }
   if (session.degraded === true) view.degraded = true
+  if (session.staleMs !== undefined) view.stale_ms = session.staleMs
   return view
 }
 

@@ -109,7 +109,7 @@ export async function startProxy (
       const dueMs = performance.now() + (mode.name === 'delay' ? mode.ms : 0)
       line = line.then(async () => {
         // Timers may fire a little early: look again.
-        while (performance.now() < dueMs) await sleep(dueMs - performance.now())
+        for (let left; (left = dueMs - performance.now()) > 0;) await sleep(left)
         await handOn(link, from === link.server ? rewrite(chunk) : chunk, to)
       })
     })

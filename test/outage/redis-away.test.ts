@@ -68,6 +68,11 @@ for (const [outage, { strike, mend }] of Object.entries(outages)) {
       t.match(await release(app, one), { status: 200, body: { released: true } })
     }
     await untilStatus(app, 'degraded')
+    const known = { username: 'alice', degraded: true, stale_ms: Number }
+    const found = await as(app, ADMIN)('GET', `/api/sessions/${early.id}`)
+    t.match(found.body, known, 'a session as last known, and how old that is')
+    const listed = await as(app, ADMIN)('GET', `/api/sessions/active?session_id=${early.id}`)
+    t.match(listed.body.sessions, [known], 'in a list of one, too')
     await refusesWrites(t, app)
 
     await mend(redis)
