@@ -30,30 +30,27 @@ export async function usersByMaster (cluster: RedisCluster, each: number): Promi
 
 /**
  * Takes a slot from its master, as an operator may by mistake.
- * @param masters - all of the Cluster
+ * @param servers - all of the Cluster
  * @returns what gives it back
  */
 export async function unserve (
-  masters: RedisServer[],
+  servers: RedisServer[],
   slot: number
 ): Promise<() => Promise<void>> {
-  const serves = await Promise.all(masters.map(async (master) => await holdsSlot(master, slot)))
-  const owner = masters[serves.indexOf(true)]
-  const id = (await owner?.cli('CLUSTER', 'MYID')) ?? ''
-  for (const master of masters) await master.cli('CLUSTER', 'DELSLOTS', String(slot))
+  const serves = await Promise.all(servers.map(async (server) => await holdsSlot(server, slot)))
+  const owner = servers[serves.indexOf(true)]
+  // From replicas, too: one that only hears that its master has given up a slot lacks it for good
+  // when it takes over.
+  for (const server of servers) await server.cli('CLUSTER', 'DELSLOTS', String(slot))
   return async () => {
     await owner?.cli('CLUSTER', 'ADDSLOTS', String(slot))
-    // Otherwise its replica may lack the slot when it takes over.
     await owner?.cli('CLUSTER', 'BUMPEPOCH')
-    for (const master of masters) {
-      if (master !== owner) await master.cli('CLUSTER', 'SETSLOT', String(slot), 'NODE', id)
-    }
   }
 }
 
-/** Whether a master says that it serves a slot. */
-async function holdsSlot (master: RedisServer, slot: number): Promise<boolean> {
-  const nodes = (await master.cli('CLUSTER', 'NODES')).split('\n')
+/** Whether a server says that it serves a slot. */
+async function holdsSlot (server: RedisServer, slot: number): Promise<boolean> {
+  const nodes = (await server.cli('CLUSTER', 'NODES')).split('\n')
   const ranges = nodes.find((line) => line.includes('myself'))?.split(' ').slice(8) ?? []
   return ranges.some((range) => {
     const [first, last = first] = range.split('-').map(Number)

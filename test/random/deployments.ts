@@ -95,7 +95,7 @@ export async function inCluster (t: Teardown): Promise<Deployment> {
     },
     async unserve (username) {
       const slot = await slotOfUser(cluster, username)
-      return await unserve(await masters(), slot)
+      return await unserve(servers, slot)
     }
   }
 }
