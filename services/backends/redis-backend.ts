@@ -177,6 +177,7 @@ function localParts (policy: PolicyCache, mode: OutageMode, clock: RedisClock): 
   const known = new LimitCache(() => policy.current.max_sessions_per_user, unsteppedMs)
   const table = new LeaseTable(unsteppedMs, ...memory)
   return {
+    clock,
     mirror: new LeaseMirror(known, policy, table, clock),
     known,
     outbox: new Outbox(),

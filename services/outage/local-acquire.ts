@@ -1,4 +1,5 @@
 /** Admission by the mirror, and what the mirror has to know of admission by Redis. */
+import type { RedisClock } from '../redis/redis-clock.ts'
 import type { AcquireRequest, AcquireResult, Admitted, Seen } from '../sessions/session-store.ts'
 import { LONGEST_TTL_MS } from '../sessions/timing.ts'
 import { AT_ONCE, forEachInTurns } from '../util/in-turns.ts'
@@ -13,6 +14,8 @@ export type OutageMode = 'local' | 'deny' | 'allow'
 
 /** What decides without Redis. */
 export interface LocalParts {
+  /** Told what time Redis says it is. */
+  clock: Pick<RedisClock, 'heardTime'>
   mirror: LeaseMirror
   known: LimitCache
   outbox: Outbox
@@ -88,11 +91,15 @@ function noteSeen (
   known.seeInForce(username, seen)
 }
 
-/** Takes over what Redis has decided; in slices where very many sessions had to end for it. */
+/**
+ * Takes over what Redis has decided; in slices where very many sessions had to end for it.
+ * @param askedMs - when it was asked, by the clock of the mirror
+ */
 export function noteAcquired (
   parts: LocalParts,
   request: AcquireRequest,
-  result: AcquireResult
+  result: AcquireResult,
+  askedMs: number
 ): void | Promise<void> {
   const { username, sessionId, attempt, boundTo } = request
   const { mirror } = parts
@@ -103,6 +110,8 @@ export function noteAcquired (
   }
   if (result.outcome === 'barred') parts.known.seeBar(username, result.bar)
   if (result.outcome !== 'admitted' && result.outcome !== 'refreshed') return
+  const saidMs = result.lease.expiresMs - request.ttlMs
+  parts.clock.heardTime(saidMs, mirror.now() - askedMs)
   noteSeen(parts, username, result)
   // A barred user is let in only where limits are off, or for an emergency call.
   const isFree = result.outcome === 'admitted' && !result.observed && mirror.refuses(request)

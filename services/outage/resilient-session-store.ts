@@ -58,6 +58,7 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
   async acquire (asked: AcquireRequest): Promise<AcquireResult> {
     const { store, shards, mirror } = this.#parts
     const { breaker } = shards.of(asked.username)
+    const askedMs = mirror.now()
     const deciding = breaker.decided()
     if (deciding !== undefined) await deciding
     const heldBy = mirror.holderOf(asked.sessionId)
@@ -72,7 +73,7 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
       result = await this.#acquireAgain(request, error)
     }
     if (request.dryRun || result.degraded === true) return result
-    return this.#taken(request, result)
+    return this.#taken(request, result, askedMs)
   }
 
   /** The second try, and what is decided without Redis where that fails, too. */
@@ -94,13 +95,17 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
    * What Redis has decided. An answer from before an outage may come when the mirror has decided
    * without it already, and then the mirror has to have room for it.
    */
-  #taken (request: AcquireRequest, result: AcquireResult): AcquireResult | Promise<AcquireResult> {
+  #taken (
+    request: AcquireRequest,
+    result: AcquireResult,
+    askedMs: number
+  ): AcquireResult | Promise<AcquireResult> {
     const { shards, mode } = this.#parts
     const { breaker } = shards.of(request.username)
     if (breaker.open && mode === 'local' && isFresh(result, request.ttlMs)) {
       return acquireLate(this.#parts, request, result)
     }
-    const noted = noteAcquired(this.#parts, request, result)
+    const noted = noteAcquired(this.#parts, request, result, askedMs)
     return noted === undefined ? result : noted.then(() => result)
   }
 

@@ -25,7 +25,7 @@ export type Replayed = Extract<
 
 interface Parts extends NodeParts {
   store: RedisSessionStore
-  mirror: Pick<LeaseMirror, 'byOtherClock' | 'keepEnd' | 'now'>
+  mirror: Pick<LeaseMirror, 'byOtherClock' | 'forget' | 'keepEnd' | 'now'>
   outcomes: Outcomes
 }
 
@@ -48,7 +48,10 @@ export async function tellEnd (
     const { username, reason, includeEmergency, atMs, notedMs } = message
     const ended = { atMs, agoMs: mirror.now() - notedMs }
     const { leases } = await store.endUser(username, reason, includeEmergency, ended)
-    for (const one of leases) observe(parts, 'terminated', one.sessionId, username, reason)
+    for (const { sessionId, attempt, leaseMs } of leases) {
+      mirror.forget(sessionId, { username, attempt, leaseMs })
+      observe(parts, 'terminated', sessionId, username, reason)
+    }
     return
   }
   if (message.kind === 'lapsed') {
@@ -94,7 +97,10 @@ export async function endUserAgain (
   includeEmergency: boolean
 ): Promise<void> {
   const ended = { atMs: end.atMs, agoMs: mirror.now() - end.notedMs }
-  const { atMs } = await store.endUser(username, ENDED_BEFORE, includeEmergency, ended)
+  const { atMs, leases } = await store.endUser(username, ENDED_BEFORE, includeEmergency, ended)
+  for (const { sessionId, attempt, leaseMs } of leases) {
+    mirror.forget(sessionId, { username, attempt, leaseMs })
+  }
   end.atMs = Math.min(end.atMs, atMs)
 }
 

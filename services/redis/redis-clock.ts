@@ -167,7 +167,27 @@ export class RedisClock {
    * @param byMs - in milliseconds; 0 for no such write
    */
   heardLate (byMs: number): void {
-    if (byMs === 0) return
+    if (byMs !== 0) this.#outdateAll(byMs)
+  }
+
+  /**
+   * An answer has named the time. If it is not that of any server, a clock was set, and may be as
+   * it was again before a probe hears of it.
+   * @param saidMs - by the clock of Redis
+   * @param agoMs - how long ago it was asked, at the most, in milliseconds
+   */
+  heardTime (saidMs: number, agoMs: number): void {
+    const byMs = saidMs - this.nowMs()
+    if (Math.abs(byMs) <= TOLERANCE_MS || this.#reference === undefined) return
+    const steadyMs = this.#steady()
+    for (const [, { aheadMs }] of this.#readings) {
+      const offMs = saidMs - steadyMs - aheadMs
+      if (offMs >= -agoMs - TOLERANCE_MS && offMs <= TOLERANCE_MS) return
+    }
+    this.#outdateAll(byMs)
+  }
+
+  #outdateAll (byMs: number): void {
     let isNew = false
     for (const [, known] of this.#readings) {
       if (known.outdated !== '') continue

@@ -9,6 +9,7 @@ import { ResilientSessionStore } from '../../services/outage/resilient-session-s
 import { RetryOnce } from '../../services/outage/retry-once.ts'
 import { memoryPolicySource } from '../../services/policy/memory-policy-source.ts'
 import { PolicyCache } from '../../services/policy/policy.ts'
+import { RedisClock } from '../../services/redis/redis-clock.ts'
 import { LeaseTable } from '../../services/sessions/memory/lease-table.ts'
 import type { RedisSessionStore } from '../../services/sessions/redis/redis-session-store.ts'
 import type { AcquireRequest, AcquireResult } from '../../services/sessions/session-store.ts'
@@ -40,7 +41,8 @@ function start () {
   const outbox = new Outbox()
   const shards = oneShard(breaker)
   const retry = new RetryOnce(shards, async () => true)
-  const parts = { store, shards, retry, mirror, known, outbox, mode: 'local' as const }
+  const decides = { mirror, known, outbox, mode: 'local' as const }
+  const parts = { store, shards, retry, ...decides, clock: new RedisClock() }
   const admitted = (request: AcquireRequest, terminated: string[]): AcquireResult => {
     const { username, sessionId, attempt, ttlMs, details } = request
     const startedMs = clock.now()

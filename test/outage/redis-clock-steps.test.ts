@@ -158,6 +158,41 @@ t.test('a call that began since the end of all stays up, whichever clock said so
   }
 })
 
+t.test('the end of all ends what began before the clock was set back, too', async (t) => {
+  const { clock, redis, app } = await begin(t)
+  const other = await startOn(t, { REDIS_URL: redis.url, ...PATIENT })
+  await untilDegraded(other, false)
+  const noticed = Promise.all([app, other].map(async (each) => await untilDegraded(each, true)))
+  clock.set(-30)
+  // Most often no probe has found the clock set back when this is asked.
+  const end = await as(other, ADMIN)('DELETE', '/api/sessions/users/alice/sessions', {})
+  t.match(end, { status: 200, body: { success: true } })
+  await noticed
+  clock.set(0)
+  for (const each of [app, other]) {
+    await untilDegraded(each, false)
+    await audit(t, each, [redis], { up: [], gone: [a1, a2, b1] })
+  }
+})
+
+t.test('a call taken while the clock was set back for a moment stays up', async (t) => {
+  const { clock, redis, app } = await begin(t)
+  const [taken, renewed] = [{ username: 'carol', id: 'c1', node: 'n' }, a1]
+  const noticed = untilDegraded(app, true)
+  clock.set(-HOUR)
+  const send = as(app, ADMIN)
+  const [acquired, again] = await Promise.all([
+    acquire(app, taken),
+    send('POST', `/api/sessions/${renewed.id}/renew`, { username: renewed.username })
+  ])
+  clock.set(0)
+  t.equal(acquired.status, 201)
+  t.equal(again.status, 200)
+  await noticed
+  await untilDegraded(app, false)
+  await audit(t, app, [redis], { up: [a1, a2, taken], gone: [b1] })
+})
+
 t.test('a node that was heard of in the future may begin anew', async (t) => {
   const { redis, app } = await begin(t)
   const future = Date.now() + HOUR * 1000

@@ -1,7 +1,7 @@
 /** A switch's calls: sessions that begin, are renewed, reported and end, at replicas at random. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Dice } from './dice.ts'
-import type { Call } from './history.ts'
+import { LATE_MS, type Call } from './history.ts'
 import type { Replica } from './replicas.ts'
 import { Requests } from './requests.ts'
 
@@ -127,7 +127,8 @@ export class Callers {
     this.#restUntilMs.set(username, Infinity)
     const outcome = await this.#about(all, () =>
       this.requests.terminate(this.#anyReplica(), username, up, lapsing))
-    this.#restUntilMs.set(username, performance.now() + REST_MS)
+    const restMs = outcome === 'unknown' ? LATE_MS : REST_MS
+    this.#restUntilMs.set(username, performance.now() + restMs)
     if (outcome === 'failed') return
     for (const call of up) call.state = outcome === 'ok' ? 'ended' : 'doubt'
   }

@@ -2,10 +2,10 @@
  * Searches what callers were told for promises that were broken. It finds only what is certain, and
  * excuses only what docs/operations.md does, each excuse by its name.
  */
-import { isEnd, isGrant, type Call, type Operation } from './history.ts'
+import { isEnd, isGrant, LATE_MS, type Call, type Operation } from './history.ts'
 
-/** How finely the clocks agree, and how long a request without an answer may go on. */
-const [CLOCK_MS, LATE_MS] = [250, 10_000]
+/** How finely the clocks agree. */
+const CLOCK_MS = 250
 /** How much later than its time to live a lease may end. */
 const LINGERS_MS = 1000
 

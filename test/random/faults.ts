@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { runCli } from '../helpers/redis-cli.ts'
 import type { RedisServer } from '../helpers/redis-server.ts'
+import { waitFor } from '../helpers/wait.ts'
 import type { OwnCall } from './callers.ts'
 import type { World } from './checker.ts'
 import { type Deployment, REPLICAS } from './deployments.ts'
@@ -10,6 +11,8 @@ import type { Replica } from './replicas.ts'
 
 /** How much a replica of Redis may lack when it takes over. */
 const BEHIND_MS = 1000
+/** How long a failover may take that was asked for. */
+const FAILOVER_MS = 30_000
 /** Within which a step of the clock is noticed. */
 const NOTICED_MS = 1000
 const PREFIX = 'voice-ferry-c4:'
@@ -92,7 +95,15 @@ const failOver: Fault = async (scene) => {
   const [master, name] = await anyMaster(scene)
   const startedMs = performance.now()
   await scene.deployment.failOver(master)
-  return { what: `failover of ${name}`, heal: () => lose(scene, startedMs - BEHIND_MS) }
+  const heal = async () => {
+    // Until then what the old master is told is lost.
+    await waitFor(async () => !(await scene.deployment.masters()).includes(master), {
+      what: `${name} to be none any more`,
+      deadlineMs: FAILOVER_MS
+    })
+    lose(scene, startedMs - BEHIND_MS)
+  }
+  return { what: `failover of ${name}`, heal }
 }
 
 const flush: Fault = async (scene) => {

@@ -1,3 +1,6 @@
+/** How long a request without an answer may go on, in milliseconds. */
+export const LATE_MS = 10_000
+
 /** What was asked about one session: by its own request, or as one of many. */
 export type Kind = 'acquire' | 'renew' | 'report' | 'release' | 'terminate'
 

@@ -39,14 +39,15 @@ export class Quiet {
   /** All views, before and after each session is renewed, and what can be done about sessions. */
   async check (): Promise<void> {
     await this.#sweep()
-    for (const replica of this.#scene.replicas) await this.#views(replica, 'as they are', true)
-    await this.#endAgain()
+    for (const replica of this.#scene.replicas) await this.#views(replica, 'as they are')
+    const settled = await this.#endAgain()
     for (const call of this.#up()) {
+      settled.add(call.id)
       await this.#callers.renew(call)
       const last = call.operations.at(-1)
       if (last?.outcome !== 'ok' || last.degraded) this.#breaks('a renewal fails', call)
     }
-    await this.#views(this.#dice.of(this.#scene.replicas), 'renewed', false)
+    await this.#views(this.#dice.of(this.#scene.replicas), 'renewed', settled)
     await this.#holdOn()
     await this.#release()
     await this.#admit()
@@ -93,8 +94,11 @@ export class Quiet {
     return views
   }
 
-  /** Compares the views of one replica, and what Redis holds, with what callers were told. */
-  async #views (replica: Replica, when: string, excuses: boolean): Promise<void> {
+  /**
+   * Compares the views of one replica, and what Redis holds, with what callers were told.
+   * @param certain - those for which there is no excuse
+   */
+  async #views (replica: Replica, when: string, certain = new Set<string>()): Promise<void> {
     const calls = [...this.#callers.calls.values()]
     const fromMs = performance.now()
     const views = await this.#look(replica, calls)
@@ -105,8 +109,8 @@ export class Quiet {
     const isUp = new Set(ids)
     const expected = calls.map((call) => {
       const one = this.#expect(call, [fromMs, toMs])
-      const excuse = excuses && this.#excuse(call, one.standing, toMs)
-      if (!excuse) return one
+      const excuse = this.#excuse(call, one.standing, toMs)
+      if (excuse === undefined || certain.has(call.id)) return one
       if ((one.standing === 'up') !== isUp.has(call.id)) this.#found.excuse(excuse, call)
       return { ...one, standing: 'either' as const }
     })
@@ -144,12 +148,15 @@ export class Quiet {
     return is === 'gone' && endedAtMs(call) < Infinity ? excuseBack(call, world) : undefined
   }
 
-  /** Ends once more what may be back for a reason. */
-  async #endAgain (): Promise<void> {
+  /**
+   * Ends once more what may be back for a reason.
+   * @returns the ids
+   */
+  async #endAgain (): Promise<Set<string>> {
     const { world } = this.#scene
-    for (const call of this.#callers.idle('ended')) {
-      if (excuseBack(call, world) !== undefined) await this.#callers.release(call)
-    }
+    const back = this.#callers.idle('ended').filter((call) => excuseBack(call, world) !== undefined)
+    for (const call of back) await this.#callers.release(call)
+    return new Set(back.map(({ id }) => id))
   }
 
   /** Whoever holds a slot holds it at the limit, too. */

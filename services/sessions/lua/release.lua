@@ -20,7 +20,8 @@ local node_leases_prefix = ARGV[5] -- '' in a cluster
 local record_grace_ms = ARGV[6] -- how much longer than its lease a record is kept
 local only_node = ARGV[7] -- only a session of this node; '' for any
 -- Only a session that started by then; nil for any. Where one id is ended, a later start alone does
--- not matter: the same attempt is meant, which came late.
+-- not matter: the same attempt is meant, which came late. One that started in the future did so
+-- before the clock was set back.
 local only_started_by_ms = tonumber(ARGV[8])
 local only_untouched_ttl_ms = tonumber(ARGV[9]) -- only a lease of this length, never renewed
 local attempt = tonumber(ARGV[10]) -- nil for whichever is live
@@ -104,6 +105,7 @@ if only_recorded and ends and not holder then return { UNMET } end
 if holder and ends then
   if only_node ~= '' and node ~= only_node then return { UNMET } end
   local is_younger = only_started_by_ms and tonumber(started) > only_started_by_ms
+    and tonumber(started) <= now
   local is_other = lapses or only_live or live_attempt > (attempt or 0)
   if is_younger and is_other then return { UNMET } end
   if spares_emergency and urgent == '!' then return { SPARED } end

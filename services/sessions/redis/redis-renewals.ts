@@ -134,7 +134,11 @@ export class RedisRenewals {
         keys.push(this.#keys.lease(username, requests[i]?.sessionId ?? ''))
       }
     }
-    return (await this.#executor.run(this.#executor.scripts.renew(keys, args))) as RenewReply
+    const { clock } = this.#executor
+    const sentMs = clock.steadyMs()
+    const reply = (await this.#executor.run(this.#executor.scripts.renew(keys, args))) as RenewReply
+    if (reply[0] > 0) clock.heardTime(reply[0] - ttlMs, clock.steadyMs() - sentMs)
+    return reply
   }
 }
 
