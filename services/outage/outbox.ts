@@ -110,6 +110,19 @@ export class Outbox {
     if (this.#up?.has(sessionId) === false) this.#up.put(sessionId, true)
   }
 
+  /** That an id has ended, for all nodes or for this one, where nobody could tell whose it was. */
+  unnamedEnd (
+    sessionId: string,
+    node = ''
+  ): Extract<Message, { kind: 'ended' }> | undefined {
+    if (this.size === 0) return undefined
+    for (const key of [sessionId, `${sessionId} ${node}`]) {
+      const [, message] = this.#messages.get(key) ?? []
+      if (message?.kind === 'ended' && message.username === undefined) return message
+    }
+    return undefined
+  }
+
   /** From now on remembers which sessions were found to be up, until they are taken. */
   trackUp (): void {
     this.#up = new BoundedMap(MOST_MESSAGES)

@@ -32,6 +32,7 @@ import { forgetNode, reconcileNode } from './reported-nodes.ts'
 import { redisAway, type RetryOnce } from './retry-once.ts'
 import type { Shards } from './shards.ts'
 import { endMissed } from './tell-end.ts'
+import { tellUnnamedEnd } from './unnamed-ends.ts'
 import { UserByUser } from './user-by-user.ts'
 import { isUnavailable } from './unavailable.ts'
 import { forEachInTurns } from '../util/in-turns.ts'
@@ -68,6 +69,8 @@ export class ResilientSessionStore implements SessionVerbs, SessionReader {
     let result: AcquireResult
     // Not by `ask`: every admission comes this way, and is spared promises that wait for nothing.
     try {
+      const told = request.dryRun ? undefined : tellUnnamedEnd(this.#parts, request)
+      if (told !== undefined) await told
       result = await store.acquire(request)
     } catch (error) {
       result = await this.#acquireAgain(request, error)

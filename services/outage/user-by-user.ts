@@ -4,6 +4,7 @@
  */
 import type { Lease } from '../sessions/lease.ts'
 import type { PerUser } from '../sessions/redis/per-user.ts'
+import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
 import type { RenewRequest, RenewResult } from '../sessions/session-store.ts'
 import type { LeaseMirror } from './lease-mirror.ts'
 import { noteUp } from './local-acquire.ts'
@@ -11,9 +12,11 @@ import type { Outbox } from './outbox.ts'
 import { redisAway, type RetryOnce } from './retry-once.ts'
 import type { Shards } from './shards.ts'
 import { isUnavailable } from './unavailable.ts'
+import { tellUnnamedEnd } from './unnamed-ends.ts'
 import { forEachInTurns } from '../util/in-turns.ts'
 
 interface Parts {
+  store: Pick<RedisSessionStore, 'release'>
   mirror: LeaseMirror
   outbox: Outbox
   retry: RetryOnce
@@ -47,10 +50,17 @@ export class UserByUser implements PerUser {
     const { mirror, retry } = this.#parts
     const { username = '' } = requests[0] ?? {}
     const sinceMs = mirror.now()
+    const ask = async () => {
+      for (const request of requests) {
+        const told = tellUnnamedEnd(this.#parts, request)
+        if (told !== undefined) await told
+      }
+      return await question()
+    }
     try {
       const results = this.#isMuch
-        ? await retry.askMuch(username, question)
-        : await retry.ask(username, question)
+        ? await retry.askMuch(username, ask)
+        : await retry.ask(username, ask)
       await forEachInTurns(requests, (request, i) => {
         if (results[i] !== undefined) this.#note(request, results[i], sinceMs)
       })

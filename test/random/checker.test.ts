@@ -8,7 +8,8 @@ import {
   excuseMissing,
   Findings,
   lingersMs,
-  standing
+  standing,
+  type World
 } from './checker.ts'
 import type { Call, Operation } from './history.ts'
 import { type Expected, type View, wrongIn } from './views.ts'
@@ -148,13 +149,17 @@ t.test('a session that nobody knows any more is excused until it is renewed', as
 
 t.test('an admission over the limit, and a refusal with room, are found', async (t) => {
   const span = { fromMs: 0, toMs: 10_000 }
-  const found = (...calls: Call[]) => {
+  const found = (...calls: Call[]) => foundIn(calm, ...calls)
+  const foundIn = (world: World, ...calls: Call[]) => {
     const findings = new Findings()
-    checkLimit(calls, 1, span, findings)
+    checkLimit(calls, 1, span, findings, world)
     return findings.broken.map(({ what }) => what)
   }
   const first = callOf('a', { atMs: 0 })
   t.match(found(first, callOf('b', { atMs: 100 })), [/admitted beside 1/])
+  const losses = [{ backToMs: -Infinity, untilMs: 50 }]
+  const lost = { ...calm, killed: new Set(['r0.0']), losses }
+  t.same(foundIn(lost, first, callOf('b', { atMs: 100 })), [], 'nobody knows the first any more')
   t.same(found(first, callOf('b', { atMs: 100, degraded: true })), [], 'by the mirror it may be')
   t.same(found(callOf('a', { atMs: 0 }, release(50)), callOf('b', { atMs: 100 })), [])
   t.same(found(first, callOf('b', { atMs: 100, outcome: 'refused' })), [])

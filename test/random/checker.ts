@@ -194,8 +194,11 @@ export function checkLimit (
       const { kind, outcome, invokedMs, completedMs, degraded } = one
       if (kind !== 'acquire' || degraded || one !== call.operations[0]) continue
       if (invokedMs < calm.fromMs || completedMs > calm.toMs) continue
-      const others = calls.filter((other) => other !== call).map((other) =>
-        standing(other, invokedMs, completedMs, lingersMs(other, world)))
+      const others = calls.filter((other) => other !== call).map((other) => {
+        const is = standing(other, invokedMs, completedMs, lingersMs(other, world))
+        const isLost = is === 'up' && excuseMissing(other, world, invokedMs) !== undefined
+        return isLost ? 'either' : is
+      })
       const certain = others.filter((each) => each === 'up').length
       const possible = others.filter((each) => each !== 'gone').length
       if (outcome === 'ok' && certain >= limit) {
