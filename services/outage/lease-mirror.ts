@@ -18,6 +18,8 @@ import { UserEnds } from './user-ends.ts'
 
 /** The most users of whom it is remembered how many external sessions they had. */
 const MOST_EXTERNAL = 100_000
+/** How far its clock may be ahead of what is known of it, in milliseconds. */
+const CLOCK_ERROR_MS = 2000
 /** What has to be known of the other store's clock, and one that nobody sets. */
 type OtherClock = Pick<RedisClock, 'steppedByMs' | 'unstepped'>
 const UNSTEPPED: OtherClock = { steppedByMs: 0, unstepped: (ms) => ms }
@@ -86,9 +88,9 @@ export class LeaseMirror extends MemorySessionStore {
   /** Takes over a lease that the other store has taken, or holds. */
   take (lease: Lease, ttlMs: number, terminated: string[] = []): void {
     const now = this.table.now()
-    const startedMs = this.#clock.unstepped(lease.startedMs, lease.expiresMs - ttlMs)
-    const taken = startedMs === lease.startedMs ? lease : { ...lease, startedMs }
-    this.table.put(taken, now, now + ttlMs, terminated)
+    const beganMs = this.#clock.unstepped(lease.startedMs, lease.expiresMs - ttlMs)
+    const startedMs = beganMs > now + CLOCK_ERROR_MS ? now : beganMs
+    this.table.put({ ...lease, startedMs }, now, now + ttlMs, terminated)
   }
 
   /**
@@ -170,8 +172,7 @@ export class LeaseMirror extends MemorySessionStore {
     const now = this.table.now()
     const known = this.table.known(sessionId, now)
     if (known?.ended !== true) return
-    const { onlyNode } = known
-    this.table.end(sessionId, now, { username, attempt, node, onlyNode, leaseMs })
+    this.table.end(sessionId, now, { username, attempt, node, onlyNode: known.onlyNode, leaseMs })
   }
 
   /** Takes over that a lease has lapsed. */
@@ -225,9 +226,8 @@ export class LeaseMirror extends MemorySessionStore {
 
   /** One lease, if it is live. */
   mirroredOf (sessionId: string): HeldLease | undefined {
-    const now = this.table.now()
-    const lease = this.table.live(sessionId, now)
-    return lease && this.#held(lease, now)
+    const live = this.table.live(sessionId, this.table.now())
+    return live && this.#held(live, this.table.now())
   }
 
   #held (live: Live, now: number): HeldLease {

@@ -100,9 +100,8 @@ export class RedisClock {
    * @param saidMs - when Redis has said so, by its clock: if it was set, nobody may know it yet
    */
   unstepped (redisMs: number, saidMs: number): number {
-    const now = this.unsteppedMs()
     const isNoticed = Math.abs(saidMs - this.nowMs()) <= TOLERANCE_MS
-    if (!isNoticed) return now - Math.max(0, saidMs - redisMs)
+    if (!isNoticed) return this.unsteppedMs() - Math.max(0, saidMs - redisMs)
     let [aheadMs, untilMs] = [this.steppedByMs, saidMs]
     for (let i = this.#steps.length - 1; i >= 0; i--) {
       const { fromMs, byMs } = this.#steps[i] as Step
@@ -111,7 +110,7 @@ export class RedisClock {
       aheadMs -= byMs
       untilMs = fromMs
     }
-    return Math.min(redisMs - aheadMs, now)
+    return redisMs - aheadMs
   }
 
   /** By the steady clock, for `sentMs`. */
@@ -204,13 +203,16 @@ export class RedisClock {
     const before = known.aheadMs
     known.aheadMs = Math.min(Math.max(before, leastMs), mostMs)
     known.generation = generation
-    if (known.outdated !== '' && known.outdated !== generation) {
+    const isStep = before < leastMs - TOLERANCE_MS || before > mostMs + TOLERANCE_MS
+    if (isStep) known.steppedByMs = Math.round(known.aheadMs - before)
+    const hasEnded = known.outdated !== '' && known.outdated !== generation
+    if (hasEnded) {
       if (isBegun) this.onStepEnded(known.steppedByMs, key)
       known.outdated = ''
     }
-    if (before >= leastMs - TOLERANCE_MS && before <= mostMs + TOLERANCE_MS) return
+    // What this very question has begun knows the step already.
+    if (!isStep || (hasEnded && isBegun)) return
     known.outdated = generation
-    known.steppedByMs = Math.round(known.aheadMs - before)
     this.onStep(known.steppedByMs)
   }
 }

@@ -50,6 +50,32 @@ t.test('the time is carried on by a steady clock, and a step is noticed', async 
   t.equal(Math.round(clock.steppedByMs / 1000), -900)
 })
 
+t.test('an answer that names another time tells of a step, before a probe does', async (t) => {
+  let steadyMs = 0
+  const clock = new RedisClock(() => steadyMs)
+  const steps: string[] = []
+  clock.onStep = (byMs) => steps.push(`step ${byMs}`)
+  clock.onStepEnded = (byMs) => steps.push(`ended ${byMs}`)
+  const heard = (redisMs: number, generation: string, isBegun = false) => {
+    clock.heard('key', { sentMs: steadyMs, redisMs, generation, isBegun })
+  }
+  clock.heardTime(5, 0)
+  heard(1_000_000, 'g1')
+  steadyMs = 10_000
+  clock.heardTime(1_010_000, 0)
+  clock.heardTime(1_005_000, 4_000)
+  t.same(steps, [], 'the time that it is, or was when it was asked')
+  clock.heardTime(1_005_000, 0)
+  t.same(steps, ['step -5000'])
+  t.equal(clock.outdated('key'), 'g1')
+  heard(1_005_000, 'g2', true)
+  t.match(steps.slice(1), [/^ended -(4999|5000)$/], 'it is known how far it was set')
+  t.equal(clock.outdated('key'), '', 'what was begun since is not ended once more')
+  clock.heardTime(1_010_000, 0)
+  heard(1_005_000, 'g3', true)
+  t.match(steps.slice(2), [/^step (4999|5000)$/, 'ended 0'], 'for a moment only')
+})
+
 t.test('when something began is known whatever the clock was set to since', async (t) => {
   let steadyMs = 0
   const clock = new RedisClock(() => steadyMs)
@@ -73,7 +99,6 @@ t.test('when something began is known whatever the clock was set to since', asyn
   began(1_019_500, [1_019_500, 1_020_000], 'after it')
   began(1_015_000, [1_075_000, 1_020_000], 'between both')
   began(1_005_000, [1_005_000, 1_020_000], 'before both')
-  began(1_020_000, [1_030_000, 1_020_000], 'never in the future')
 })
 
 t.test('a write that is refused as late, though its answer is not, tells of a step', async (t) => {

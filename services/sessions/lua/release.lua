@@ -20,15 +20,14 @@ local node_leases_prefix = ARGV[5] -- '' in a cluster
 local record_grace_ms = ARGV[6] -- how much longer than its lease a record is kept
 local only_node = ARGV[7] -- only a session of this node; '' for any
 -- Only a session that started by then; nil for any. Where one id is ended, a later start alone does
--- not matter: the same attempt is meant, which came late. One that started in the future did so
--- before the clock was set back.
+-- not matter: the same attempt is meant, which came late.
 local only_started_by_ms = tonumber(ARGV[8])
 local only_untouched_ttl_ms = tonumber(ARGV[9]) -- only a lease of this length, never renewed
 local attempt = tonumber(ARGV[10]) -- nil for whichever is live
 local spares_emergency = ARGV[11] == '1'
 local lapses = ARGV[12] == '1'
--- With 'any' an id that is not up is left alone; with 'recorded' also a lease whose record is gone,
--- so that nobody can tell when it began. '' to leave neither alone.
+-- With 'any' an id that is not up is left alone; with 'recorded', where an end is told again, also a
+-- lease whose record is gone, so that nobody can tell when it began. '' to leave neither alone.
 local only_live = ARGV[13] ~= ''
 local only_recorded = ARGV[13] == 'recorded'
 local bound_to = ARGV[14] -- the only node whose sessions the caller may touch; '' for any
@@ -105,7 +104,11 @@ if only_recorded and ends and not holder then return { UNMET } end
 if holder and ends then
   if only_node ~= '' and node ~= only_node then return { UNMET } end
   local is_younger = only_started_by_ms and tonumber(started) > only_started_by_ms
-    and tonumber(started) <= now
+  -- What began in the future did so before the clock was set back. It may be younger, all the same,
+  -- than an end that is told again.
+  if is_younger and only_live and not only_recorded and tonumber(started) > now then
+    is_younger = false
+  end
   local is_other = lapses or only_live or live_attempt > (attempt or 0)
   if is_younger and is_other then return { UNMET } end
   if spares_emergency and urgent == '!' then return { SPARED } end
