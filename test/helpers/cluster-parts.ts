@@ -42,9 +42,14 @@ export async function unserve (
   // From replicas, too: one that only hears that its master has given up a slot lacks it for good
   // when it takes over.
   for (const server of servers) await server.cli('CLUSTER', 'DELSLOTS', String(slot))
+  const id = (await owner?.cli('CLUSTER', 'MYID')) ?? ''
   return async () => {
     await owner?.cli('CLUSTER', 'ADDSLOTS', String(slot))
     await owner?.cli('CLUSTER', 'BUMPEPOCH')
+    for (const server of servers) {
+      const isOther = server !== owner && (await server.cli('ROLE')).startsWith('master')
+      if (isOther) await server.cli('CLUSTER', 'SETSLOT', String(slot), 'NODE', id)
+    }
   }
 }
 
