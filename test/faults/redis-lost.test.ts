@@ -114,8 +114,10 @@ t.test('restarted from a file that is 15 s old: what ended since stays ended', a
   t.equal((await release(other, ended)).status, 200)
   t.equal((await acquire(one, later)).status, 201)
   await sleep(15_000)
+  const noticed = Promise.all([one, other].map(async (app) => await untilDegraded(app, true)))
   await redis.kill()
   await redis.restart({ keepData: true })
+  await noticed
   for (const app of [one, other]) await untilDegraded(app, false)
   for (const app of [one, other]) {
     await audit(t, app, [redis], { up: [up, later], gone: [ended] })
