@@ -26,8 +26,8 @@ local only_untouched_ttl_ms = tonumber(ARGV[9]) -- only a lease of this length, 
 local attempt = tonumber(ARGV[10]) -- nil for whichever is live
 local spares_emergency = ARGV[11] == '1'
 local lapses = ARGV[12] == '1'
--- With 'any' an id that is not up is left alone; with 'recorded', where an end is told again, also a
--- lease whose record is gone, so that nobody can tell when it began. '' to leave neither alone.
+-- With 'any' an id that is not up is left alone. With 'recorded', where an end is told again, so is
+-- a lease whose record is gone: nobody can tell when it began. '' to leave neither alone.
 local only_live = ARGV[13] ~= ''
 local only_recorded = ARGV[13] == 'recorded'
 local bound_to = ARGV[14] -- the only node whose sessions the caller may touch; '' for any
