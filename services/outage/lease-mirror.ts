@@ -90,7 +90,7 @@ export class LeaseMirror extends MemorySessionStore {
     const now = this.table.now()
     const beganMs = this.#clock.unstepped(lease.startedMs, lease.expiresMs - ttlMs)
     const startedMs = beganMs > now + CLOCK_ERROR_MS ? now : beganMs
-    this.table.put({ ...lease, startedMs }, now, now + ttlMs, terminated)
+    this.table.put(shifted(lease, startedMs - lease.startedMs), now, now + ttlMs, terminated)
   }
 
   /**

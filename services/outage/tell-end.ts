@@ -2,6 +2,7 @@
 import type { RedisKeys } from '../redis/keys.ts'
 import type { Outcome, Outcomes } from '../sessions/outcomes.ts'
 import type { RedisSessionStore } from '../sessions/redis/redis-session-store.ts'
+import type { EndedLease } from '../sessions/redis/release-script.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
 import type { LeaseMirror } from './lease-mirror.ts'
 import type { Message, SessionMessage } from './outbox.ts'
@@ -48,10 +49,8 @@ export async function tellEnd (
     const { username, reason, includeEmergency, atMs, notedMs } = message
     const ended = { atMs, agoMs: mirror.now() - notedMs }
     const { leases } = await store.endUser(username, reason, includeEmergency, ended)
-    for (const { sessionId, attempt, leaseMs } of leases) {
-      mirror.forget(sessionId, { username, attempt, leaseMs })
-      observe(parts, 'terminated', sessionId, username, reason)
-    }
+    noteEnded(mirror, username, leases)
+    for (const one of leases) observe(parts, 'terminated', one.sessionId, username, reason)
     return
   }
   if (message.kind === 'lapsed') {
@@ -86,6 +85,17 @@ async function endOne (
   if (username !== undefined) mirror.keepEnd({ ...request, username }, leaseMs ?? 0)
 }
 
+/** Remembers what Redis has ended with all of a user's, should it lose that. */
+function noteEnded (
+  mirror: Pick<LeaseMirror, 'forget'>,
+  username: string,
+  leases: EndedLease[]
+): void {
+  for (const { sessionId, attempt, leaseMs } of leases) {
+    mirror.forget(sessionId, { username, attempt, leaseMs })
+  }
+}
+
 /**
  * Tells once more that all sessions of a user have ended.
  * @throws ServiceError `store_unavailable`
@@ -98,9 +108,7 @@ export async function endUserAgain (
 ): Promise<void> {
   const ended = { atMs: end.atMs, agoMs: mirror.now() - end.notedMs }
   const { atMs, leases } = await store.endUser(username, ENDED_BEFORE, includeEmergency, ended)
-  for (const { sessionId, attempt, leaseMs } of leases) {
-    mirror.forget(sessionId, { username, attempt, leaseMs })
-  }
+  noteEnded(mirror, username, leases)
   end.atMs = Math.min(end.atMs, atMs)
 }
 
